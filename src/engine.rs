@@ -1,0 +1,77 @@
+//! The one door to Docker.
+//!
+//! [`Engine`] is what the rest of Bowline sees. `docker` is the real one; `sim` behaves the same
+//! in memory, which one suite of scenarios shows by running on both.
+
+mod error;
+
+pub use error::EngineError;
+
+use crate::model::{
+    ContainerId, EngineFacts, Health, Observed, Query, SourceName, StackName, State,
+};
+use crate::plan::{ContainerRef, Step};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use tokio_stream::Stream;
+
+/// Looks at and changes one engine.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// What the engine is and can do. Asked once, then remembered until a call fails to reach it.
+    async fn facts(&self) -> Result<EngineFacts, EngineError>;
+
+    /// A fresh snapshot of what `query` asks for. An answer that cannot be read is an error, never
+    /// an empty snapshot.
+    async fn observe(&self, query: &Query) -> Result<Observed, EngineError>;
+
+    /// The stacks that Bowline made on this engine, with the source that each came from.
+    async fn stacks(&self) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError>;
+
+    /// What one container does now.
+    async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError>;
+
+    /// The last lines that a container wrote, oldest first, for messages about its failure.
+    async fn tail(
+        &self,
+        container: &ContainerRef,
+        lines: usize,
+    ) -> Result<Vec<String>, EngineError>;
+
+    /// Carries one step out. Of long ones (pulls) `progress` hears in between.
+    /// [`Step::Await`] is the caller's.
+    async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError>;
+
+    /// What happens on the engine from now on. Ends with an error when the connection does; the
+    /// caller asks anew and then takes a full look, since what happened in between is lost.
+    async fn events(&self) -> Result<EventStream, EngineError>;
+}
+
+/// Hears what a long step is doing, a line at a time.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// What happens on an engine.
+pub type EventStream = Pin<Box<dyn Stream<Item = Result<Event, EngineError>> + Send>>;
+
+/// A look at one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// Its id.
+    pub id: ContainerId,
+    /// What it does.
+    pub state: State,
+    /// What its health check says.
+    pub health: Health,
+    /// The end of the last health check's output, if it has one.
+    pub health_output: Option<String>,
+}
+
+/// Something happened to an object of a stack. It carries no state: it only says where to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Docker's word: `die`, `health_status`, `disconnect`, ...
+    pub action: String,
+    /// The stack whose object it happened to, where the event tells.
+    pub stack: Option<StackName>,
+}

@@ -1,0 +1,74 @@
+//! The labels that tie containers, networks and volumes to their stack.
+//!
+//! Compose's own come first, so that `docker compose ls`, `ps`, `logs` and `exec` see our stacks;
+//! ours stand beside them and say who owns the object.
+
+use std::collections::BTreeMap;
+
+/// Compose: the project, which is the stack's name.
+pub const PROJECT: &str = "com.docker.compose.project";
+/// Compose: the service.
+pub const SERVICE: &str = "com.docker.compose.service";
+/// Compose: the replica's number, from 1.
+pub const NUMBER: &str = "com.docker.compose.container-number";
+/// Compose: `False` for what is no `docker compose run`.
+pub const ONEOFF: &str = "com.docker.compose.oneoff";
+/// Compose: presence makes its commands accept a container; ours holds our fingerprint.
+pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+/// Compose: the directory of the project.
+pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+/// Compose: the files of the project.
+pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+/// Compose: the key of a network.
+pub const NETWORK: &str = "com.docker.compose.network";
+/// Compose: the key of a volume.
+pub const VOLUME: &str = "com.docker.compose.volume";
+/// What every label of Compose begins with.
+pub const COMPOSE_PREFIX: &str = "com.docker.compose.";
+
+/// The stack that owns the object.
+pub const STACK: &str = "bowline.stack";
+/// The git source that the stack came from; absent for stacks applied by hand.
+pub const SOURCE: &str = "bowline.source";
+/// `service/number`.
+pub const SLOT: &str = "bowline.slot";
+/// A value made anew for each container. An image built from one of our containers passes all its
+/// labels on, this one too: a container whose mark equals its image's is not ours.
+pub const MARK: &str = "bowline.mark";
+/// The digests of the configs and secrets delivered, as a JSON object by target path.
+pub const CONTENTS: &str = "bowline.contents";
+/// What every label of ours begins with.
+pub const BOWLINE_PREFIX: &str = "bowline.";
+
+/// Whether `key` is for bookkeeping, by Compose or us, and no label of the user.
+pub fn is_bookkeeping(key: &str) -> bool {
+    key.starts_with(COMPOSE_PREFIX) || key.starts_with(BOWLINE_PREFIX)
+}
+
+/// The stack that owns a container with these labels, if we made it: the labels must not have come
+/// with its image.
+pub fn owning_stack<'a>(
+    container: &'a BTreeMap<String, String>,
+    image: &BTreeMap<String, String>,
+) -> Option<&'a str> {
+    let mark = container.get(MARK)?;
+    (image.get(MARK) != Some(mark)).then_some(())?;
+    container.get(STACK).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_came_with_the_image_own_nothing() {
+        let ours = BTreeMap::from([
+            (STACK.to_owned(), "shop".to_owned()),
+            (MARK.to_owned(), "1f".to_owned()),
+        ]);
+        assert_eq!(owning_stack(&ours, &BTreeMap::new()), Some("shop"));
+        assert_eq!(owning_stack(&ours, &ours), None);
+        let other = BTreeMap::from([(MARK.to_owned(), "2e".to_owned())]);
+        assert_eq!(owning_stack(&ours, &other), Some("shop"));
+    }
+}

@@ -1,0 +1,252 @@
+//! What does run.
+
+use super::{
+    ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, PortBinding, Slot, Stack,
+    StackName, VolumeSpec,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What a snapshot must tell about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Everything that this stack owns.
+    pub stack: StackName,
+    /// Images by reference.
+    pub images: BTreeSet<ImageRef>,
+    /// Networks by name, whoever owns them.
+    pub networks: BTreeSet<String>,
+    /// Volumes by name, whoever owns them.
+    pub volumes: BTreeSet<String>,
+}
+
+impl Query {
+    /// What planning for `stack` needs to know.
+    pub fn of(stack: &Stack) -> Self {
+        Self {
+            stack: stack.name.clone(),
+            images: stack
+                .services
+                .values()
+                .map(|service| service.container.image.clone())
+                .collect(),
+            networks: stack.networks.values().map(|network| network.name.clone()).collect(),
+            volumes: stack.volumes.values().map(|volume| volume.name.clone()).collect(),
+        }
+    }
+
+    /// What removing the stack `name` needs to know.
+    pub fn owned_by(name: StackName) -> Self {
+        Self {
+            stack: name,
+            images: BTreeSet::new(),
+            networks: BTreeSet::new(),
+            volumes: BTreeSet::new(),
+        }
+    }
+}
+
+/// A snapshot of an engine as far as one stack is concerned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// What the engine is and can do.
+    pub engine: EngineFacts,
+    /// The stack's containers, by slot, then name.
+    pub containers: Vec<Container>,
+    /// The stack's networks and those asked for by name.
+    pub networks: Vec<ObservedNetwork>,
+    /// The stack's volumes and those asked for by name.
+    pub volumes: Vec<ObservedVolume>,
+    /// The images asked for, as far as they are there.
+    pub images: BTreeMap<ImageRef, Image>,
+    /// Containers of others.
+    pub strangers: Vec<Stranger>,
+}
+
+/// An id that the engine gave.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContainerId(pub String);
+
+/// A container of the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name, without the slash that the engine puts before it.
+    pub name: String,
+    /// Its place in the stack, from its labels.
+    pub slot: Slot,
+    /// The id of the image that it runs.
+    pub image_id: String,
+    /// What it is made from.
+    pub spec: ContainerSpec,
+    /// What it does.
+    pub state: State,
+    /// What its health check says.
+    pub health: Health,
+    /// Ids of the networks that it is attached to, by name.
+    pub network_ids: BTreeMap<String, String>,
+    /// The names of its anonymous volumes, by target path.
+    pub anonymous_volumes: BTreeMap<String, String>,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Made, never started.
+    Created,
+    /// Runs.
+    Running,
+    /// Frozen.
+    Paused,
+    /// The engine is about to start it again.
+    Restarting,
+    /// Being removed.
+    Removing,
+    /// Ended.
+    Exited {
+        /// Its exit code.
+        code: i64,
+    },
+    /// Could not be removed.
+    Dead,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created => f.write_str("created"),
+            Self::Running => f.write_str("running"),
+            Self::Paused => f.write_str("paused"),
+            Self::Restarting => f.write_str("restarting"),
+            Self::Removing => f.write_str("removing"),
+            Self::Exited { code } => write!(f, "exited ({code})"),
+            Self::Dead => f.write_str("dead"),
+        }
+    }
+}
+
+/// What a container's health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// There is none.
+    Unchecked,
+    /// No verdict yet.
+    Starting,
+    /// It answers.
+    Healthy,
+    /// It failed too often.
+    Unhealthy,
+}
+
+/// A network on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedNetwork {
+    /// Its id: names need not be unique before API 1.44.
+    pub id: String,
+    /// What it is. `external` is false.
+    pub spec: NetworkSpec,
+    /// The stack that owns it.
+    pub stack: Option<StackName>,
+    /// The containers attached to it that are not the stack's, by name.
+    pub foreign_containers: BTreeSet<String>,
+}
+
+/// A volume on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedVolume {
+    /// What it is. `external` is false.
+    pub spec: VolumeSpec,
+    /// The stack that owns it.
+    pub stack: Option<StackName>,
+}
+
+/// An image on the engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Image {
+    /// `sha256:...`.
+    pub id: String,
+    /// What it gives to its containers.
+    pub config: ImageConfig,
+}
+
+/// What an image gives to its containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageConfig {
+    /// `ENTRYPOINT`.
+    pub entrypoint: Vec<String>,
+    /// `CMD`.
+    pub command: Vec<String>,
+    /// `ENV`.
+    pub environment: BTreeMap<String, String>,
+    /// `LABEL`.
+    pub labels: BTreeMap<String, String>,
+    /// `USER`, empty if none.
+    pub user: String,
+    /// `WORKDIR`, empty if none.
+    pub working_dir: String,
+    /// `VOLUME`.
+    pub volumes: BTreeSet<String>,
+    /// `EXPOSE`.
+    pub exposed_ports: BTreeSet<ContainerPort>,
+    /// `HEALTHCHECK`.
+    pub healthcheck: Option<Healthcheck>,
+    /// `STOPSIGNAL`.
+    pub stop_signal: Option<String>,
+}
+
+/// A container that is not the stack's: it may hold a name or a port that the stack wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its name.
+    pub name: String,
+    /// The stack that owns it, if Bowline made it.
+    pub stack: Option<StackName>,
+    /// The Compose project that its labels name.
+    pub project: Option<String>,
+    /// The host ports that it holds now; empty unless it runs.
+    pub ports: Vec<PortBinding>,
+}
+
+/// A version of the engine's API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ApiVersion {
+    /// 1.
+    pub major: u16,
+    /// 41 and up.
+    pub minor: u16,
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// What an engine is and can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// `20.10.24`.
+    pub version: String,
+    /// The version that is spoken with it.
+    pub api: ApiVersion,
+    /// The driver that containers log to when nothing is said.
+    pub default_log_driver: String,
+    /// The runtime that containers use when nothing is said.
+    pub default_runtime: String,
+    /// Processors: the bound of `cpus`.
+    pub cpus: u64,
+}
+
+impl EngineFacts {
+    /// Whether a container can be made on several networks at once (API 1.44).
+    pub fn joins_several_networks_at_create(&self) -> bool {
+        self.api >= ApiVersion { major: 1, minor: 44 }
+    }
+
+    /// Whether `healthcheck.start_interval` is kept (API 1.44).
+    pub fn keeps_start_interval(&self) -> bool {
+        self.api >= ApiVersion { major: 1, minor: 44 }
+    }
+}

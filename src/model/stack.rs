@@ -1,0 +1,147 @@
+//! What should run.
+
+use super::{ContainerSpec, NetworkSpec, Places, ServiceName, Slot, StackName};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// The desired state of one stack: services, networks and volumes that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stack {
+    /// The Compose project name.
+    pub name: StackName,
+    /// Directory of the first file, absolute; for the labels that `docker compose ls` shows.
+    pub working_dir: String,
+    /// The files read, absolute.
+    pub config_files: Vec<String>,
+    /// By name.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// By key; only those that a service uses.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// By key; all that are declared.
+    pub volumes: BTreeMap<String, VolumeSpec>,
+    /// Where each field was written.
+    pub places: Places,
+}
+
+/// A service: one definition, run a number of times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// What its containers are made from.
+    pub container: ContainerSpec,
+    /// Instead of `<stack>-<service>-<number>`; then there is at most one replica.
+    pub container_name: Option<String>,
+    /// How many run.
+    pub replicas: u32,
+    /// What must be up first.
+    pub depends_on: BTreeMap<ServiceName, Dependency>,
+    /// When its image is pulled.
+    pub pull_policy: PullPolicy,
+}
+
+impl Stack {
+    /// The name of the container in `slot`, or `None` for a service that is not declared.
+    pub fn container_name(&self, slot: &Slot) -> Option<String> {
+        let service = self.services.get(&slot.service)?;
+        Some(
+            service
+                .container_name
+                .clone()
+                .unwrap_or_else(|| format!("{}-{}-{}", self.name, slot.service, slot.number)),
+        )
+    }
+
+    /// The slots of a service, by number.
+    pub fn slots<'a>(&'a self, name: &'a ServiceName) -> impl Iterator<Item = Slot> + 'a {
+        let replicas = self.services.get(name).map_or(0, |service| service.replicas);
+        (1..=replicas).map(move |number| Slot { service: name.clone(), number })
+    }
+
+    /// Whether `name` runs to its end rather than for ever: something waits for its completion.
+    pub fn is_job(&self, name: &ServiceName) -> bool {
+        self.services.values().any(|service| {
+            service
+                .depends_on
+                .get(name)
+                .is_some_and(|dependency| dependency.condition == Condition::Completed)
+        })
+    }
+}
+
+/// What a service waits for in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dependency {
+    /// What must hold.
+    pub condition: Condition,
+    /// Restart the dependent when the other is replaced.
+    pub restart: bool,
+    /// Without it the dependent is not started; otherwise a failure is only a warning.
+    pub required: bool,
+}
+
+/// What must hold of a service before another begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// It runs (`service_started`).
+    Started,
+    /// It is healthy (`service_healthy`).
+    Healthy,
+    /// It ended with exit code 0 (`service_completed_successfully`).
+    Completed,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Started => "service_started",
+            Self::Healthy => "service_healthy",
+            Self::Completed => "service_completed_successfully",
+        })
+    }
+}
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// When it is not there (`missing`, the default).
+    Missing,
+    /// On every apply, and at every resync of the agent.
+    Always,
+    /// Not at all: a missing image is an error.
+    Never,
+    /// When the last pull is longer ago than this (`daily`, `weekly`, `every_<duration>`).
+    Every(Duration),
+}
+
+/// A volume as a manifest asks for it, or as the engine has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeSpec {
+    /// The name on the engine.
+    pub name: String,
+    /// Made by someone else: looked up, never made or removed.
+    pub external: bool,
+    /// Absent: `local`.
+    pub driver: Option<String>,
+    /// Options of the driver.
+    pub driver_opts: BTreeMap<String, String>,
+    /// The user's labels; as observed, all labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A commit, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Revision(pub String);
+
+impl Revision {
+    /// The first twelve digits.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

@@ -1,0 +1,198 @@
+//! What a plan consists of, and how it reads.
+
+use super::Step;
+use crate::model::{Place, ServiceName, Slot, StackName};
+use std::fmt;
+
+/// All that must change for one stack to become as desired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The stack.
+    pub stack: StackName,
+    /// In an order in which they could be made one by one; [`Change::after`] says what must truly
+    /// wait for what.
+    pub changes: Vec<Change>,
+    /// What cannot be done, and keeps the services concerned as they are.
+    pub problems: Vec<Problem>,
+    /// What differs or is ignored on purpose, for people to know.
+    pub notes: Vec<Problem>,
+}
+
+/// One object's change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What is changed.
+    pub object: Object,
+    /// How.
+    pub action: Action,
+    /// Why; never empty.
+    pub reasons: Vec<Reason>,
+    /// Indices, into [`Plan::changes`], of changes that must have succeeded before.
+    pub after: Vec<usize>,
+    /// The engine calls, in order.
+    pub steps: Vec<Step>,
+}
+
+/// What a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// An image, by reference.
+    Image(String),
+    /// A network, by its name on the engine.
+    Network(String),
+    /// A volume, by its name on the engine.
+    Volume(String),
+    /// A container, by its place in the stack.
+    Container(Slot),
+}
+
+impl Object {
+    /// The service whose container it is.
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Container(slot) => Some(&slot.service),
+            Self::Image(_) | Self::Network(_) | Self::Volume(_) => None,
+        }
+    }
+}
+
+/// How an object is changed, from the least to the most disruptive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Fetch an image.
+    Pull,
+    /// Make what is not there.
+    Create,
+    /// Give the right name.
+    Rename,
+    /// Change limits or the restart policy while it runs.
+    Update,
+    /// Join and leave networks while it runs.
+    Reconnect,
+    /// Let a paused container go on.
+    Unpause,
+    /// Start what does not run.
+    Start,
+    /// Put a new one in its place.
+    Replace,
+    /// Take it away.
+    Remove,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Pull,
+        Self::Create,
+        Self::Rename,
+        Self::Update,
+        Self::Reconnect,
+        Self::Unpause,
+        Self::Start,
+        Self::Replace,
+        Self::Remove,
+    ];
+
+    /// A word for plans, logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Create => "create",
+            Self::Rename => "rename",
+            Self::Update => "update",
+            Self::Reconnect => "reconnect",
+            Self::Unpause => "unpause",
+            Self::Start => "start",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// A difference, which is why something changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The field in Compose's terms: `services.web.mem_limit`.
+    pub field: String,
+    /// What it should be, fit to be shown.
+    pub desired: String,
+    /// What it is, fit to be shown.
+    pub actual: String,
+    /// Where the desired value was written.
+    pub place: Option<Place>,
+}
+
+/// Something about a stack that a person should know or must mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The field concerned in Compose's terms.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// Where it was written.
+    pub place: Option<Place>,
+}
+
+impl Plan {
+    /// A plan with nothing in it.
+    pub fn empty(stack: StackName) -> Self {
+        Self { stack, changes: Vec::new(), problems: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Whether there is nothing to do and nothing in the way.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.problems.is_empty()
+    }
+}
+
+/// One line a change, an indented line a reason: the text that the command line, the log and the
+/// tests share.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for change in &self.changes {
+            writeln!(f, "{change}")?;
+            for reason in &change.reasons {
+                writeln!(f, "    {reason}")?;
+            }
+        }
+        for problem in &self.problems {
+            writeln!(f, "problem: {problem}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<9} {}", self.action.word(), self.object)
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(name) => write!(f, "image {name}"),
+            Self::Network(name) => write!(f, "network {name}"),
+            Self::Volume(name) => write!(f, "volume {name}"),
+            Self::Container(slot) => write!(f, "container {slot}"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: want {}, is {}", self.field, self.desired, self.actual)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}

@@ -1,0 +1,146 @@
+//! The single calls to an engine, as data.
+
+use crate::model::{
+    ContainerSpec, Endpoint, ImageRef, Limits, NetworkSpec, RestartPolicy, VolumeSpec,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One call to the engine. Each is idempotent where the engine allows it: starting what runs,
+/// stopping what is stopped and removing what is gone succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Pull an image from its registry.
+    PullImage(ImageRef),
+    /// Make a network; `labels` holds all labels, the user's and ours.
+    CreateNetwork {
+        /// What it is.
+        spec: NetworkSpec,
+        /// All of its labels.
+        labels: BTreeMap<String, String>,
+    },
+    /// Remove a network.
+    RemoveNetwork {
+        /// Its name, for messages.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// Make a volume.
+    CreateVolume {
+        /// What it is.
+        spec: VolumeSpec,
+        /// All of its labels.
+        labels: BTreeMap<String, String>,
+    },
+    /// Remove a volume with its data.
+    RemoveVolume(String),
+    /// Make a container, with its configs and secrets copied in, joined to all its networks.
+    CreateContainer(Box<NewContainer>),
+    /// Join a container to a network.
+    Connect {
+        /// The container.
+        container: ContainerRef,
+        /// The network's name.
+        network: String,
+        /// Its place there.
+        endpoint: Endpoint,
+    },
+    /// Take a container off a network.
+    Disconnect {
+        /// The container.
+        container: ContainerRef,
+        /// The network's name.
+        network: String,
+    },
+    /// Start a container.
+    Start(ContainerRef),
+    /// Let a paused container go on.
+    Unpause(ContainerRef),
+    /// Send a signal to a container's first process.
+    Signal {
+        /// The container.
+        container: ContainerRef,
+        /// `SIGHUP`.
+        signal: String,
+    },
+    /// Stop a container; the engine knows its stop signal.
+    Stop {
+        /// The container.
+        container: ContainerRef,
+        /// How long to wait before it is killed; absent: as it was made with.
+        grace: Option<Duration>,
+    },
+    /// Remove a container, by force if it runs, with the anonymous volumes that nothing else uses
+    /// left in place.
+    Remove(ContainerRef),
+    /// Give a container another name.
+    Rename {
+        /// The container.
+        container: ContainerRef,
+        /// Its new name.
+        to: String,
+    },
+    /// Change limits and the restart policy of a container while it runs.
+    Update {
+        /// The container.
+        container: ContainerRef,
+        /// All limits as they shall be; an absent one is left as it is (the engine cannot unset it).
+        limits: Limits,
+        /// The restart policy as it shall be.
+        restart: RestartPolicy,
+    },
+    /// Wait for a container. Carried out by watching, not by the engine.
+    Await {
+        /// The container.
+        container: ContainerRef,
+        /// What must hold.
+        until: Milestone,
+        /// For how long to wait at most.
+        bound: Duration,
+    },
+}
+
+/// A container, by its id where it exists when the plan is made, by its name where the plan makes
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerRef {
+    /// What the engine is asked for: an id or a name.
+    pub key: String,
+    /// What people read.
+    pub name: String,
+}
+
+impl ContainerRef {
+    /// A container that the plan makes under `name`.
+    pub fn named(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { key: name.clone(), name }
+    }
+}
+
+/// A container to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewContainer {
+    /// Its name at first; a replacement gets its final name when the old container is gone.
+    pub name: String,
+    /// What it is made from.
+    pub spec: ContainerSpec,
+    /// Our labels and Compose's, beside the user's in `spec`. The engine adds the mark.
+    pub labels: BTreeMap<String, String>,
+    /// Volumes kept from the container that it replaces, by target path.
+    pub keep_volumes: BTreeMap<String, String>,
+}
+
+/// What to wait for in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Milestone {
+    /// It runs.
+    Running,
+    /// It runs and its health check says healthy; without a check it is enough that it runs.
+    Up,
+    /// Its health check says healthy; without a check this is an error.
+    Healthy,
+    /// It ended with exit code 0.
+    Completed,
+}

@@ -1,0 +1,158 @@
+//! What a pass and a fetch tell about themselves. They return these instead of errors.
+
+use crate::model::{Revision, SourceName, StackName};
+use crate::plan::{Action, Object, Problem, Reason};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What one pass over a stack found and did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The stack.
+    pub stack: StackName,
+    /// Where it came from; absent for a directory or file given by hand.
+    pub source: Option<SourceName>,
+    /// The commit, where known.
+    pub revision: Option<Revision>,
+    /// When the pass began.
+    pub started: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub result: PassResult,
+    /// Why it ended so, in one or more lines; empty when there is nothing to say.
+    pub message: String,
+    /// How many fields differed when the pass began, by kind of object.
+    pub drift: BTreeMap<DriftKind, usize>,
+    /// The differences themselves, as the first plan of the pass had them.
+    pub reasons: Vec<Reason>,
+    /// What was done, in the order in which it ended.
+    pub actions: Vec<ActionReport>,
+    /// What a person must mend.
+    pub problems: Vec<Problem>,
+    /// How the stack's containers were at the end; `None` when the engine could not tell.
+    pub workload: Option<Workload>,
+}
+
+/// How a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PassResult {
+    /// Everything was as desired.
+    Unchanged,
+    /// Everything is as desired now.
+    Changed,
+    /// Some of it could not be done, or the engine could not be asked.
+    Failed,
+    /// The stack's files are in error; nothing was touched.
+    Invalid,
+    /// It still differs after the bounded number of rounds.
+    Stalled,
+    /// The stack and what it owned are gone.
+    Removed,
+}
+
+impl PassResult {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Unchanged, Self::Changed, Self::Failed, Self::Invalid, Self::Stalled, Self::Removed];
+
+    /// A word for logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+            Self::Stalled => "stalled",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// Whether the stack is as desired at the end of the pass.
+    pub fn is_success(self) -> bool {
+        match self {
+            Self::Unchanged | Self::Changed | Self::Removed => true,
+            Self::Failed | Self::Invalid | Self::Stalled => false,
+        }
+    }
+}
+
+/// What kind of object differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DriftKind {
+    /// A container.
+    Container,
+    /// A network.
+    Network,
+    /// A volume.
+    Volume,
+    /// An image.
+    Image,
+}
+
+impl DriftKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Container, Self::Network, Self::Volume, Self::Image];
+
+    /// A word for metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Network => "network",
+            Self::Volume => "volume",
+            Self::Image => "image",
+        }
+    }
+
+    /// The kind of `object`.
+    pub fn of(object: &Object) -> Self {
+        match object {
+            Object::Image(_) => Self::Image,
+            Object::Network(_) => Self::Network,
+            Object::Volume(_) => Self::Volume,
+            Object::Container(_) => Self::Container,
+        }
+    }
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionReport {
+    /// What was changed.
+    pub object: Object,
+    /// How.
+    pub action: Action,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// The error that ended it, if one did.
+    pub error: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How many of a stack's containers are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Containers that the stack asks for.
+    pub desired: usize,
+    /// Those that run and are healthy where they have a check, and jobs that ended well.
+    pub up: usize,
+    /// Those that run and whose health check has no verdict yet.
+    pub starting: usize,
+    /// Those that run and whose health check fails.
+    pub unhealthy: usize,
+}
+
+/// What one fetch of a git source found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceReport {
+    /// The source.
+    pub source: SourceName,
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// The commit that is checked out, or why there is none. On an error the former commit stays.
+    pub outcome: Result<Revision, String>,
+}
