@@ -1,9 +1,102 @@
 //! Compares desired with observed state and says what must change, in which order and why.
 //!
-//! Pure: the same stack and snapshot give the same plan, byte for byte.
+//! Pure: the same stack and snapshot give the same plan, byte for byte. The order of the work here
+//! is that of the plan: images, networks, volumes, services by their dependencies, leftovers.
 
 mod change;
+mod containers;
+mod effective;
+mod fields;
+mod order;
+mod recipe;
+mod removal;
+mod resources;
+mod show;
+mod slots;
 mod step;
+mod strangers;
 
 pub use change::{Action, Change, Object, Plan, Problem, Reason};
+pub use removal::plan_removal;
 pub use step::{ContainerRef, Milestone, NewContainer, Step};
+
+use crate::model::{ImageRef, Observed, ServiceName, SourceName, Stack};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What surrounds a plan beside the stack and the snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// The git source, for the label that tells stacks of one source from another's.
+    pub source: Option<SourceName>,
+    /// Images that are there and whose pull policy asks for another pull now.
+    pub refresh: BTreeSet<ImageRef>,
+}
+
+/// What must change for `observed` to become `desired`.
+pub fn plan(desired: &Stack, observed: &Observed, around: &Circumstances) -> Plan {
+    let mut draft = Draft {
+        desired,
+        observed,
+        around,
+        plan: Plan::empty(desired.name.clone()),
+        made: BTreeMap::new(),
+        upset: BTreeMap::new(),
+        blocked: BTreeSet::new(),
+    };
+    draft.images();
+    draft.networks();
+    draft.volumes();
+    draft.leftovers_in_the_way();
+    draft.services();
+    draft.leftovers();
+    draft.unused_networks();
+    draft.plan
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    desired: &'a Stack,
+    observed: &'a Observed,
+    around: &'a Circumstances,
+    plan: Plan,
+    /// The change that makes each image, network or volume.
+    made: BTreeMap<Object, usize>,
+    /// The changes of each service after which it must be seen to be up again.
+    upset: BTreeMap<ServiceName, Vec<usize>>,
+    /// Services with a problem, and those that depend on them.
+    blocked: BTreeSet<ServiceName>,
+}
+
+impl Draft<'_> {
+    fn push(&mut self, change: Change) -> usize {
+        let index = self.plan.changes.len();
+        self.plan.changes.push(change);
+        index
+    }
+
+    fn reason(&self, field: String, desired: String, actual: String) -> Reason {
+        let place = self.desired.places.of(&field).cloned();
+        Reason { field, desired, actual, place }
+    }
+
+    fn problem(&self, field: String, message: String) -> Problem {
+        let place = self.desired.places.of(&field).cloned();
+        Problem { field, message, place }
+    }
+
+    /// Notes a problem that keeps `services` as they are.
+    fn refuse(&mut self, field: String, message: String, services: &[ServiceName]) {
+        self.plan.problems.push(self.problem(field, message));
+        self.blocked.extend(services.iter().cloned());
+    }
+
+    /// The services for which `uses` holds.
+    fn users(&self, uses: impl Fn(&crate::model::Service) -> bool) -> Vec<ServiceName> {
+        self.desired
+            .services
+            .iter()
+            .filter(|(_, service)| uses(service))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}

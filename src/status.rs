@@ -3,5 +3,6 @@
 //! Pure: times come in with the reports.
 
 mod report;
+mod workload;
 
 pub use report::{ActionReport, DriftKind, PassResult, Report, SourceReport, Workload};

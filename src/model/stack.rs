@@ -38,6 +38,9 @@ pub struct Service {
     pub depends_on: BTreeMap<ServiceName, Dependency>,
     /// When its image is pulled.
     pub pull_policy: PullPolicy,
+    /// Written to run to its end and not for ever: `restart: "no"` spelled out, or a job's
+    /// `deploy.mode`.
+    pub one_shot: bool,
 }
 
 impl Stack {
@@ -58,14 +61,17 @@ impl Stack {
         (1..=replicas).map(move |number| Slot { service: name.clone(), number })
     }
 
-    /// Whether `name` runs to its end rather than for ever: something waits for its completion.
+    /// Whether `name` runs to its end rather than for ever: it says so, or something waits for its
+    /// completion.
     pub fn is_job(&self, name: &ServiceName) -> bool {
-        self.services.values().any(|service| {
-            service
-                .depends_on
-                .get(name)
-                .is_some_and(|dependency| dependency.condition == Condition::Completed)
-        })
+        let says_so = self.services.get(name).is_some_and(|service| service.one_shot);
+        says_so
+            || self.services.values().any(|service| {
+                service
+                    .depends_on
+                    .get(name)
+                    .is_some_and(|dependency| dependency.condition == Condition::Completed)
+            })
     }
 }
 

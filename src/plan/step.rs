@@ -1,7 +1,7 @@
 //! The single calls to an engine, as data.
 
 use crate::model::{
-    ContainerSpec, Endpoint, ImageRef, Limits, NetworkSpec, RestartPolicy, VolumeSpec,
+    Container, ContainerSpec, Endpoint, ImageRef, Limits, NetworkSpec, RestartPolicy, VolumeSpec,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -98,6 +98,8 @@ pub enum Step {
         until: Milestone,
         /// For how long to wait at most.
         bound: Duration,
+        /// Whether a failure ends the change; otherwise it is only worth a warning.
+        required: bool,
     },
 }
 
@@ -117,6 +119,11 @@ impl ContainerRef {
         let name = name.into();
         Self { key: name.clone(), name }
     }
+
+    /// A container that exists.
+    pub fn of(container: &Container) -> Self {
+        Self { key: container.id.0.clone(), name: container.name.clone() }
+    }
 }
 
 /// A container to be made.
@@ -135,6 +142,8 @@ pub struct NewContainer {
 /// What to wait for in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Milestone {
+    /// It was started, whether or not it still runs.
+    Started,
     /// It runs.
     Running,
     /// It runs and its health check says healthy; without a check it is enough that it runs.

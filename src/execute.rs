@@ -1,0 +1,183 @@
+//! Carries a plan out on an engine. It decides nothing: the plan says what must wait for what, and
+//! a change that fails takes only those with it that come after it.
+
+mod wait;
+
+use crate::engine::{Engine, EngineError};
+use crate::plan::{Change, Plan, Step};
+use crate::status::ActionReport;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use wait::NotReached;
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The changes that were begun, in the order in which they ended.
+    pub actions: Vec<ActionReport>,
+    /// Changes not begun, because one that they come after failed or the stop came first.
+    pub skipped: usize,
+    /// Whether all failures are such that the same plan may succeed later.
+    pub transient: bool,
+}
+
+impl Outcome {
+    /// Whether all was done.
+    pub fn is_complete(&self) -> bool {
+        self.skipped == 0 && self.actions.iter().all(|action| action.error.is_none())
+    }
+}
+
+/// Why a change ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The engine refused a step or could not be reached.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A container did not come to where it should.
+    #[error(transparent)]
+    NotReached(#[from] NotReached),
+}
+
+impl ChangeError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_transient(),
+            Self::NotReached(error) => matches!(error, NotReached::Stopped { .. }),
+        }
+    }
+}
+
+/// What an onlooker hears while a plan is carried out.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// A change begins.
+    Began(&'a Change),
+    /// A long step says how far it is.
+    Doing(&'a Change, &'a str),
+    /// A wait that is not required failed.
+    Warned(&'a Change, &'a ChangeError),
+    /// A change ended.
+    Ended(&'a Change, Result<(), &'a ChangeError>, Duration),
+}
+
+/// Hears [`Notice`]s, from several tasks at once.
+pub type Onlooker = Arc<dyn Fn(Notice<'_>) + Send + Sync>;
+
+/// Carries `plan` out with at most `parallel` engine calls at a time. When `stop` comes, no change
+/// is begun any more and waits end; calls under way are finished.
+pub async fn execute(
+    engine: &Arc<dyn Engine>,
+    plan: &Plan,
+    parallel: NonZeroUsize,
+    onlooker: &Onlooker,
+    stop: &CancellationToken,
+) -> Outcome {
+    let hands = Hands {
+        engine: Arc::clone(engine),
+        calls: Arc::new(Semaphore::new(parallel.get())),
+        onlooker: Arc::clone(onlooker),
+        stop: stop.clone(),
+    };
+    let mut progress = vec![Progress::Waiting; plan.changes.len()];
+    let mut running = JoinSet::new();
+    let mut outcome = Outcome { transient: true, ..Outcome::default() };
+    loop {
+        for index in ready(plan, &progress, stop) {
+            progress[index] = Progress::Running;
+            let (hands, change) = (hands.clone(), plan.changes[index].clone());
+            running.spawn(async move {
+                let (result, took) = hands.carry_out(&change).await;
+                (index, result, took)
+            });
+        }
+        let Some(ended) = running.join_next().await else { break };
+        // A panic inside a change is a defect of ours: it ends this change, not the agent.
+        let Ok((index, result, took)) = ended else { continue };
+        progress[index] = if result.is_ok() { Progress::Done } else { Progress::Failed };
+        outcome.note(&plan.changes[index], &result, took);
+    }
+    outcome.skipped = progress.iter().filter(|p| matches!(p, Progress::Waiting)).count()
+        + progress.iter().filter(|p| matches!(p, Progress::Running)).count();
+    outcome
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+}
+
+fn ready(plan: &Plan, progress: &[Progress], stop: &CancellationToken) -> Vec<usize> {
+    if stop.is_cancelled() {
+        return Vec::new();
+    }
+    let is_ready = |index: &usize| {
+        let done = |after: &usize| progress[*after] == Progress::Done;
+        progress[*index] == Progress::Waiting && plan.changes[*index].after.iter().all(done)
+    };
+    (0..progress.len()).filter(is_ready).collect()
+}
+
+impl Outcome {
+    fn note(&mut self, change: &Change, result: &Result<(), ChangeError>, took: Duration) {
+        self.transient &= result.as_ref().err().is_none_or(ChangeError::is_transient);
+        self.actions.push(ActionReport {
+            object: change.object.clone(),
+            action: change.action,
+            reasons: change.reasons.clone(),
+            error: result.as_ref().err().map(ToString::to_string),
+            took,
+        });
+    }
+}
+
+#[derive(Clone)]
+struct Hands {
+    engine: Arc<dyn Engine>,
+    calls: Arc<Semaphore>,
+    onlooker: Onlooker,
+    stop: CancellationToken,
+}
+
+impl Hands {
+    async fn carry_out(&self, change: &Change) -> (Result<(), ChangeError>, Duration) {
+        let began = Instant::now();
+        (self.onlooker)(Notice::Began(change));
+        let mut result = Ok(());
+        for step in &change.steps {
+            result = self.take(change, step).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        let took = began.elapsed();
+        (self.onlooker)(Notice::Ended(change, result.as_ref().copied(), took));
+        (result, took)
+    }
+
+    async fn take(&self, change: &Change, step: &Step) -> Result<(), ChangeError> {
+        if let Step::Await { container, until, bound, required } = step {
+            let result = wait::wait(&*self.engine, container, *until, *bound, &self.stop).await;
+            return match result {
+                Err(error) if !required => {
+                    (self.onlooker)(Notice::Warned(change, &error));
+                    Ok(())
+                }
+                result => result,
+            };
+        }
+        // Never closed: the semaphore lives as long as its users.
+        let _permit = self.calls.acquire().await;
+        let progress = |text: &str| (self.onlooker)(Notice::Doing(change, text));
+        Ok(self.engine.perform(step, &progress).await?)
+    }
+}

@@ -1,0 +1,245 @@
+//! A pass over one stack: look, plan, carry out, and look again until there is nothing to do. The
+//! same for a first deployment, a new commit, drift, a restart after a crash, and by hand.
+
+use crate::engine::{Engine, EngineError};
+use crate::execute::{Onlooker, execute};
+use crate::model::{ImageRef, Observed, PullPolicy, Query, Revision, SourceName, Stack, StackName};
+use crate::plan::{Action, Circumstances, Object, Plan, plan, plan_removal};
+use crate::status::{DriftKind, PassResult, Report, Workload};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often a pass looks, plans and acts at most. More than one round is needed when an image that
+/// was pulled shows that more differs.
+const MAX_ROUNDS: usize = 5;
+/// How many of the fields that keep differing are told.
+const TOLD_FIELDS: usize = 5;
+
+/// What passes are made with.
+#[derive(Clone)]
+pub struct Means {
+    /// Where the stacks run.
+    pub engine: Arc<dyn Engine>,
+    /// Engine calls at once.
+    pub parallel: NonZeroUsize,
+    /// Hears what is done.
+    pub onlooker: Onlooker,
+    /// Ends passes early, at a point from which the next one goes on.
+    pub stop: CancellationToken,
+}
+
+/// A stack and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// What should run.
+    pub stack: &'a Stack,
+    /// The git source, if any.
+    pub source: Option<SourceName>,
+    /// The commit, if known.
+    pub revision: Option<Revision>,
+}
+
+impl Means {
+    /// Makes the engine match `subject`. `due` says of each image whose policy may ask for another
+    /// pull whether it is time for one.
+    pub async fn reconcile(
+        &self,
+        subject: &Subject<'_>,
+        due: &(dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
+    ) -> Report {
+        let mut notes = Notes::new(subject);
+        match self.rounds(subject, due, &mut notes).await {
+            Ok(result) => notes.report.result = result,
+            Err(error) => {
+                notes.report.result = PassResult::Failed;
+                notes.report.message = error.to_string();
+            }
+        }
+        notes.finish()
+    }
+
+    /// Takes away all that a stack owns; its volumes only with `volumes`.
+    pub async fn remove(
+        &self,
+        name: &StackName,
+        source: Option<SourceName>,
+        volumes: bool,
+    ) -> Report {
+        let mut notes = Notes::blank(name.clone(), source, None);
+        match self.engine.observe(&Query::owned_by(name.clone())).await {
+            Ok(observed) => {
+                let plan = plan_removal(name, &observed, volumes);
+                notes.first_plan(&plan);
+                let complete = self.carry_out(&plan, &mut notes).await;
+                notes.report.result =
+                    if complete { PassResult::Removed } else { PassResult::Failed };
+            }
+            Err(error) => {
+                notes.report.result = PassResult::Failed;
+                notes.report.message = error.to_string();
+            }
+        }
+        notes.finish()
+    }
+
+    async fn rounds(
+        &self,
+        subject: &Subject<'_>,
+        due: &(dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
+        notes: &mut Notes,
+    ) -> Result<PassResult, EngineError> {
+        let query = Query::of(subject.stack);
+        let mut done: BTreeSet<(Object, Action)> = BTreeSet::new();
+        for round in 0..MAX_ROUNDS {
+            let observed = self.engine.observe(&query).await?;
+            let refresh = if round == 0 {
+                images_due(subject.stack, &observed, due)
+            } else {
+                BTreeSet::new()
+            };
+            let around = Circumstances { source: subject.source.clone(), refresh };
+            let plan = plan(subject.stack, &observed, &around);
+            notes.look(subject.stack, &observed, &plan, round);
+            if plan.changes.is_empty() {
+                return Ok(notes.settled(&plan));
+            }
+            let acts = plan.changes.iter().map(|change| (change.object.clone(), change.action));
+            let (known, new): (Vec<_>, Vec<_>) = acts.partition(|act| done.contains(act));
+            if new.is_empty() && !known.is_empty() {
+                return Ok(notes.stalled(&plan));
+            }
+            if !self.carry_out(&plan, notes).await {
+                let observed = self.engine.observe(&query).await?;
+                notes.report.workload = Some(Workload::of(subject.stack, &observed));
+                return Ok(PassResult::Failed);
+            }
+            done.extend(new);
+        }
+        Ok(PassResult::Stalled)
+    }
+
+    /// Whether all of the plan was done; if not, the notes say why.
+    async fn carry_out(&self, plan: &Plan, notes: &mut Notes) -> bool {
+        let outcome = execute(&self.engine, plan, self.parallel, &self.onlooker, &self.stop).await;
+        let complete = outcome.is_complete();
+        if !complete {
+            let errors = outcome.actions.iter().filter_map(|action| {
+                let error = action.error.as_ref()?;
+                Some(format!("{} {}: {error}", action.action.word(), action.object))
+            });
+            let mut lines: Vec<String> = errors.collect();
+            if outcome.skipped > 0 {
+                lines.push(format!("{} further changes were not begun", outcome.skipped));
+            }
+            notes.report.message = lines.join("\n");
+        }
+        notes.report.actions.extend(outcome.actions);
+        complete
+    }
+}
+
+/// A plan for people: what a pass would do first.
+pub async fn preview(
+    engine: &dyn Engine,
+    stack: &Stack,
+    source: Option<SourceName>,
+) -> Result<Plan, EngineError> {
+    let observed = engine.observe(&Query::of(stack)).await?;
+    Ok(plan(stack, &observed, &Circumstances { source, refresh: BTreeSet::new() }))
+}
+
+fn images_due(
+    stack: &Stack,
+    observed: &Observed,
+    due: &(dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
+) -> BTreeSet<ImageRef> {
+    stack
+        .services
+        .values()
+        .filter(|service| {
+            let image = &service.container.image;
+            observed.images.contains_key(image) && due(image, service.pull_policy)
+        })
+        .map(|service| service.container.image.clone())
+        .collect()
+}
+
+/// A report in the making.
+struct Notes {
+    report: Report,
+    began: Instant,
+}
+
+impl Notes {
+    fn new(subject: &Subject<'_>) -> Self {
+        let name = subject.stack.name.clone();
+        Self::blank(name, subject.source.clone(), subject.revision.clone())
+    }
+
+    fn blank(stack: StackName, source: Option<SourceName>, revision: Option<Revision>) -> Self {
+        let report = Report {
+            stack,
+            source,
+            revision,
+            started: Timestamp::now(),
+            took: std::time::Duration::ZERO,
+            result: PassResult::Failed,
+            message: String::new(),
+            drift: BTreeMap::new(),
+            reasons: Vec::new(),
+            actions: Vec::new(),
+            problems: Vec::new(),
+            workload: None,
+        };
+        Self { report, began: Instant::now() }
+    }
+
+    fn first_plan(&mut self, plan: &Plan) {
+        for change in &plan.changes {
+            let kind = DriftKind::of(&change.object);
+            *self.report.drift.entry(kind).or_default() += change.reasons.len();
+            self.report.reasons.extend(change.reasons.iter().cloned());
+        }
+    }
+
+    fn look(&mut self, stack: &Stack, observed: &Observed, plan: &Plan, round: usize) {
+        if round == 0 {
+            self.first_plan(plan);
+        }
+        self.report.problems.clone_from(&plan.problems);
+        self.report.workload = Some(Workload::of(stack, observed));
+    }
+
+    fn settled(&mut self, plan: &Plan) -> PassResult {
+        if !plan.problems.is_empty() {
+            let lines: Vec<_> = plan.problems.iter().map(ToString::to_string).collect();
+            self.report.message = lines.join("\n");
+            return PassResult::Failed;
+        }
+        if self.report.actions.is_empty() { PassResult::Unchanged } else { PassResult::Changed }
+    }
+
+    fn stalled(&mut self, plan: &Plan) -> PassResult {
+        let reasons = plan.changes.iter().flat_map(|change| &change.reasons);
+        let fields: Vec<_> = reasons.take(TOLD_FIELDS).map(ToString::to_string).collect();
+        self.report.message = format!("does not settle: {}", fields.join("; "));
+        PassResult::Stalled
+    }
+
+    fn finish(mut self) -> Report {
+        self.report.took = self.began.elapsed();
+        self.report
+    }
+}
+
+/// The pull rule for what is done by hand: what may be pulled again is pulled.
+pub fn always_due(_: &ImageRef, policy: PullPolicy) -> bool {
+    match policy {
+        PullPolicy::Always | PullPolicy::Every(_) => true,
+        PullPolicy::Missing | PullPolicy::Never => false,
+    }
+}

@@ -1,0 +1,110 @@
+//! The containers found in one slot, and which of them stays.
+
+use super::effective::{comparable, effective};
+use super::fields::{Difference, differences};
+use super::{Action, Draft};
+use crate::model::{Container, ContainerSpec, Image, ImageConfig, Service, Slot, State};
+
+/// A container found in a slot, compared with what belongs there.
+pub(super) struct Candidate<'a> {
+    pub(super) container: &'a Container,
+    /// The fields that differ.
+    pub(super) differences: Vec<Difference>,
+}
+
+/// What was found in one slot.
+pub(super) struct Found<'a> {
+    /// The container that stays, if one can.
+    pub(super) kept: Option<Candidate<'a>>,
+    /// The others; they go.
+    pub(super) old: Vec<Candidate<'a>>,
+}
+
+impl Candidate<'_> {
+    fn can_stay(&self) -> bool {
+        self.container.state != State::Dead
+            && self.differences.iter().all(|difference| difference.action != Action::Replace)
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// The container that the engine would make for a service, as far as its image is known.
+    pub(super) fn effective(&self, service: &Service) -> ContainerSpec {
+        let unknown = ImageConfig::default();
+        let image = self.image(service).map_or(&unknown, |image| &image.config);
+        effective(&service.container, image, &self.observed.engine)
+    }
+
+    fn image(&self, service: &Service) -> Option<&'a Image> {
+        self.observed.images.get(&service.container.image)
+    }
+
+    /// Compares what is in a slot with what belongs there.
+    pub(super) fn found(
+        &self,
+        slot: &Slot,
+        service: &Service,
+        effective: &ContainerSpec,
+        final_name: &str,
+    ) -> Found<'a> {
+        let mut candidates: Vec<Candidate<'a>> = self
+            .observed
+            .containers
+            .iter()
+            .filter(|container| container.slot == *slot && container.state != State::Removing)
+            .map(|container| Candidate {
+                container,
+                differences: self.compare(container, service, effective),
+            })
+            .collect();
+        candidates.sort_by_key(|candidate| {
+            let container = candidate.container;
+            let runs = matches!(container.state, State::Running | State::Restarting);
+            (!candidate.can_stay(), !runs, container.name != final_name, &container.id)
+        });
+        let stays = candidates.first().is_some_and(Candidate::can_stay);
+        let old = candidates.split_off(usize::from(stays));
+        Found { kept: candidates.pop(), old }
+    }
+
+    fn compare(
+        &self,
+        container: &Container,
+        service: &Service,
+        effective: &ContainerSpec,
+    ) -> Vec<Difference> {
+        let actual = comparable(&container.spec, &service.container, &self.observed.engine);
+        let Some(image) = self.image(service) else {
+            // What the image gives is not known before it is pulled; the next round compares.
+            return image_difference(effective, &actual).into_iter().collect();
+        };
+        let mut found = differences(effective, &actual);
+        if container.image_id != image.id && effective.image == actual.image {
+            found.insert(
+                0,
+                Difference {
+                    path: "image".into(),
+                    desired: format!("{} ({})", effective.image, short(&image.id)),
+                    actual: format!("{} ({})", actual.image, short(&container.image_id)),
+                    action: Action::Replace,
+                },
+            );
+        }
+        found
+    }
+}
+
+fn image_difference(desired: &ContainerSpec, actual: &ContainerSpec) -> Option<Difference> {
+    (desired.image != actual.image).then(|| Difference {
+        path: "image".into(),
+        desired: desired.image.to_string(),
+        actual: actual.image.to_string(),
+        action: Action::Replace,
+    })
+}
+
+/// An image id as `docker images` shows it.
+fn short(id: &str) -> &str {
+    let hex = id.strip_prefix("sha256:").unwrap_or(id);
+    hex.get(..12).unwrap_or(hex)
+}

@@ -1,0 +1,239 @@
+//! Brings the desired and the observed definition of a container to one form, so that a difference
+//! between them is a real one. The image's and the engine's share is where phantom differences come
+//! from; this file holds every rule about it.
+
+use crate::model::{
+    ContainerPort, ContainerSpec, EngineFacts, Healthcheck, ImageConfig, Mount, MountSource,
+    Networking,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the engine gives to `/dev/shm` when nothing is said (moby, `daemon/config`).
+const DEFAULT_SHM_SIZE: u64 = 64 << 20;
+/// How long the engine waits for a stop when nothing is said.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// The engine's interval and timeout of health checks.
+const DEFAULT_PROBE: Duration = Duration::from_secs(30);
+/// The engine's retries of health checks.
+const DEFAULT_RETRIES: u32 = 3;
+
+/// The container that the engine makes of `desired`: with the image's share merged in as the engine
+/// does (moby, `daemon/commit.go`), and without values that are the engine's defaults.
+pub(super) fn effective(
+    desired: &ContainerSpec,
+    image: &ImageConfig,
+    engine: &EngineFacts,
+) -> ContainerSpec {
+    let mut spec = desired.clone();
+    inherit_command(&mut spec, image);
+    inherit_maps(&mut spec, image);
+    inherit_volumes(&mut spec, image);
+    let or_image = |own: &mut Option<String>, given: &str| {
+        if own.as_deref().is_none_or(str::is_empty) && !given.is_empty() {
+            *own = Some(given.to_owned());
+        }
+    };
+    or_image(&mut spec.user, &image.user);
+    or_image(&mut spec.working_dir, &image.working_dir);
+    or_image(&mut spec.stop_signal, image.stop_signal.as_deref().unwrap_or_default());
+    spec.healthcheck = inherit_healthcheck(spec.healthcheck, image.healthcheck.as_ref());
+    if !engine.keeps_start_interval()
+        && let Some(check) = &mut spec.healthcheck
+    {
+        check.start_interval = None;
+    }
+    without_defaults(spec, engine)
+}
+
+/// What the engine tells of a container, without values that are the engine's defaults. What only
+/// exists because `desired` leaves the choice to the engine is dropped too.
+pub(super) fn comparable(
+    observed: &ContainerSpec,
+    desired: &ContainerSpec,
+    engine: &EngineFacts,
+) -> ContainerSpec {
+    let mut spec = observed.clone();
+    let shares_a_host_name =
+        matches!(desired.networking, Networking::Host | Networking::Container(_));
+    if desired.hostname.is_none() && shares_a_host_name {
+        spec.hostname = None;
+    }
+    if desired.limits.memory_swap.is_none() {
+        spec.limits.memory_swap = spec.limits.memory_swap.filter(|swap| {
+            // Without swap accounting in the kernel the engine says -1.
+            *swap != -1 && Some(*swap) != spec.limits.memory.map(default_swap)
+        });
+    }
+    without_defaults(spec, engine)
+}
+
+/// The engine's choice of memory and swap for a memory limit, in bytes.
+pub(super) fn default_swap(memory: u64) -> i64 {
+    i64::try_from(memory.saturating_mul(2)).unwrap_or(i64::MAX)
+}
+
+fn inherit_command(spec: &mut ContainerSpec, image: &ImageConfig) {
+    let given = |words: &Option<Vec<String>>| words.as_ref().is_some_and(|words| !words.is_empty());
+    if given(&spec.entrypoint) {
+        return;
+    }
+    if !given(&spec.command) {
+        spec.command = Some(image.command.clone());
+    }
+    if spec.entrypoint.is_none() {
+        spec.entrypoint = Some(image.entrypoint.clone());
+    }
+}
+
+fn inherit_maps(spec: &mut ContainerSpec, image: &ImageConfig) {
+    for (key, value) in &image.environment {
+        spec.environment.entry(key.clone()).or_insert_with(|| Some(value.clone()));
+    }
+    for (key, value) in &image.labels {
+        spec.labels.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    let published: Vec<ContainerPort> = spec.ports.iter().map(|port| port.container).collect();
+    spec.expose.extend(image.exposed_ports.iter().copied().chain(published));
+}
+
+fn inherit_volumes(spec: &mut ContainerSpec, image: &ImageConfig) {
+    for target in &image.volumes {
+        spec.mounts
+            .entry(target.trim_end_matches('/').to_owned())
+            .or_insert(Mount { source: MountSource::Anonymous, read_only: false });
+    }
+}
+
+fn inherit_healthcheck(
+    own: Option<Healthcheck>,
+    image: Option<&Healthcheck>,
+) -> Option<Healthcheck> {
+    let Some(image) = image else { return own };
+    let Some(own) = own else { return Some(image.clone()) };
+    let said = |duration: Option<Duration>| duration.filter(|duration| !duration.is_zero());
+    Some(Healthcheck {
+        test: own.test.filter(|test| !test.is_empty()).or_else(|| image.test.clone()),
+        interval: said(own.interval).or(image.interval),
+        timeout: said(own.timeout).or(image.timeout),
+        retries: own.retries.filter(|retries| *retries > 0).or(image.retries),
+        start_period: said(own.start_period).or(image.start_period),
+        start_interval: said(own.start_interval).or(image.start_interval),
+    })
+}
+
+fn without_defaults(mut spec: ContainerSpec, engine: &EngineFacts) -> ContainerSpec {
+    spec.labels.retain(|key, _| !crate::model::labels::is_bookkeeping(key));
+    spec.entrypoint = spec.entrypoint.filter(|words| !words.is_empty());
+    spec.command = spec.command.filter(|words| !words.is_empty());
+    for text in [
+        &mut spec.user,
+        &mut spec.working_dir,
+        &mut spec.hostname,
+        &mut spec.domainname,
+        &mut spec.pid,
+    ] {
+        text.take_if(|text| text.is_empty());
+    }
+    spec.working_dir.take_if(|path| path == "/");
+    spec.ipc.take_if(|mode| ["", "private", "shareable"].contains(&mode.as_str()));
+    spec.runtime.take_if(|runtime| runtime.is_empty() || *runtime == engine.default_runtime);
+    spec.shm_size.take_if(|size| *size == 0 || *size == DEFAULT_SHM_SIZE);
+    spec.init.take_if(|init| !*init);
+    spec.stop_signal = spec.stop_signal.and_then(|signal| canonical_signal(&signal));
+    spec.stop_grace_period =
+        spec.stop_grace_period.map(whole_seconds).filter(|grace| *grace != DEFAULT_GRACE);
+    spec.healthcheck = spec.healthcheck.and_then(healthcheck_without_defaults);
+    spec.limits.pids.take_if(|pids| *pids <= 0);
+    spec.limits.nano_cpus.take_if(|cpus| *cpus == 0);
+    spec.limits.cpu_shares.take_if(|shares| *shares == 0);
+    spec.limits.memory.take_if(|memory| *memory == 0);
+    spec.limits.memory_reservation.take_if(|memory| *memory == 0);
+    spec.limits.memory_swap.take_if(|swap| *swap == 0);
+    spec.limits.cpuset.take_if(|set| set.is_empty());
+    if let Some(logging) = &mut spec.logging {
+        logging.driver.take_if(|driver| driver.is_empty() || *driver == engine.default_log_driver);
+    }
+    spec.logging.take_if(|logging| logging.driver.is_none() && logging.options.is_empty());
+    spec.cap_add = spec.cap_add.iter().map(|cap| canonical_capability(cap)).collect();
+    spec.cap_drop = spec.cap_drop.iter().map(|cap| canonical_capability(cap)).collect();
+    spec.mounts = spec.mounts.into_iter().map(|(at, mount)| (at, canonical_mount(mount))).collect();
+    if let Networking::Networks(networks) = &mut spec.networking {
+        for endpoint in networks.values_mut() {
+            endpoint.priority = 0;
+        }
+    }
+    spec.files = Vec::new();
+    spec
+}
+
+fn healthcheck_without_defaults(check: Healthcheck) -> Option<Healthcheck> {
+    if check.is_disabled() {
+        return Some(Healthcheck { test: Some(vec!["NONE".into()]), ..Healthcheck::default() });
+    }
+    let test = check.test.filter(|test| !test.is_empty())?;
+    let unless = |value: Option<Duration>, default: Duration| {
+        value.filter(|value| !value.is_zero() && *value != default)
+    };
+    Some(Healthcheck {
+        test: Some(test),
+        interval: unless(check.interval, DEFAULT_PROBE),
+        timeout: unless(check.timeout, DEFAULT_PROBE),
+        retries: check.retries.filter(|retries| *retries != 0 && *retries != DEFAULT_RETRIES),
+        start_period: unless(check.start_period, Duration::ZERO),
+        start_interval: unless(check.start_interval, Duration::ZERO),
+    })
+}
+
+/// How long a container can take until its health check has said healthy or unhealthy.
+pub(super) fn time_to_verdict(check: &Healthcheck) -> Duration {
+    let or = |value: Option<Duration>| value.filter(|v| !v.is_zero()).unwrap_or(DEFAULT_PROBE);
+    let retries = check.retries.filter(|retries| *retries > 0).unwrap_or(DEFAULT_RETRIES);
+    let probe = or(check.interval) + or(check.timeout);
+    check.start_period.unwrap_or_default() + probe.saturating_mul(retries.saturating_add(1))
+}
+
+fn canonical_mount(mount: Mount) -> Mount {
+    let source = match mount.source {
+        MountSource::Bind(mut bind) => {
+            // Not told back by the engine: what it did was done when the container was made.
+            bind.create_host_path = false;
+            bind.propagation.take_if(|mode| mode.is_empty() || mode == "rprivate");
+            MountSource::Bind(bind)
+        }
+        MountSource::Volume { name, nocopy: _ } => MountSource::Volume { name, nocopy: false },
+        source @ (MountSource::Anonymous | MountSource::Tmpfs(_)) => source,
+    };
+    Mount { source, read_only: mount.read_only }
+}
+
+fn canonical_capability(name: &str) -> String {
+    let name = name.to_uppercase();
+    name.strip_prefix("CAP_").unwrap_or(&name).to_owned()
+}
+
+fn canonical_signal(signal: &str) -> Option<String> {
+    let name = signal.to_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    (!["", "TERM", "15"].contains(&name)).then(|| name.to_owned())
+}
+
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
+}
+
+/// The anonymous volumes of a replaced container that its replacement takes over, by target path.
+pub(super) fn volumes_to_keep(
+    effective: &ContainerSpec,
+    old: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    old.iter()
+        .filter(|(target, _)| {
+            effective
+                .mounts
+                .get(*target)
+                .is_some_and(|mount| mount.source == MountSource::Anonymous)
+        })
+        .map(|(target, name)| (target.clone(), name.clone()))
+        .collect()
+}

@@ -1,0 +1,146 @@
+//! In which order services change, and what each waits for in the others.
+
+use super::effective::time_to_verdict;
+use super::step::ContainerRef;
+use super::{Action, Draft, Milestone, Step};
+use crate::model::{Condition, Container, Dependency, Health, ServiceName, Slot, State};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long to wait for a container to run once it was started.
+pub(super) const START_BOUND: Duration = Duration::from_secs(60);
+/// How much longer than its own numbers say to wait for a health check's verdict.
+const HEALTH_MARGIN: Duration = Duration::from_secs(30);
+/// How long to wait for a job to end.
+const JOB_BOUND: Duration = Duration::from_secs(30 * 60);
+
+impl Draft<'_> {
+    /// The services, each after those that it depends on; equal ones by name. Services in a circle
+    /// are refused.
+    pub(super) fn ordered_services(&mut self) -> Vec<ServiceName> {
+        let desired = self.desired;
+        let mut ordered: Vec<ServiceName> = Vec::new();
+        let mut left: BTreeSet<&ServiceName> = desired.services.keys().collect();
+        loop {
+            let ready: Vec<&ServiceName> = left
+                .iter()
+                .copied()
+                .filter(|name| {
+                    let mut needs = desired.services[*name].depends_on.keys();
+                    needs.all(|need| !left.contains(need) || need == *name)
+                })
+                .collect();
+            if ready.is_empty() {
+                break;
+            }
+            for name in ready {
+                left.remove(name);
+                ordered.push(name.clone());
+            }
+        }
+        for name in left {
+            let message = "is part of a circle of dependencies; remove one of them".to_owned();
+            let field = format!("services.{name}.depends_on");
+            self.refuse(field, message, std::slice::from_ref(name));
+        }
+        ordered
+    }
+
+    /// Whether a service must be left alone because it, or one that it needs, has a problem.
+    pub(super) fn is_blocked(&mut self, name: &ServiceName) -> bool {
+        let needs_blocked = self.desired.services[name]
+            .depends_on
+            .iter()
+            .any(|(need, dependency)| dependency.required && self.blocked.contains(need));
+        if needs_blocked {
+            self.blocked.insert(name.clone());
+        }
+        self.blocked.contains(name)
+    }
+
+    /// The changes of other services that a start of `name` must come after.
+    pub(super) fn prerequisites(&self, name: &ServiceName) -> BTreeSet<usize> {
+        self.desired.services[name]
+            .depends_on
+            .iter()
+            .filter(|(_, dependency)| dependency.required)
+            .flat_map(|(need, _)| self.upset.get(need).into_iter().flatten().copied())
+            .collect()
+    }
+
+    /// What to wait for before a container of `name` is started.
+    pub(super) fn gates(&self, name: &ServiceName) -> Vec<Step> {
+        self.desired.services[name]
+            .depends_on
+            .iter()
+            .flat_map(|(need, dependency)| self.gate(need, *dependency))
+            .collect()
+    }
+
+    fn gate(&self, need: &ServiceName, dependency: Dependency) -> Vec<Step> {
+        if !self.upset.contains_key(need) && self.holds(need, dependency.condition) {
+            return Vec::new();
+        }
+        let (until, bound) = match dependency.condition {
+            Condition::Started => (Milestone::Running, START_BOUND),
+            Condition::Healthy => (Milestone::Healthy, self.health_bound(need)),
+            Condition::Completed => (Milestone::Completed, JOB_BOUND),
+        };
+        let until = if until == Milestone::Running && self.desired.is_job(need) {
+            Milestone::Started
+        } else {
+            until
+        };
+        self.desired
+            .slots(need)
+            .map(|slot| Step::Await {
+                container: self.container_in(&slot),
+                until,
+                bound,
+                required: dependency.required,
+            })
+            .collect()
+    }
+
+    /// How long a container of a service may take to become healthy.
+    pub(super) fn health_bound(&self, name: &ServiceName) -> Duration {
+        let service = &self.desired.services[name];
+        let image = self.observed.images.get(&service.container.image);
+        let own = service.container.healthcheck.as_ref();
+        let check = own.or_else(|| image.and_then(|image| image.config.healthcheck.as_ref()));
+        check.map_or(START_BOUND, time_to_verdict) + HEALTH_MARGIN
+    }
+
+    fn holds(&self, name: &ServiceName, condition: Condition) -> bool {
+        let containers: Vec<_> =
+            self.observed.containers.iter().filter(|c| c.slot.service == *name).collect();
+        self.desired.slots(name).all(|slot| {
+            containers.iter().any(|container| container.slot == slot && meets(container, condition))
+        })
+    }
+
+    fn container_in(&self, slot: &Slot) -> ContainerRef {
+        ContainerRef::named(self.desired.container_name(slot).unwrap_or_else(|| slot.to_string()))
+    }
+
+    /// Notes which services a change upsets, so that others wait for it.
+    pub(super) fn note_upset(&mut self, name: &ServiceName, action: Action, index: usize) {
+        match action {
+            Action::Create | Action::Start | Action::Replace | Action::Unpause => {
+                self.upset.entry(name.clone()).or_default().push(index);
+            }
+            Action::Pull | Action::Rename | Action::Update | Action::Reconnect | Action::Remove => {
+            }
+        }
+    }
+}
+
+fn meets(container: &Container, condition: Condition) -> bool {
+    match condition {
+        Condition::Started => container.state != State::Created,
+        Condition::Healthy => {
+            container.state == State::Running && container.health == Health::Healthy
+        }
+        Condition::Completed => container.state == State::Exited { code: 0 },
+    }
+}

@@ -1,0 +1,218 @@
+//! Spells a container's change out as single engine calls. Each order of steps is such that a plan
+//! made after a crash between any two of them goes on from there.
+
+use super::containers::Candidate;
+use super::effective::{default_swap, volumes_to_keep};
+use super::fields::Difference;
+use super::order::START_BOUND;
+use super::slots::Wanted;
+use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Step};
+use crate::model::{Container, Limits, Networking, State, labels};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the name of a replacement ends in until the old container is gone.
+const TEMPORARY: &str = ".next";
+
+/// Where the new container of a replacement comes from.
+#[derive(Clone, Copy)]
+pub(super) enum New<'a> {
+    /// It is made, and takes the anonymous volumes of this one.
+    Made(&'a Candidate<'a>),
+    /// It was made by an earlier, unfinished replacement.
+    There(&'a Container),
+}
+
+/// A container that stays and what it needs.
+pub(super) struct Keep<'a> {
+    pub(super) container: &'a Container,
+    pub(super) actions: &'a BTreeSet<Action>,
+    /// Networks to leave and join again.
+    pub(super) stale: &'a [String],
+    pub(super) differences: &'a [Difference],
+}
+
+impl Draft<'_> {
+    pub(super) fn create_steps(&self, wanted: &Wanted<'_>) -> Vec<Step> {
+        let new = self.new_container(wanted, wanted.final_name.clone(), BTreeMap::new());
+        let mut steps = vec![new];
+        steps.extend(self.gates(wanted.name));
+        steps.push(Step::Start(ContainerRef::named(&wanted.final_name)));
+        steps
+    }
+
+    /// New beside old, old stopped, new started and seen to be up, old removed, new renamed.
+    pub(super) fn replace_steps(
+        &self,
+        wanted: &Wanted<'_>,
+        new: New<'_>,
+        old: &[Candidate<'_>],
+    ) -> Vec<Step> {
+        let temporary = format!("{}{TEMPORARY}", wanted.final_name);
+        let mut steps = Vec::new();
+        let (new, name) = match new {
+            New::There(container) => (ContainerRef::of(container), container.name.clone()),
+            New::Made(from) => {
+                let stale = old.iter().filter(|old| old.container.name == temporary);
+                steps.extend(stale.map(|old| Step::Remove(ContainerRef::of(old.container))));
+                let keep = volumes_to_keep(wanted.effective, &from.container.anonymous_volumes);
+                steps.push(self.new_container(wanted, temporary.clone(), keep));
+                (ContainerRef::named(&temporary), temporary.clone())
+            }
+        };
+        let old: Vec<_> = old
+            .iter()
+            .map(|old| old.container)
+            .filter(|old| old.name != temporary || old.name == name)
+            .collect();
+        steps.extend(self.gates(wanted.name));
+        steps.extend(old.iter().filter(|old| is_up(old)).map(|old| stop(old)));
+        steps.push(Step::Start(new.clone()));
+        steps.extend(self.await_up(wanted, new.clone()));
+        steps.extend(old.iter().map(|old| Step::Remove(ContainerRef::of(old))));
+        if name != wanted.final_name {
+            steps.push(Step::Rename { container: new, to: wanted.final_name.clone() });
+        }
+        steps
+    }
+
+    /// The gentle changes first, so that what is started is as it should be.
+    pub(super) fn keep_steps(
+        &self,
+        wanted: &Wanted<'_>,
+        keep: &Keep<'_>,
+        old: &[Candidate<'_>],
+    ) -> Vec<Step> {
+        let container = ContainerRef::of(keep.container);
+        let mut steps = Vec::new();
+        if keep.actions.contains(&Action::Update) {
+            steps.push(Step::Update {
+                container: container.clone(),
+                limits: limits_to_set(&wanted.effective.limits, keep.differences),
+                restart: wanted.effective.restart,
+            });
+        }
+        steps.extend(reconnect_steps(wanted, keep));
+        if keep.actions.contains(&Action::Replace) {
+            steps.extend(self.replace_steps(wanted, New::There(keep.container), old));
+            return steps;
+        }
+        if keep.container.name != wanted.final_name {
+            steps.extend(self.make_way(wanted, keep.container));
+            let to = wanted.final_name.clone();
+            steps.push(Step::Rename { container: container.clone(), to });
+        }
+        if keep.actions.contains(&Action::Unpause) {
+            steps.push(Step::Unpause(container.clone()));
+        }
+        if keep.actions.contains(&Action::Start) {
+            steps.extend(self.gates(wanted.name));
+            steps.push(Step::Start(container));
+        }
+        steps
+    }
+
+    /// Frees the name that a container shall get, if another one of ours holds it and is renamed
+    /// later.
+    fn make_way(&self, wanted: &Wanted<'_>, container: &Container) -> Option<Step> {
+        let holder = self.observed.containers.iter().find(|other| {
+            other.id != container.id && other.name == wanted.final_name && other.slot > wanted.slot
+        })?;
+        Some(Step::Rename {
+            container: ContainerRef::of(holder),
+            to: format!("{}{TEMPORARY}", self.desired.container_name(&holder.slot)?),
+        })
+    }
+
+    fn await_up(&self, wanted: &Wanted<'_>, container: ContainerRef) -> Option<Step> {
+        if self.desired.is_job(wanted.name) {
+            return None;
+        }
+        let checked = wanted.effective.healthcheck.as_ref().is_some_and(|c| !c.is_disabled());
+        let bound = if checked { self.health_bound(wanted.name) } else { START_BOUND };
+        Some(Step::Await { container, until: Milestone::Up, bound, required: true })
+    }
+
+    fn new_container(
+        &self,
+        wanted: &Wanted<'_>,
+        name: String,
+        keep_volumes: BTreeMap<String, String>,
+    ) -> Step {
+        let spec = wanted.service.container.clone();
+        let mut all = self.stack_labels();
+        let texts = [
+            (labels::SERVICE, wanted.name.to_string()),
+            (labels::NUMBER, wanted.slot.number.to_string()),
+            (labels::ONEOFF, "False".to_owned()),
+            (labels::SLOT, wanted.slot.to_string()),
+            (labels::WORKING_DIR, self.desired.working_dir.clone()),
+            (labels::CONFIG_FILES, self.desired.config_files.join(",")),
+            (labels::CONFIG_HASH, hex::encode(Sha256::digest(wanted.slot.to_string()))),
+        ];
+        all.extend(texts.map(|(key, value)| (key.to_owned(), value)));
+        Step::CreateContainer(Box::new(NewContainer { name, spec, labels: all, keep_volumes }))
+    }
+}
+
+/// Leaves what is not wanted, joins what is; an endpoint that differs leaves and joins.
+fn reconnect_steps(wanted: &Wanted<'_>, keep: &Keep<'_>) -> Vec<Step> {
+    let (Networking::Networks(want), Networking::Networks(is)) =
+        (&wanted.effective.networking, &keep.container.spec.networking)
+    else {
+        return Vec::new();
+    };
+    let container = ContainerRef::of(keep.container);
+    let differs = |name: &String| {
+        let path = format!("networks.{name}");
+        let below = format!("{path}.");
+        keep.stale.contains(name)
+            || keep.differences.iter().any(|d| d.path == path || d.path.starts_with(&below))
+    };
+    let leave = is
+        .keys()
+        .filter(|name| differs(name))
+        .map(|network| Step::Disconnect { container: container.clone(), network: network.clone() });
+    let join = wanted
+        .service
+        .container
+        .networking
+        .joined()
+        .into_iter()
+        .filter(|(name, _)| want.contains_key(*name) && differs(&(*name).to_owned()))
+        .map(|(network, endpoint)| Step::Connect {
+            container: container.clone(),
+            network: network.to_owned(),
+            endpoint: endpoint.clone(),
+        });
+    leave.chain(join).collect()
+}
+
+/// The steps that take a container away.
+pub(super) fn remove(container: &Container) -> Vec<Step> {
+    let stop = is_up(container).then(|| stop(container));
+    stop.into_iter().chain([Step::Remove(ContainerRef::of(container))]).collect()
+}
+
+fn stop(container: &Container) -> Step {
+    Step::Stop { container: ContainerRef::of(container), grace: container.spec.stop_grace_period }
+}
+
+fn is_up(container: &Container) -> bool {
+    match container.state {
+        State::Running | State::Paused | State::Restarting => true,
+        State::Created | State::Removing | State::Exited { .. } | State::Dead => false,
+    }
+}
+
+/// The limits to hand to the engine: those wanted, with the swap that the engine would have chosen
+/// at creation (it refuses a memory limit above the former swap), and with an explicit "no bound"
+/// for a process limit that shall go.
+fn limits_to_set(wanted: &Limits, differences: &[Difference]) -> Limits {
+    let mut limits = wanted.clone();
+    limits.memory_swap = limits.memory_swap.or_else(|| limits.memory.map(default_swap));
+    if limits.pids.is_none() && differences.iter().any(|d| d.path == "pids_limit") {
+        limits.pids = Some(-1);
+    }
+    limits
+}

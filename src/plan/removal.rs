@@ -1,0 +1,119 @@
+//! What goes: containers that no service wants any more, and whole stacks.
+
+use super::recipe::remove;
+use super::strangers::share_a_port;
+use super::{Action, Change, Draft, Object, Plan, Reason, Step};
+use crate::model::{Container, Observed, StackName, State};
+
+impl<'a> Draft<'a> {
+    /// Removes first the leftovers that hold a name or host port which the stack now wants for
+    /// something else.
+    pub(super) fn leftovers_in_the_way(&mut self) {
+        for (container, reason) in self.all_leftovers() {
+            if self.is_in_the_way(container) {
+                self.push(removal(container, reason));
+            }
+        }
+    }
+
+    /// Removes the other leftovers. Those of a service that is no longer there go last: what takes
+    /// its place must stand first.
+    pub(super) fn leftovers(&mut self) {
+        let successors: Vec<usize> = self.upset.values().flatten().copied().collect();
+        for (container, reason) in self.all_leftovers() {
+            if self.is_in_the_way(container) {
+                continue;
+            }
+            let mut change = removal(container, reason);
+            if !self.desired.services.contains_key(&container.slot.service) {
+                change.after.clone_from(&successors);
+            }
+            self.push(change);
+        }
+    }
+
+    /// The containers of services and slots that the stack no longer has, highest numbers first.
+    fn all_leftovers(&self) -> Vec<(&'a Container, Reason)> {
+        let leftover = |container: &'a Container| {
+            let slot = &container.slot;
+            let (field, want, is) = match self.desired.services.get(&slot.service) {
+                None => (String::new(), "none".to_owned(), format!("container {}", container.name)),
+                Some(service) if slot.number > service.replicas || slot.number == 0 => (
+                    ".replicas".to_owned(),
+                    service.replicas.to_string(),
+                    format!("a container number {}", slot.number),
+                ),
+                Some(_) => return None,
+            };
+            Some(self.reason(format!("services.{}{field}", slot.service), want, is))
+        };
+        self.observed
+            .containers
+            .iter()
+            .rev()
+            .filter(|container| container.state != State::Removing)
+            .filter_map(|container| Some((container, leftover(container)?)))
+            .collect()
+    }
+
+    fn is_in_the_way(&self, container: &Container) -> bool {
+        self.desired.services.iter().any(|(name, service)| {
+            let wants_name = self
+                .desired
+                .slots(name)
+                .any(|slot| self.desired.container_name(&slot).as_ref() == Some(&container.name));
+            wants_name || (*name != container.slot.service && share_a_port(service, container))
+        })
+    }
+}
+
+/// Removes all that the stack `name` owns: containers, then networks, and volumes only with
+/// `volumes`.
+pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Plan {
+    let mut plan = Plan::empty(name.clone());
+    let gone = |field: String, is: String| Reason {
+        field,
+        desired: "none".into(),
+        actual: is,
+        place: None,
+    };
+    for container in observed.containers.iter().rev() {
+        let field = format!("services.{}", container.slot.service);
+        plan.changes.push(removal(container, gone(field, format!("container {}", container.name))));
+    }
+    let containers: Vec<usize> = (0..plan.changes.len()).collect();
+    let owned = |stack: &Option<StackName>| stack.as_ref() == Some(name);
+    for network in observed.networks.iter().filter(|network| owned(&network.stack)) {
+        let network_name = network.spec.name.clone();
+        let field = format!("networks.{network_name}");
+        plan.changes.push(Change {
+            object: Object::Network(network_name.clone()),
+            action: Action::Remove,
+            reasons: vec![gone(field, "a network".into())],
+            after: containers.clone(),
+            steps: vec![Step::RemoveNetwork { name: network_name, id: network.id.clone() }],
+        });
+    }
+    for volume in observed.volumes.iter().filter(|volume| volumes && owned(&volume.stack)) {
+        let volume_name = volume.spec.name.clone();
+        let field = format!("volumes.{volume_name}");
+        plan.changes.push(Change {
+            object: Object::Volume(volume_name.clone()),
+            action: Action::Remove,
+            reasons: vec![gone(field, "a volume with its data".into())],
+            after: containers.clone(),
+            steps: vec![Step::RemoveVolume(volume_name)],
+        });
+    }
+    plan
+}
+
+fn removal(container: &Container, reason: Reason) -> Change {
+    Change {
+        object: Object::Container(container.slot.clone()),
+        action: Action::Remove,
+        reasons: vec![reason],
+        after: Vec::new(),
+        steps: remove(container),
+    }
+}

@@ -1,0 +1,393 @@
+//! Images, networks and volumes: what is missing, what differs, what is in the way.
+
+use super::{Action, Change, ContainerRef, Draft, Object, Reason, Step};
+use crate::model::{
+    Ipam, IpamPool, NetworkSpec, Networking, ObservedNetwork, ObservedVolume, PullPolicy, Service,
+    StackName, VolumeSpec, labels,
+};
+use std::collections::BTreeMap;
+
+impl<'a> Draft<'a> {
+    /// Pulls what is missing or due.
+    pub(super) fn images(&mut self) {
+        let mut wanted: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, service) in self.desired.services.iter().filter(|(_, s)| s.replicas > 0) {
+            wanted.entry(&service.container.image).or_default().push((name, service));
+        }
+        for (image, users) in wanted {
+            let (name, _) = users[0];
+            let field = format!("services.{name}.image");
+            let there = self.observed.images.contains_key(image);
+            let never = users.iter().any(|(_, s)| s.pull_policy == PullPolicy::Never);
+            if !there && never {
+                let users: Vec<_> = users.iter().map(|(name, _)| (*name).clone()).collect();
+                let message = format!(
+                    "image {image} is not on this engine and `pull_policy: never` forbids to pull it; load it, or change the policy"
+                );
+                self.refuse(field, message, &users);
+                continue;
+            }
+            let actual = match (there, self.around.refresh.contains(image)) {
+                (false, _) => "not on this engine",
+                (true, true) => "due for another pull",
+                (true, false) => continue,
+            };
+            let object = Object::Image(image.to_string());
+            let change = Change {
+                object: object.clone(),
+                action: Action::Pull,
+                reasons: vec![self.reason(field, image.to_string(), actual.into())],
+                after: Vec::new(),
+                steps: vec![Step::PullImage(image.clone())],
+            };
+            let index = self.push(change);
+            self.made.insert(object, index);
+        }
+    }
+
+    /// Makes what is missing and replaces what differs.
+    pub(super) fn networks(&mut self) {
+        let desired = self.desired;
+        for (key, network) in &desired.networks {
+            let field = format!("networks.{key}");
+            let found = self.find_network(&network.name);
+            if network.external {
+                if found.is_none() {
+                    let message = format!(
+                        "external network {} does not exist; create it, or drop `external`",
+                        network.name
+                    );
+                    self.refuse(field, message, &self.users(|s| is_on(s, &network.name)));
+                }
+            } else if let Some(found) = found {
+                self.existing_network(&field, key, network, found);
+            } else {
+                let step = self.create_network(key, network);
+                self.make(
+                    Object::Network(network.name.clone()),
+                    self.reason(field, format!("network {}", network.name), "none".into()),
+                    step,
+                );
+            }
+        }
+    }
+
+    /// Makes what is missing; reports what differs, since a volume holds data.
+    pub(super) fn volumes(&mut self) {
+        let desired = self.desired;
+        for (key, volume) in &desired.volumes {
+            let field = format!("volumes.{key}");
+            let found = self.observed.volumes.iter().find(|v| v.spec.name == volume.name);
+            let users = self.users(|s| mounts(s, &volume.name));
+            match found {
+                None if volume.external => {
+                    let message = format!(
+                        "external volume {} does not exist; create it, or drop `external`",
+                        volume.name
+                    );
+                    self.refuse(field, message, &users);
+                }
+                None => {
+                    let step = self.create_volume(key, volume);
+                    self.make(
+                        Object::Volume(volume.name.clone()),
+                        self.reason(field, format!("volume {}", volume.name), "none".into()),
+                        step,
+                    );
+                }
+                Some(_) if volume.external => {}
+                Some(found) if !self.may_use_volume(found) => {
+                    let message = format!(
+                        "volume {} exists and is not of this stack; set `external: true` to use it, or give another `name`",
+                        volume.name
+                    );
+                    self.refuse(field, message, &users);
+                }
+                Some(found) => {
+                    for (option, want, is) in volume_differences(volume, &found.spec) {
+                        let message = format!(
+                            "want {want}, is {is}; a volume is never replaced, since its data would be lost: move the data and remove the volume by hand"
+                        );
+                        self.plan.notes.push(self.problem(format!("{field}.{option}"), message));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes our networks that the stack no longer has, after the containers on them.
+    pub(super) fn unused_networks(&mut self) {
+        let users: Vec<usize> = (0..self.plan.changes.len())
+            .filter(|index| matches!(self.plan.changes[*index].object, Object::Container(_)))
+            .collect();
+        for network in &self.observed.networks {
+            let wanted = self.desired.networks.values().any(|n| n.name == network.spec.name);
+            if wanted || !self.owns(network.stack.as_ref()) {
+                continue;
+            }
+            let name = network.spec.name.clone();
+            if !network.foreign_containers.is_empty() {
+                let message =
+                    attached_message(network, "is no longer in the stack, but cannot be removed");
+                self.plan.notes.push(self.problem(format!("networks.{name}"), message));
+                continue;
+            }
+            let reason =
+                self.reason(format!("networks.{name}"), "none".into(), format!("network {name}"));
+            self.push(Change {
+                object: Object::Network(name.clone()),
+                action: Action::Remove,
+                reasons: vec![reason],
+                after: users.clone(),
+                steps: vec![Step::RemoveNetwork { name, id: network.id.clone() }],
+            });
+        }
+    }
+
+    /// The network that a name means: ours before others', then the first by id.
+    pub(super) fn find_network(&self, name: &str) -> Option<&'a ObservedNetwork> {
+        self.observed
+            .networks
+            .iter()
+            .filter(|network| network.spec.name == name)
+            .min_by_key(|network| (!self.owns(network.stack.as_ref()), &network.id))
+    }
+
+    fn owns(&self, stack: Option<&StackName>) -> bool {
+        stack == Some(&self.desired.name)
+    }
+
+    fn may_use_volume(&self, volume: &ObservedVolume) -> bool {
+        let project = volume.spec.labels.get(labels::PROJECT);
+        self.owns(volume.stack.as_ref())
+            || project.map(String::as_str) == Some(self.desired.name.as_str())
+    }
+
+    fn make(&mut self, object: Object, reason: Reason, step: Step) {
+        let index = self.push(Change {
+            object: object.clone(),
+            action: Action::Create,
+            reasons: vec![reason],
+            after: Vec::new(),
+            steps: vec![step],
+        });
+        self.made.insert(object, index);
+    }
+
+    fn existing_network(
+        &mut self,
+        field: &str,
+        key: &str,
+        desired: &NetworkSpec,
+        found: &ObservedNetwork,
+    ) {
+        let differences = network_differences(desired, &found.spec);
+        let users = self.users(|s| is_on(s, &desired.name));
+        let name = &desired.name;
+        if !self.owns(found.stack.as_ref()) {
+            let message = format!(
+                "network {name} exists and is not Bowline's; set `external: true` to use it, give another `name`, or remove it"
+            );
+            self.refuse(field.to_owned(), message, &users);
+            return;
+        }
+        if differences.is_empty() {
+            return;
+        }
+        if !found.foreign_containers.is_empty() {
+            let message =
+                attached_message(found, "differs from the stack's and cannot be replaced");
+            self.refuse(field.to_owned(), message, &users);
+            return;
+        }
+        let reasons = differences
+            .into_iter()
+            .map(|(option, want, is)| self.reason(format!("{field}.{option}"), want, is))
+            .collect();
+        let steps = self.replace_network(key, desired, found);
+        let object = Object::Network(name.clone());
+        let index = self.push(Change {
+            object: object.clone(),
+            action: Action::Replace,
+            reasons,
+            after: Vec::new(),
+            steps,
+        });
+        self.made.insert(object, index);
+    }
+
+    /// Moves the stack's containers off the old network and onto the new one.
+    fn replace_network(
+        &self,
+        key: &str,
+        desired: &NetworkSpec,
+        found: &ObservedNetwork,
+    ) -> Vec<Step> {
+        let name = &desired.name;
+        let attached: Vec<_> = self
+            .observed
+            .containers
+            .iter()
+            .filter_map(|container| match &container.spec.networking {
+                Networking::Networks(networks) => {
+                    networks.get(name).map(|endpoint| (ContainerRef::of(container), endpoint))
+                }
+                _ => None,
+            })
+            .collect();
+        let leave = attached.iter().map(|(container, _)| Step::Disconnect {
+            container: container.clone(),
+            network: name.clone(),
+        });
+        let join = attached.iter().map(|(container, endpoint)| Step::Connect {
+            container: container.clone(),
+            network: name.clone(),
+            endpoint: (*endpoint).clone(),
+        });
+        let remove = Step::RemoveNetwork { name: name.clone(), id: found.id.clone() };
+        leave.chain([remove, self.create_network(key, desired)]).chain(join).collect()
+    }
+
+    fn create_network(&self, key: &str, spec: &NetworkSpec) -> Step {
+        let labels = self.resource_labels(&spec.labels, labels::NETWORK, key);
+        Step::CreateNetwork { spec: spec.clone(), labels }
+    }
+
+    fn create_volume(&self, key: &str, spec: &VolumeSpec) -> Step {
+        let labels = self.resource_labels(&spec.labels, labels::VOLUME, key);
+        Step::CreateVolume { spec: spec.clone(), labels }
+    }
+
+    fn resource_labels(
+        &self,
+        own: &BTreeMap<String, String>,
+        kind: &str,
+        key: &str,
+    ) -> BTreeMap<String, String> {
+        let mut all = own.clone();
+        all.extend(self.stack_labels());
+        all.insert(kind.to_owned(), key.to_owned());
+        all
+    }
+
+    /// The labels that every object of the stack carries.
+    pub(super) fn stack_labels(&self) -> BTreeMap<String, String> {
+        let name = self.desired.name.to_string();
+        let source = self.around.source.as_ref();
+        [(labels::PROJECT.to_owned(), name.clone()), (labels::STACK.to_owned(), name)]
+            .into_iter()
+            .chain(source.map(|source| (labels::SOURCE.to_owned(), source.to_string())))
+            .collect()
+    }
+}
+
+fn attached_message(network: &ObservedNetwork, what: &str) -> String {
+    let others: Vec<_> = network.foreign_containers.iter().cloned().collect();
+    format!(
+        "network {} {what} while containers of others are attached: {}; disconnect them",
+        network.spec.name,
+        others.join(", ")
+    )
+}
+
+fn is_on(service: &Service, network: &str) -> bool {
+    matches!(&service.container.networking, Networking::Networks(n) if n.contains_key(network))
+}
+
+fn mounts(service: &Service, volume: &str) -> bool {
+    service.container.mounts.values().any(|mount| {
+        matches!(&mount.source, crate::model::MountSource::Volume { name, .. } if name == volume)
+    })
+}
+
+type Differences = Vec<(String, String, String)>;
+
+fn network_differences(desired: &NetworkSpec, actual: &NetworkSpec) -> Differences {
+    let mut found = Vec::new();
+    let driver = |spec: &NetworkSpec| spec.driver.clone().unwrap_or_else(|| "bridge".into());
+    note(&mut found, "driver", &driver(desired), &driver(actual));
+    note(&mut found, "internal", &desired.internal, &actual.internal);
+    note(&mut found, "attachable", &desired.attachable, &actual.attachable);
+    let ipv6 = |spec: &NetworkSpec| spec.enable_ipv6.unwrap_or(false);
+    note(&mut found, "enable_ipv6", &ipv6(desired), &ipv6(actual));
+    maps(&mut found, "driver_opts", &desired.driver_opts, &actual.driver_opts);
+    maps(&mut found, "labels", &users(&desired.labels), &users(&actual.labels));
+    if let Some(ipam) = &desired.ipam {
+        let none = Ipam::default();
+        let is = actual.ipam.as_ref().unwrap_or(&none);
+        let driver = |ipam: &Ipam| ipam.driver.clone().unwrap_or_else(|| "default".into());
+        note(&mut found, "ipam.driver", &driver(ipam), &driver(is));
+        maps(&mut found, "ipam.options", &ipam.options, &is.options);
+        if !ipam.pools.is_empty() {
+            let filled: Vec<_> = ipam
+                .pools
+                .iter()
+                .enumerate()
+                .map(|(index, pool)| pool_with_engine_choices(pool, is.pools.get(index)))
+                .collect();
+            note(&mut found, "ipam.config", &pools(&filled), &pools(&is.pools));
+        }
+    }
+    found
+}
+
+/// The engine picks a gateway where none is asked for, and a subnet for a pool without one.
+fn pool_with_engine_choices(desired: &IpamPool, actual: Option<&IpamPool>) -> IpamPool {
+    IpamPool {
+        subnet: desired.subnet.or_else(|| actual.and_then(|pool| pool.subnet)),
+        gateway: desired.gateway.or_else(|| actual.and_then(|pool| pool.gateway)),
+        ip_range: desired.ip_range,
+        aux_addresses: desired.aux_addresses.clone(),
+    }
+}
+
+fn pools(pools: &[IpamPool]) -> String {
+    let show = |pool: &IpamPool| {
+        let subnet = pool.subnet.map(|net| format!("subnet {}", net.trunc()));
+        let range = pool.ip_range.map(|net| format!("ip_range {}", net.trunc()));
+        let gateway = pool.gateway.map(|ip| format!("gateway {ip}"));
+        let aux = pool.aux_addresses.iter().map(|(host, ip)| format!("{host}={ip}"));
+        let parts: Vec<_> = subnet.into_iter().chain(range).chain(gateway).chain(aux).collect();
+        parts.join(" ")
+    };
+    pools.iter().map(show).collect::<Vec<_>>().join("; ")
+}
+
+fn volume_differences(desired: &VolumeSpec, actual: &VolumeSpec) -> Differences {
+    let mut found = Vec::new();
+    let driver = |spec: &VolumeSpec| spec.driver.clone().unwrap_or_else(|| "local".into());
+    note(&mut found, "driver", &driver(desired), &driver(actual));
+    maps(&mut found, "driver_opts", &desired.driver_opts, &actual.driver_opts);
+    maps(&mut found, "labels", &users(&desired.labels), &users(&actual.labels));
+    found
+}
+
+fn users(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    labels
+        .iter()
+        .filter(|(key, _)| !labels::is_bookkeeping(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn note<T: PartialEq + std::fmt::Display>(found: &mut Differences, field: &str, want: &T, is: &T) {
+    if want != is {
+        found.push((field.to_owned(), want.to_string(), is.to_string()));
+    }
+}
+
+fn maps(
+    found: &mut Differences,
+    field: &str,
+    want: &BTreeMap<String, String>,
+    is: &BTreeMap<String, String>,
+) {
+    let keys: std::collections::BTreeSet<_> = want.keys().chain(is.keys()).collect();
+    for key in keys {
+        let text = |map: &BTreeMap<String, String>| map.get(key).cloned();
+        if text(want) != text(is) {
+            let show = |text: Option<String>| text.unwrap_or_else(|| "none".into());
+            found.push((format!("{field}.{key}"), show(text(want)), show(text(is))));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What each service's slots need: nothing, a gentle change, a new container.
+
+use super::containers::{Candidate, Found};
+use super::recipe::{Keep, New};
+use super::{Action, Change, Draft, Object, Problem, Reason};
+use crate::model::{Container, ContainerSpec, Networking, Service, ServiceName, Slot, State};
+use std::collections::BTreeSet;
+
+/// A slot with what belongs there.
+pub(super) struct Wanted<'a> {
+    pub(super) slot: Slot,
+    pub(super) name: &'a ServiceName,
+    pub(super) service: &'a Service,
+    pub(super) effective: &'a ContainerSpec,
+    /// The name that its container ends up with.
+    pub(super) final_name: String,
+}
+
+impl Wanted<'_> {
+    /// The full path of a field of its service.
+    fn field(&self, path: &str) -> String {
+        format!("services.{}.{path}", self.name)
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// Plans all services, each after those that it depends on.
+    pub(super) fn services(&mut self) {
+        for name in self.ordered_services() {
+            if let Some((name, service)) = self.desired.services.get_key_value(&name) {
+                self.service(name, service);
+            }
+        }
+    }
+
+    fn service(&mut self, name: &'a ServiceName, service: &'a Service) {
+        if self.is_blocked(name) {
+            return;
+        }
+        self.warn_of_unsupported(name, service);
+        let effective = self.effective(service);
+        let mut former_replacement = None;
+        for slot in self.desired.slots(name) {
+            let Some(final_name) = self.desired.container_name(&slot) else { continue };
+            let wanted = Wanted { slot, name, service, effective: &effective, final_name };
+            let Some(mut change) = self.slot(&wanted) else { continue };
+            if let Some(problem) = self.in_the_way(&wanted, change.action) {
+                self.plan.problems.push(problem);
+                self.blocked.insert(name.clone());
+                continue;
+            }
+            // Replacements of one service follow each other, so that the others serve on.
+            if change.action == Action::Replace {
+                change.after.extend(former_replacement);
+            }
+            let action = change.action;
+            let index = self.push(change);
+            if action == Action::Replace {
+                former_replacement = Some(index);
+            }
+            self.note_upset(name, action, index);
+        }
+    }
+
+    fn slot(&self, wanted: &Wanted<'_>) -> Option<Change> {
+        let found = self.found(&wanted.slot, wanted.service, wanted.effective, &wanted.final_name);
+        let (action, reasons, steps) = match found {
+            Found { kept: Some(kept), old } => self.keep(wanted, &kept, &old)?,
+            Found { kept: None, old } if old.is_empty() => {
+                let steps = self.create_steps(wanted);
+                (Action::Create, vec![self.missing(wanted)], steps)
+            }
+            Found { kept: None, old } => {
+                let reasons = self.reasons(wanted, &old[0]);
+                let new = New::Made(&old[0]);
+                (Action::Replace, reasons, self.replace_steps(wanted, new, &old))
+            }
+        };
+        let after = self.after(wanted, action);
+        Some(Change {
+            object: Object::Container(wanted.slot.clone()),
+            action,
+            reasons,
+            after,
+            steps,
+        })
+    }
+
+    /// What a container that can stay still needs.
+    fn keep(
+        &self,
+        wanted: &Wanted<'_>,
+        kept: &Candidate<'_>,
+        old: &[Candidate<'_>],
+    ) -> Option<(Action, Vec<Reason>, Vec<super::Step>)> {
+        let container = kept.container;
+        let mut reasons = self.reasons(wanted, kept);
+        let mut actions: BTreeSet<Action> = kept.differences.iter().map(|d| d.action).collect();
+        let stale = self.stale_networks(container);
+        for network in &stale {
+            actions.insert(Action::Reconnect);
+            let field = wanted.field(&format!("networks.{network}"));
+            reasons.push(self.reason(
+                field,
+                "the network of now".into(),
+                "one that is gone".into(),
+            ));
+        }
+        if container.name != wanted.final_name {
+            actions.insert(Action::Rename);
+            let field = wanted.field("container_name");
+            reasons.push(self.reason(field, wanted.final_name.clone(), container.name.clone()));
+        }
+        if let Some((action, desired)) = self.state_change(wanted, container) {
+            actions.insert(action);
+            let field = wanted.field("state");
+            reasons.push(self.reason(field, desired.into(), container.state.to_string()));
+        }
+        if !old.is_empty() {
+            // A replacement that was not finished: it is gone on with.
+            actions.insert(Action::Replace);
+            let names: Vec<_> = old.iter().map(|old| old.container.name.as_str()).collect();
+            let actual = format!("{} as well", names.join(", "));
+            let only = format!("{} alone", container.name);
+            reasons.push(self.reason(wanted.field("containers"), only, actual));
+        }
+        let action = actions.last().copied()?;
+        let keep =
+            Keep { container, actions: &actions, stale: &stale, differences: &kept.differences };
+        let steps = self.keep_steps(wanted, &keep, old);
+        Some((action, reasons, steps))
+    }
+
+    /// Whether a container must be started or unpaused.
+    fn state_change(
+        &self,
+        wanted: &Wanted<'_>,
+        container: &Container,
+    ) -> Option<(Action, &'static str)> {
+        let job = self.desired.is_job(wanted.name);
+        match container.state {
+            State::Running | State::Restarting | State::Removing => None,
+            State::Paused => Some((Action::Unpause, "running")),
+            State::Exited { code: 0 } if job || on_failure_only(wanted.service) => None,
+            State::Created | State::Exited { .. } | State::Dead if job => {
+                Some((Action::Start, "run to its end"))
+            }
+            State::Created | State::Exited { .. } | State::Dead => Some((Action::Start, "running")),
+        }
+    }
+
+    /// Networks that a container believes to be on, but which were replaced behind its back.
+    fn stale_networks(&self, container: &Container) -> Vec<String> {
+        let Networking::Networks(networks) = &container.spec.networking else { return Vec::new() };
+        networks
+            .keys()
+            .filter(|name| {
+                let id = container.network_ids.get(*name).filter(|id| !id.is_empty());
+                let replaced = self.made.contains_key(&Object::Network((*name).clone()));
+                match (id, self.find_network(name)) {
+                    (Some(id), Some(now)) => !replaced && *id != now.id,
+                    (Some(_), None) => replaced,
+                    (None, _) => false,
+                }
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn reasons(&self, wanted: &Wanted<'_>, candidate: &Candidate<'_>) -> Vec<Reason> {
+        let reason = |difference: &super::fields::Difference| {
+            let field = wanted.field(&difference.path);
+            self.reason(field, difference.desired.clone(), difference.actual.clone())
+        };
+        let mut reasons: Vec<_> = candidate.differences.iter().map(reason).collect();
+        if reasons.is_empty() && candidate.container.state == State::Dead {
+            reasons.push(self.reason(wanted.field("state"), "running".into(), "dead".into()));
+        }
+        reasons
+    }
+
+    fn missing(&self, wanted: &Wanted<'_>) -> Reason {
+        let field = format!("services.{}", wanted.name);
+        self.reason(field, format!("container {}", wanted.final_name), "none".into())
+    }
+
+    /// The changes that must have succeeded before a container of `wanted` is touched so.
+    fn after(&self, wanted: &Wanted<'_>, action: Action) -> Vec<usize> {
+        let spec = &wanted.service.container;
+        let mut after = BTreeSet::new();
+        let made = |object: Object| self.made.get(&object).copied();
+        if matches!(action, Action::Create | Action::Replace) {
+            after.extend(made(Object::Image(spec.image.to_string())));
+        }
+        if let Networking::Networks(networks) = &spec.networking {
+            after.extend(networks.keys().filter_map(|name| made(Object::Network(name.clone()))));
+        }
+        for mount in spec.mounts.values() {
+            if let crate::model::MountSource::Volume { name, .. } = &mount.source {
+                after.extend(made(Object::Volume(name.clone())));
+            }
+        }
+        if matches!(action, Action::Create | Action::Replace | Action::Start) {
+            after.extend(self.prerequisites(wanted.name));
+            after.extend(self.holders_that_go(wanted));
+        }
+        if action == Action::Rename {
+            after.extend(self.holders_that_go(wanted));
+        }
+        after.into_iter().collect()
+    }
+
+    fn warn_of_unsupported(&mut self, name: &ServiceName, service: &Service) {
+        let asks = service.container.healthcheck.as_ref().and_then(|check| check.start_interval);
+        if asks.is_some() && !self.observed.engine.keeps_start_interval() {
+            let message = format!(
+                "needs engine API 1.44; this engine has {}, so the interval is used",
+                self.observed.engine.api
+            );
+            let field = format!("services.{name}.healthcheck.start_interval");
+            let note: Problem = self.problem(field, message);
+            self.plan.notes.push(note);
+        }
+    }
+}
+
+fn on_failure_only(service: &Service) -> bool {
+    matches!(service.container.restart, crate::model::RestartPolicy::OnFailure { .. })
+}

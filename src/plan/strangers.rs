@@ -1,0 +1,110 @@
+//! Names and host ports that are held by others: found before anything is changed.
+
+use super::slots::Wanted;
+use super::{Action, Draft, Object, Problem};
+use crate::model::{Container, PortBinding, Service, Stranger};
+
+impl Draft<'_> {
+    /// What keeps a slot from being filled, if something does.
+    pub(super) fn in_the_way(&self, wanted: &Wanted<'_>, action: Action) -> Option<Problem> {
+        let (needs_name, needs_ports) = match action {
+            Action::Create | Action::Replace => (true, true),
+            Action::Rename => (true, false),
+            Action::Start => (false, true),
+            Action::Pull
+            | Action::Update
+            | Action::Reconnect
+            | Action::Unpause
+            | Action::Remove => (false, false),
+        };
+        let strangers = &self.observed.strangers;
+        let name = strangers.iter().find(|other| needs_name && other.name == wanted.final_name);
+        let problem = |field: &str, message| {
+            self.problem(format!("services.{}.{field}", wanted.name), message)
+        };
+        if let Some(other) = name {
+            return Some(problem("container_name", name_message(other)));
+        }
+        strangers.iter().filter(|_| needs_ports).find_map(|other| {
+            let port = taken_port(wanted, other)?;
+            let message = format!(
+                "host port {port} is taken by the container {}{}; free it, or publish another port",
+                other.name,
+                owner(other)
+            );
+            Some(problem("ports", message))
+        })
+    }
+
+    /// The changes planned so far that free a name or host port which `wanted` needs.
+    pub(super) fn holders_that_go(&self, wanted: &Wanted<'_>) -> Vec<usize> {
+        let holders = self.observed.containers.iter().filter(|other| {
+            let holds_port =
+                other.spec.ports.iter().any(|port| {
+                    wanted.service.container.ports.iter().any(|own| collide(own, port))
+                });
+            other.slot != wanted.slot && (other.name == wanted.final_name || holds_port)
+        });
+        holders
+            .flat_map(|holder| {
+                let object = Object::Container(holder.slot.clone());
+                self.plan
+                    .changes
+                    .iter()
+                    .enumerate()
+                    .filter(move |(_, change)| {
+                        let moves = [Action::Remove, Action::Replace, Action::Rename];
+                        change.object == object && moves.contains(&change.action)
+                    })
+                    .map(|(index, _)| index)
+            })
+            .collect()
+    }
+}
+
+fn name_message(other: &Stranger) -> String {
+    format!(
+        "the name {} is taken by a container that is not of this stack{}; remove or rename that container, or set another `container_name`",
+        other.name,
+        owner(other)
+    )
+}
+
+fn owner(other: &Stranger) -> String {
+    match (&other.stack, &other.project) {
+        (Some(stack), _) => format!(" (of the stack {stack})"),
+        (None, Some(project)) => {
+            format!(" (of the Compose project {project}, not made by Bowline)")
+        }
+        (None, None) => String::new(),
+    }
+}
+
+fn taken_port(wanted: &Wanted<'_>, other: &Stranger) -> Option<u16> {
+    wanted.service.container.ports.iter().find_map(|own| {
+        let range = own.host?;
+        let taken = other.ports.iter().any(|port| collide(own, port));
+        (range.first == range.last && taken).then_some(range.first)
+    })
+}
+
+/// Whether a service and a container publish the same host port.
+pub(super) fn share_a_port(service: &Service, container: &Container) -> bool {
+    let theirs = &container.spec.ports;
+    service.container.ports.iter().any(|own| theirs.iter().any(|port| collide(own, port)))
+}
+
+/// Whether two bindings cannot be at the same time. A range leaves the engine a choice.
+fn collide(one: &PortBinding, other: &PortBinding) -> bool {
+    let fixed = |binding: &PortBinding| {
+        binding.host.filter(|range| range.first == range.last).map(|range| range.first)
+    };
+    let addresses_meet = match (one.host_ip, other.host_ip) {
+        (Some(one), Some(other)) => one == other || one.is_unspecified() || other.is_unspecified(),
+        (None, _) | (_, None) => true,
+    };
+    fixed(one).is_some()
+        && fixed(one) == fixed(other)
+        && one.container.protocol == other.container.protocol
+        && addresses_meet
+}

@@ -1,0 +1,50 @@
+//! Counts how a stack's containers are.
+
+use super::Workload;
+use crate::model::{Container, Health, Observed, Stack, State};
+
+impl Workload {
+    /// How the containers of `stack` are in a snapshot. Of several in one slot the best counts.
+    pub fn of(stack: &Stack, observed: &Observed) -> Self {
+        let mut workload = Self::default();
+        for name in stack.services.keys() {
+            let job = stack.is_job(name);
+            for slot in stack.slots(name) {
+                workload.desired += 1;
+                let there = observed.containers.iter().filter(|container| container.slot == slot);
+                match there.filter_map(|container| verdict(container, job)).min() {
+                    Some(Verdict::Up) => workload.up += 1,
+                    Some(Verdict::Starting) => workload.starting += 1,
+                    Some(Verdict::Unhealthy) => workload.unhealthy += 1,
+                    None => {}
+                }
+            }
+        }
+        workload
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Up,
+    Starting,
+    Unhealthy,
+}
+
+fn verdict(container: &Container, job: bool) -> Option<Verdict> {
+    match (container.state, container.health) {
+        (State::Exited { code: 0 }, _) if job => Some(Verdict::Up),
+        (State::Running, Health::Unchecked | Health::Healthy) => Some(Verdict::Up),
+        (State::Running, Health::Starting) => Some(Verdict::Starting),
+        (State::Running, Health::Unhealthy) => Some(Verdict::Unhealthy),
+        (
+            State::Created
+            | State::Paused
+            | State::Restarting
+            | State::Removing
+            | State::Exited { .. }
+            | State::Dead,
+            _,
+        ) => None,
+    }
+}
