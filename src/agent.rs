@@ -1,0 +1,306 @@
+//! The agent: wake-ups from git, cron, file watches and the engine fill a queue of stacks; passes
+//! empty it; what they report is folded into status and metrics.
+
+mod backoff;
+mod chance;
+mod crashes;
+mod desired;
+mod events;
+mod load;
+mod pulls;
+mod queue;
+mod schedule;
+mod sources;
+mod telling;
+
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::http::Shared;
+use crate::manifest::DigestKey;
+use crate::model::{SourceName, StackName};
+use crate::pass::{Means, Subject};
+use crate::source::{Repository, Spec};
+use crate::status::{PassResult, Report, SourceReport};
+use crate::store::{self, StoreError};
+use crate::systemd::Systemd;
+use backoff::Backoff;
+use crashes::Crashes;
+use desired::{Desired, Want, Wish};
+use jiff::Timestamp;
+use pulls::Pulls;
+use queue::{Outcome, Queue, Work};
+use sources::{Watched, jittered};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How often the loop shows that it lives.
+const BEAT: Duration = Duration::from_secs(1);
+/// The wait after a stack's first failed pass.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest wait after a failed pass.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+/// The share of a wait that chance may take off.
+const JITTER: f64 = 0.2;
+
+/// What the agent's tasks share.
+struct World {
+    config: Config,
+    engine: Arc<dyn Engine>,
+    shared: Arc<Shared>,
+    systemd: Systemd,
+    queue: Queue<StackName>,
+    desired: Mutex<Desired>,
+    memory: Mutex<Memory>,
+    stop: CancellationToken,
+}
+
+/// What is remembered between passes.
+#[derive(Default)]
+struct Memory {
+    crashes: Crashes,
+    pulls: Pulls,
+    /// Stacks that had a pass.
+    passed: BTreeSet<StackName>,
+    /// Sources that were tried.
+    tried: BTreeSet<SourceName>,
+    ready: bool,
+}
+
+/// Runs until `stop` comes; then no pass is begun any more, those under way are given
+/// `shutdown_timeout` to end, and nothing that runs on the engine is touched.
+pub async fn run(
+    config: Config,
+    engine: Arc<dyn Engine>,
+    shared: Arc<Shared>,
+    systemd: Systemd,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
+    let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
+    let watched: Vec<Watched> =
+        config.sources.iter().map(|source| watched(source, &config, &digest_key)).collect();
+    let world = Arc::new(World {
+        queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
+        config,
+        engine,
+        shared,
+        systemd,
+        desired: Mutex::default(),
+        memory: Mutex::default(),
+        stop,
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(events::listen(Arc::clone(&world)));
+    for watched in watched {
+        tasks.spawn(sources::follow(Arc::clone(&world), watched));
+    }
+    let passes = work_off(&world).await;
+    drain(&world, tasks, passes).await;
+    Ok(())
+}
+
+fn watched(source: &crate::config::Source, config: &Config, digest_key: &DigestKey) -> Watched {
+    let spec = Spec {
+        name: source.name.clone(),
+        location: source.location.clone(),
+        reference: source.reference.clone(),
+        credentials: source.credentials.clone(),
+    };
+    Watched {
+        repository: Repository::open(spec, &config.state_dir.join("sources")),
+        reading: load::Reading {
+            path: source.path.clone(),
+            variables: source.variables.clone(),
+            profiles: source.profiles.clone(),
+            digest_key: digest_key.clone(),
+        },
+        config: source.clone(),
+    }
+}
+
+/// The loop: takes what is due, up to the permitted number of passes at once, and shows that it
+/// lives. Returns the passes that still run when the stop comes.
+async fn work_off(world: &Arc<World>) -> JoinSet<()> {
+    let mut passes = JoinSet::new();
+    let mut beat = interval(BEAT);
+    loop {
+        tokio::select! {
+            () = world.stop.cancelled() => break,
+            _ = beat.tick() => world.beat(),
+            Some(ended) = passes.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!("a pass ended by a defect of Bowline: {error}");
+                }
+            }
+            work = world.queue.next(), if passes.len() < world.config.passes.get() => {
+                let Some(work) = work else { break };
+                passes.spawn(pass(Arc::clone(world), work));
+            }
+        }
+    }
+    world.queue.close();
+    passes
+}
+
+/// Waits for what is under way, within the bound.
+async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<()>) {
+    world.systemd.stopping();
+    let running = passes.len();
+    tracing::info!("stopping; {running} passes are under way");
+    let all = async {
+        while passes.join_next().await.is_some() {}
+        while tasks.join_next().await.is_some() {}
+    };
+    if timeout(world.config.shutdown_timeout, all).await.is_err() {
+        tracing::warn!("not all work ended in time; the next start goes on from where it is");
+    }
+}
+
+/// One pass over one stack.
+async fn pass(world: Arc<World>, work: Work<StackName>) {
+    let name = work.key().clone();
+    let Some(wish) = world.desired().wish(&name) else {
+        world.forget(&name);
+        work.done(Outcome::Succeeded);
+        return;
+    };
+    world.shared.begin(&name, Timestamp::now());
+    let report = world.reconcile(&name, &wish).await;
+    let gone = report.result == PassResult::Removed;
+    world.note(&report);
+    if gone {
+        world.forget(&name);
+    } else if report.result.is_success() {
+        world.queue.add_after(name, jittered(world.config.resync));
+    }
+    // A stack whose files are in error waits for git: trying again changes nothing.
+    let ended = report.result.is_success() || report.result == PassResult::Invalid;
+    work.done(if ended { Outcome::Succeeded } else { Outcome::Failed });
+}
+
+impl World {
+    async fn reconcile(&self, name: &StackName, wish: &Wish) -> Report {
+        let means = Means {
+            engine: Arc::clone(&self.engine),
+            parallel: self.config.parallel,
+            onlooker: telling::logging(name, wish.revision.as_ref()),
+            stop: self.stop.clone(),
+        };
+        let source = Some(wish.source.clone());
+        match &wish.want {
+            Want::Run(stack) => {
+                let revision = wish.revision.clone();
+                let subject = Subject { stack, source, revision };
+                let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
+                let due = move |image: &_, policy| {
+                    pulls.is_due(image, policy, resync, Instant::now())
+                };
+                means.reconcile(&subject, &due).await
+            }
+            Want::Gone => means.remove(name, source, false).await,
+            Want::Invalid(problem) => invalid(name, wish, problem),
+        }
+    }
+
+    fn note(&self, report: &Report) {
+        telling::ended(report);
+        let now = Instant::now();
+        let ready = {
+            let mut memory = self.memory();
+            memory.crashes.note(report, now);
+            memory.pulls.note(report, now);
+            memory.passed.insert(report.stack.clone());
+            self.becomes_ready(&mut memory)
+        };
+        self.shared.note(report);
+        self.tell_ready(ready);
+    }
+
+    fn note_source(&self, report: &SourceReport) {
+        self.shared.note_source(report);
+    }
+
+    fn source_tried(&self, source: &SourceName) {
+        let ready = {
+            let mut memory = self.memory();
+            memory.tried.insert(source.clone());
+            self.becomes_ready(&mut memory)
+        };
+        self.tell_ready(ready);
+    }
+
+    /// Whether every source was tried and every stack had a pass, for the first time.
+    fn becomes_ready(&self, memory: &mut Memory) -> bool {
+        let sources = self.config.sources.iter().all(|source| memory.tried.contains(&source.name));
+        let stacks = || self.desired().names().iter().all(|name| memory.passed.contains(name));
+        let becomes = !memory.ready && sources && stacks();
+        memory.ready |= becomes;
+        becomes
+    }
+
+    fn tell_ready(&self, ready: bool) {
+        if ready {
+            tracing::info!("ready: every stack had its first pass");
+            self.shared.ready();
+            self.systemd.ready();
+        }
+    }
+
+    fn beat(&self) {
+        self.shared.beat(self.queue.depth());
+        self.systemd.beat(&self.shared.summary());
+    }
+
+    fn wake_all(&self) {
+        for name in self.desired().names() {
+            self.queue.add_rate_limited(name);
+        }
+    }
+
+    fn is_known(&self, name: &StackName) -> bool {
+        self.desired().wish(name).is_some()
+    }
+
+    fn crash_delay(&self, name: &StackName, now: Instant) -> Duration {
+        self.memory().crashes.delay(name, now)
+    }
+
+    fn forget(&self, name: &StackName) {
+        self.desired().forget(name);
+        let mut memory = self.memory();
+        memory.crashes.forget(name);
+        memory.passed.remove(name);
+        drop(memory);
+        self.queue.forget(name);
+        self.shared.forget(name);
+    }
+
+    /// A panic under the lock leaves the data whole: every change of it is a single call.
+    fn desired(&self) -> MutexGuard<'_, Desired> {
+        self.desired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
+    Report {
+        stack: name.clone(),
+        source: Some(wish.source.clone()),
+        revision: wish.revision.clone(),
+        started: Timestamp::now(),
+        took: Duration::ZERO,
+        result: PassResult::Invalid,
+        message: problem.to_owned(),
+        drift: BTreeMap::new(),
+        reasons: Vec::new(),
+        actions: Vec::new(),
+        problems: Vec::new(),
+        workload: None,
+    }
+}

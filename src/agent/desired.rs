@@ -1,0 +1,221 @@
+//! What all sources together ask for. Pure: it is told what each source holds, and answers what
+//! each stack shall be.
+
+use crate::model::{Revision, SourceName, Stack, StackName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The stacks that the sources hold.
+#[derive(Debug, Default)]
+pub struct Desired {
+    sources: BTreeMap<SourceName, Content>,
+    /// Stacks that left their source and are to be taken away.
+    gone: BTreeMap<StackName, SourceName>,
+}
+
+/// What one source holds at one revision.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    /// The commit.
+    pub revision: Option<Revision>,
+    /// Its stacks.
+    pub stacks: Vec<Item>,
+}
+
+/// A stack in a source.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its name; of a file in error the name that it had before, or its directory's.
+    pub name: StackName,
+    /// Its first file, relative to the checkout.
+    pub file: String,
+    /// The stack, or what is wrong with its files.
+    pub stack: Result<Arc<Stack>, String>,
+}
+
+/// What shall become of a stack.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The source that asks for it.
+    pub source: SourceName,
+    /// At this commit.
+    pub revision: Option<Revision>,
+    /// What it asks for.
+    pub want: Want,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub enum Want {
+    /// It shall run so.
+    Run(Arc<Stack>),
+    /// Its files are in error: it stays as it is.
+    Invalid(String),
+    /// It shall be taken away; its volumes stay.
+    Gone,
+}
+
+/// What a source's new content means for the stacks that it made on the engine.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Prune {
+    /// These are to be taken away; possibly none.
+    Now(BTreeSet<StackName>),
+    /// These have left the source, but are kept for this reason.
+    Held(BTreeSet<StackName>, &'static str),
+}
+
+impl Desired {
+    /// Takes in what `source` holds now. Returns the stacks concerned, before and after.
+    pub fn set(&mut self, source: &SourceName, content: Content) -> BTreeSet<StackName> {
+        let names = |content: &Content| -> Vec<StackName> {
+            content.stacks.iter().map(|item| item.name.clone()).collect()
+        };
+        let mut concerned: BTreeSet<StackName> = names(&content).into_iter().collect();
+        self.gone.retain(|name, _| !concerned.contains(name));
+        if let Some(former) = self.sources.insert(source.clone(), content) {
+            concerned.extend(names(&former));
+        }
+        concerned
+    }
+
+    /// The name under which `file` of `source` was last known.
+    pub fn name_of(&self, source: &SourceName, file: &str) -> Option<&StackName> {
+        let content = self.sources.get(source)?;
+        content.stacks.iter().find(|item| item.file == file).map(|item| &item.name)
+    }
+
+    /// Decides which of the stacks that `source` made on the engine have left it. A source that
+    /// holds nothing, or something in error, takes nothing away: the name of a file in error is
+    /// unknown.
+    pub fn prune(&self, source: &SourceName, on_engine: &BTreeSet<StackName>) -> Prune {
+        let empty = Content::default();
+        let content = self.sources.get(source).unwrap_or(&empty);
+        let wanted: BTreeSet<&StackName> =
+            self.sources.values().flat_map(|content| &content.stacks).map(|item| &item.name).collect();
+        let left: BTreeSet<StackName> =
+            on_engine.iter().filter(|name| !wanted.contains(name)).cloned().collect();
+        if left.is_empty() {
+            Prune::Now(left)
+        } else if content.stacks.is_empty() {
+            Prune::Held(left, "the source holds no stack at all")
+        } else if content.stacks.iter().any(|item| item.stack.is_err()) {
+            Prune::Held(left, "a stack of the source is in error")
+        } else if left.len() * 2 > on_engine.len() {
+            Prune::Held(left, "more than half of the source's stacks are gone at once")
+        } else {
+            Prune::Now(left)
+        }
+    }
+
+    /// Notes that a stack is to be taken away.
+    pub fn take_away(&mut self, name: StackName, source: SourceName) {
+        self.gone.insert(name, source);
+    }
+
+    /// Notes that a stack is gone for good.
+    pub fn forget(&mut self, name: &StackName) {
+        self.gone.remove(name);
+    }
+
+    /// What shall become of `name`; `None` if nobody asks for anything.
+    pub fn wish(&self, name: &StackName) -> Option<Wish> {
+        let mut items = self.sources.iter().flat_map(|(source, content)| {
+            let items = content.stacks.iter().filter(|item| item.name == *name);
+            items.map(move |item| (source, content, item))
+        });
+        let Some((source, content, item)) = items.next() else {
+            let source = self.gone.get(name)?.clone();
+            return Some(Wish { source, revision: None, want: Want::Gone });
+        };
+        let want = match (items.next(), &item.stack) {
+            (Some((other_source, _, other)), _) => Want::Invalid(format!(
+                "two stacks are named {name}: {source}:{} and {other_source}:{}; give one of them another `name`",
+                item.file, other.file
+            )),
+            (None, Ok(stack)) => Want::Run(Arc::clone(stack)),
+            (None, Err(problem)) => Want::Invalid(problem.clone()),
+        };
+        Some(Wish { source: source.clone(), revision: content.revision.clone(), want })
+    }
+
+    /// All stacks of which something is asked.
+    pub fn names(&self) -> BTreeSet<StackName> {
+        let held = self.sources.values().flat_map(|content| &content.stacks);
+        held.map(|item| item.name.clone()).chain(self.gone.keys().cloned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> StackName {
+        StackName::new(text).unwrap()
+    }
+
+    fn source(text: &str) -> SourceName {
+        SourceName::new(text).unwrap()
+    }
+
+    fn names(texts: &[&str]) -> BTreeSet<StackName> {
+        texts.iter().map(|text| name(text)).collect()
+    }
+
+    fn item(text: &str, ok: bool) -> Item {
+        let stack = Stack {
+            name: name(text),
+            working_dir: String::new(),
+            config_files: Vec::new(),
+            services: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            places: crate::model::Places::default(),
+        };
+        let stack = if ok { Ok(Arc::new(stack)) } else { Err("broken".to_owned()) };
+        Item { name: name(text), file: format!("{text}/compose.yaml"), stack }
+    }
+
+    fn holding(items: Vec<Item>) -> Desired {
+        let mut desired = Desired::default();
+        desired.set(&source("infra"), Content { revision: None, stacks: items });
+        desired
+    }
+
+    #[test]
+    fn two_stacks_of_one_name_are_both_refused_and_both_named() {
+        let mut desired = holding(vec![item("web", true)]);
+        desired.set(&source("other"), Content { revision: None, stacks: vec![item("web", true)] });
+        let Some(Wish { want: Want::Invalid(message), .. }) = desired.wish(&name("web")) else {
+            panic!("not refused");
+        };
+        assert!(message.contains("infra:web/compose.yaml"), "{message}");
+        assert!(message.contains("other:web/compose.yaml"), "{message}");
+    }
+
+    #[test]
+    fn a_stack_that_left_its_source_is_pruned() {
+        let desired = holding(vec![item("a", true), item("b", true)]);
+        let pruned = desired.prune(&source("infra"), &names(&["a", "b", "c"]));
+        assert_eq!(pruned, Prune::Now(names(&["c"])));
+    }
+
+    #[test]
+    fn nothing_is_pruned_by_a_source_that_is_empty_broken_or_lost_most() {
+        let held = |desired: &Desired, on_engine: &[&str]| {
+            matches!(desired.prune(&source("infra"), &names(on_engine)), Prune::Held(..))
+        };
+        assert!(held(&holding(vec![]), &["a"]));
+        assert!(held(&holding(vec![item("a", false)]), &["a", "b", "c"]));
+        assert!(held(&holding(vec![item("a", true)]), &["a", "b", "c"]));
+    }
+
+    #[test]
+    fn a_stack_that_comes_back_is_no_longer_to_be_taken_away() {
+        let mut desired = holding(vec![item("a", true)]);
+        desired.take_away(name("b"), source("infra"));
+        assert!(matches!(desired.wish(&name("b")).unwrap().want, Want::Gone));
+        let both = Content { revision: None, stacks: vec![item("a", true), item("b", true)] };
+        desired.set(&source("infra"), both);
+        assert!(matches!(desired.wish(&name("b")).unwrap().want, Want::Run(_)));
+    }
+}

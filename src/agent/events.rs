@@ -1,0 +1,77 @@
+//! Engine events to wake-ups. After every (re)connection all stacks are looked at, since what
+//! happened in between is lost.
+
+use super::World;
+use crate::engine::{EngineError, EventStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_stream::StreamExt;
+
+/// The first wait before the stream is opened again; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// The longest wait before the stream is opened again.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// Listens until the agent stops.
+pub(super) async fn listen(world: Arc<World>) {
+    let mut wait = FIRST_WAIT;
+    let mut connected_before = false;
+    loop {
+        let opened = tokio::select! {
+            opened = world.engine.events() => opened,
+            () = world.stop.cancelled() => return,
+        };
+        let error = match opened {
+            Ok(stream) => {
+                if connected_before {
+                    world.shared.metrics.event_stream_reconnected();
+                    tracing::info!("the engine's event stream is back; looking at all stacks");
+                }
+                connected_before = true;
+                wait = FIRST_WAIT;
+                world.wake_all();
+                follow(&world, stream).await
+            }
+            Err(error) => Some(error),
+        };
+        if world.stop.is_cancelled() {
+            return;
+        }
+        if let Some(error) = error {
+            tracing::warn!("no engine events: {error}");
+        }
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = world.stop.cancelled() => return,
+        }
+        wait = LONGEST_WAIT.min(wait * 2);
+    }
+}
+
+/// Wakes stacks until the stream ends; returns why it did, if it tells.
+async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            () = world.stop.cancelled() => return None,
+        };
+        match event {
+            Some(Ok(event)) => {
+                world.shared.metrics.engine_event(&event.action);
+                let Some(stack) = event.stack else { continue };
+                if !world.is_known(&stack) {
+                    continue;
+                }
+                let delay = world.crash_delay(&stack, Instant::now());
+                if delay.is_zero() {
+                    world.queue.add_rate_limited(stack);
+                } else {
+                    world.queue.add_after(stack, delay);
+                }
+            }
+            Some(Err(error)) => return Some(error),
+            None => return None,
+        }
+    }
+}

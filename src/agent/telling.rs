@@ -1,0 +1,57 @@
+//! What the agent writes to the log: every action with its stack, revision and reasons.
+
+use crate::execute::{Notice, Onlooker};
+use crate::model::{Revision, StackName};
+use crate::status::Report;
+use std::sync::Arc;
+
+/// An onlooker that logs what is done to one stack.
+pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooker {
+    let stack = stack.to_string();
+    let revision = revision.map(|revision| revision.short().to_owned()).unwrap_or_default();
+    Arc::new(move |notice| match notice {
+        Notice::Began(change) => {
+            let action = change.action.word();
+            for reason in &change.reasons {
+                tracing::info!(
+                    stack, revision, action, object = %change.object, field = reason.field,
+                    desired = reason.desired, actual = reason.actual,
+                    "{action} {}: {reason}", change.object
+                );
+            }
+        }
+        Notice::Doing(change, what) => {
+            tracing::debug!(stack, revision, object = %change.object, "{what}");
+        }
+        Notice::Warned(change, error) => {
+            tracing::warn!(stack, revision, object = %change.object, "{error}");
+        }
+        Notice::Ended(change, result, took) => {
+            let (action, millis) = (change.action.word(), took.as_millis());
+            match result {
+                Ok(()) => tracing::info!(
+                    stack, revision, action, object = %change.object, millis,
+                    "{action} {} done", change.object
+                ),
+                Err(error) => tracing::error!(
+                    stack, revision, action, object = %change.object, millis,
+                    "{action} {} failed: {error}", change.object
+                ),
+            }
+        }
+    })
+}
+
+/// Logs how a pass ended, unless it found nothing to do.
+pub(super) fn ended(report: &Report) {
+    let stack = report.stack.as_str();
+    let revision = report.revision.as_ref().map(Revision::short).unwrap_or_default();
+    let (result, millis) = (report.result.word(), report.took.as_millis());
+    if !report.result.is_success() {
+        tracing::error!(stack, revision, result, millis, "pass {result}: {}", report.message);
+    } else if report.actions.is_empty() {
+        tracing::debug!(stack, revision, result, millis, "pass {result}");
+    } else {
+        tracing::info!(stack, revision, result, millis, "pass {result}");
+    }
+}

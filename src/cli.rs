@@ -1,0 +1,138 @@
+//! The command line: a file a verb. Raw arguments become checked values here, and errors get their
+//! one printing.
+
+mod agent;
+mod apply;
+mod completions;
+mod config;
+mod demo;
+mod engine;
+mod onlooker;
+mod plan;
+mod remove;
+mod serve;
+mod status;
+mod target;
+mod validate;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What `plan` ends with when there is something to do.
+const CHANGES: u8 = 2;
+
+/// Ties Docker hosts to git: makes running containers match the Compose files in a repository,
+/// keeps them so, and says why it does what it does.
+///
+/// Exit codes: 0 done, or nothing to do; 1 an error; 2 from `plan`: there are changes (and from any
+/// verb: wrong arguments).
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The engine to work on: a real one, or one simulated in memory.
+    #[arg(long, global = true, value_enum, default_value_t = EngineKind::Docker)]
+    engine: EngineKind,
+    /// Where Docker listens (`unix:///path`, `tcp://host:port`) [default: /var/run/docker.sock]
+    #[arg(long, global = true, env = "DOCKER_HOST", value_name = "URL")]
+    host: Option<String>,
+    /// Where clones and the key of secrets' digests are kept [default: /var/lib/bowline for root,
+    /// else ~/.local/state/bowline]
+    #[arg(long, global = true, env = "BOWLINE_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// How much to log: `error`, `warn`, `info`, `debug`, or a tracing filter.
+    #[arg(long, global = true, env = "BOWLINE_LOG", value_name = "FILTER")]
+    log_level: Option<String>,
+}
+
+/// Which engine to work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineKind {
+    /// Docker.
+    Docker,
+    /// In memory; empty at the start and gone at the end.
+    Sim,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Watch git sources and keep the engine as they say, until told to stop.
+    Agent(agent::Arguments),
+    /// Show what would change and why, and change nothing.
+    ///
+    /// Exit code 0: nothing to do; 2: there are changes; 1: an error, or something in the way.
+    Plan(plan::Arguments),
+    /// Make the engine match.
+    Apply(apply::Arguments),
+    /// Take a stack away: its containers and networks, and its volumes only with `--volumes`.
+    Remove(remove::Arguments),
+    /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
+    Validate(validate::Arguments),
+    /// Print the resolved model as `docker compose config --format json` does.
+    Config(config::Arguments),
+    /// Show the stacks of the agent on this host, or of the engine where no agent runs.
+    Status(status::Arguments),
+    /// See it work: a temporary repository, a stack, drift repaired, a commit followed, metrics.
+    Demo(demo::Arguments),
+    /// Print a completion script for a shell.
+    Completions(completions::Arguments),
+    /// Serve a page with version and health over HTTP: what the demo's containers run.
+    #[command(hide = true)]
+    Serve(serve::Arguments),
+}
+
+/// Carries out what the arguments ask for.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let common = cli.common;
+    match cli.verb {
+        Verb::Agent(arguments) => agent::run(&common, &arguments),
+        Verb::Plan(arguments) => block_on(plan::run(&common, &arguments)),
+        Verb::Apply(arguments) => block_on(apply::run(&common, &arguments)),
+        Verb::Remove(arguments) => block_on(remove::run(&common, &arguments)),
+        Verb::Validate(arguments) => validate::run(&common, &arguments),
+        Verb::Config(arguments) => config::run(&common, &arguments),
+        Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
+        Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
+        Verb::Completions(arguments) => Ok(completions::run(&arguments)),
+        Verb::Serve(arguments) => block_on(serve::run(&arguments)),
+    }
+}
+
+fn block_on(
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// An error with its causes on one line, as the program prints it.
+pub fn error_text(error: &anyhow::Error) -> String {
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    format!("error: {}", chain.join(": "))
+}
+
+impl Common {
+    /// The directory for what outlives the process.
+    fn state_dir(&self) -> PathBuf {
+        if let Some(dir) = &self.state_dir {
+            return dir.clone();
+        }
+        if rustix::process::geteuid().is_root() {
+            return PathBuf::from("/var/lib/bowline");
+        }
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+        base.unwrap_or_else(std::env::temp_dir).join("bowline")
+    }
+}

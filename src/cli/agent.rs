@@ -1,0 +1,105 @@
+//! `bowline agent`: the long-running one, usually under systemd.
+
+use super::{Common, EngineKind};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::engine::docker::Docker;
+use crate::engine::sim::Sim;
+use crate::http::{self, Shared};
+use crate::log::{self, Format};
+use crate::systemd::Systemd;
+use anyhow::Context;
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Threads that run tasks: passes wait far more than they compute.
+const THREADS: usize = 2;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration.
+    #[arg(long, short = 'c', default_value = "/etc/bowline/config.yaml", value_name = "FILE")]
+    config: PathBuf,
+    /// The form of the log, instead of the configuration's.
+    #[arg(long, value_enum)]
+    log_format: Option<Format>,
+    /// Check the configuration and end.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load(&arguments.config)?;
+    if let Some(dir) = &common.state_dir {
+        config.state_dir.clone_from(dir);
+    }
+    if arguments.check {
+        println!("{}: fine, {} sources", arguments.config.display(), config.sources.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let format = arguments.log_format.unwrap_or(config.log.format);
+    log::init(format, common.log_level.as_deref().unwrap_or(&config.log.level))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()?
+        .block_on(serve(common, config))
+}
+
+async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let shared = Arc::new(Shared::new());
+    let engine = open(common, &config, &shared)?;
+    let address = config.http.listen;
+    let listener = match address {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let systemd = Systemd::from_env();
+    let page = listener.map(|listener| {
+        tokio::spawn(http::serve(listener, Arc::clone(&shared), stop.clone()))
+    });
+    crate::agent::run(config, engine, shared, systemd, stop.clone()).await?;
+    stop.cancel();
+    if let Some(page) = page {
+        page.await.context("the HTTP server ended by a defect of Bowline")??;
+    }
+    tracing::info!("ended; what runs on the engine goes on");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(
+    common: &Common,
+    config: &Config,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Arc<dyn Engine>> {
+    if common.engine == EngineKind::Sim {
+        return Ok(Arc::new(Sim::new()));
+    }
+    let host = common.host.as_deref().or(config.engine.host.as_deref());
+    let counted = Arc::clone(shared);
+    let observer = Arc::new(move |operation, result: Result<(), ()>, took| {
+        counted.metrics.engine_request(operation, result.is_ok(), took);
+    });
+    Ok(Arc::new(Docker::connect(host)?.with_observer(observer)))
+}
+
+/// A token that SIGTERM and SIGINT cancel.
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("SIGINT"),
+        }
+        cancelled.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,85 @@
+//! `bowline apply`: makes the engine match, once.
+
+use super::target::Target;
+use super::{Common, engine, onlooker};
+use crate::pass::{Means, Subject, always_due};
+use crate::status::{PassResult, Report};
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// How many engine calls to make at once.
+    #[arg(long, default_value = "8", value_name = "N")]
+    parallel: NonZeroUsize,
+}
+
+pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let found = arguments.target.load(common)?;
+    let means = Means {
+        engine: engine::open(common)?,
+        parallel: arguments.parallel,
+        onlooker: onlooker::terminal(),
+        stop: stop_on_interrupt(),
+    };
+    let mut code = ExitCode::SUCCESS;
+    for entry in &found.entries {
+        match &entry.loaded {
+            Ok(loaded) => {
+                anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
+                let revision = found.revision.clone();
+                let subject = Subject { stack: &loaded.stack, source: None, revision };
+                let report = means.reconcile(&subject, &always_due).await;
+                print(&report);
+                if !report.result.is_success() {
+                    code = ExitCode::FAILURE;
+                }
+            }
+            Err(problems) => {
+                anstream::eprint!("{}", problems.render(super::validate::colored()));
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Tells how a pass ended.
+pub(super) fn print(report: &Report) {
+    let done = report.actions.iter().filter(|action| action.error.is_none()).count();
+    let took = report.took.as_secs_f64();
+    match report.result {
+        PassResult::Unchanged => println!("{}: as desired, nothing to do", report.stack),
+        PassResult::Changed => {
+            println!("{}: as desired after {done} changes in {took:.1} s", report.stack);
+        }
+        PassResult::Removed => println!("{}: removed", report.stack),
+        PassResult::Failed | PassResult::Invalid | PassResult::Stalled => {
+            println!("{}: {}", report.stack, report.result.word());
+            for line in report.message.lines() {
+                anstream::eprintln!("error: {}: {line}", report.stack);
+            }
+        }
+    }
+}
+
+/// A token that the first Ctrl-C cancels: changes under way are finished. The second ends the
+/// program at once.
+pub(super) fn stop_on_interrupt() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            anstream::eprintln!("stopping after the changes under way; press Ctrl-C again to end now");
+            cancelled.cancel();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+    stop
+}

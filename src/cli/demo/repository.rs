@@ -1,0 +1,51 @@
+//! The demo's git repository: one stack, from manifests/hello.
+
+use anyhow::Context;
+use git2::{IndexAddOption, Repository, Signature};
+use std::path::{Path, PathBuf};
+
+/// The stack's manifest, as it is in manifests/.
+const MANIFEST: &str = include_str!("../../../manifests/hello/compose.yaml");
+/// The manifest's file.
+const FILE: &str = "hello/compose.yaml";
+
+/// A repository in a temporary directory.
+pub(super) struct Git {
+    repository: Repository,
+    root: PathBuf,
+}
+
+impl Git {
+    /// A repository with the stack in it.
+    pub(super) fn init(root: &Path) -> anyhow::Result<Self> {
+        let repository = Repository::init(root).context("cannot make the demo's repository")?;
+        let git = Self { repository, root: root.to_owned() };
+        std::fs::create_dir(root.join("hello"))?;
+        std::fs::write(root.join(FILE), MANIFEST)?;
+        git.commit("Run hello")?;
+        Ok(git)
+    }
+
+    /// Changes the manifest and commits; returns the commit.
+    pub(super) fn change(&self, edits: &[(&str, &str)], message: &str) -> anyhow::Result<String> {
+        let path = self.root.join(FILE);
+        let mut text = std::fs::read_to_string(&path)?;
+        for (from, to) in edits {
+            text = text.replace(from, to);
+        }
+        std::fs::write(&path, text)?;
+        self.commit(message)
+    }
+
+    fn commit(&self, message: &str) -> anyhow::Result<String> {
+        let mut index = self.repository.index()?;
+        index.add_all(["."], IndexAddOption::DEFAULT, None)?;
+        index.write()?;
+        let tree = self.repository.find_tree(index.write_tree()?)?;
+        let who = Signature::now("Bowline demo", "demo@bowline.invalid")?;
+        let parent = self.repository.head().ok().and_then(|head| head.peel_to_commit().ok());
+        let parents: Vec<_> = parent.iter().collect();
+        let id = self.repository.commit(Some("HEAD"), &who, &who, message, &tree, &parents)?;
+        Ok(id.to_string())
+    }
+}

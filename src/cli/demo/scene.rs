@@ -1,0 +1,193 @@
+//! What happens in the demo, step by step.
+
+use super::repository::Git;
+use super::say;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::http::{self, Shared};
+use crate::model::{Container, Limits, Query, RestartPolicy, StackName, State};
+use crate::pass::Means;
+use crate::plan::{ContainerRef, Step};
+use crate::store::StoreError;
+use crate::systemd::Systemd;
+use anyhow::{Context, bail};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How long any step of the demo may take.
+const BOUND: Duration = Duration::from_secs(60);
+/// Between two looks at the engine.
+const LOOK: Duration = Duration::from_millis(50);
+/// The stack's name.
+const STACK: &str = "hello";
+/// 128 MiB: what the demo sets by hand where the manifest says 64.
+const WRONG_MEMORY: u64 = 128 << 20;
+/// 64 MiB.
+const RIGHT_MEMORY: u64 = 64 << 20;
+
+/// A running agent on a temporary repository.
+pub(super) struct Scene {
+    engine: Arc<dyn Engine>,
+    directory: TempDir,
+    git: Git,
+    page: SocketAddr,
+    agent: JoinHandle<Result<(), StoreError>>,
+    stop_agent: CancellationToken,
+}
+
+impl Scene {
+    pub(super) async fn open(
+        engine: Arc<dyn Engine>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let directory = TempDir::with_prefix("bowline-demo-")?;
+        let root = directory.path().join("repository");
+        let git = Git::init(&root)?;
+        say(&format!("a git repository with one stack, from manifests/hello: {}", root.display()));
+        let config = configuration(directory.path(), &root)?;
+        let shared = Arc::new(Shared::new());
+        let listener = http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let page = listener.local_addr()?;
+        let stop_agent = stop.child_token();
+        say(&format!("the agent starts; its metrics are at http://{page}/metrics"));
+        tokio::spawn(http::serve(listener, Arc::clone(&shared), stop_agent.clone()));
+        let agent = tokio::spawn(crate::agent::run(
+            config,
+            Arc::clone(&engine),
+            shared,
+            Systemd::none(),
+            stop_agent.clone(),
+        ));
+        Ok(Self { engine, directory, git, page, agent, stop_agent })
+    }
+
+    pub(super) async fn play(&mut self) -> anyhow::Result<()> {
+        let web = self.wait("hello to run", |containers| running(containers, 1)).await?;
+        say("converged: the engine runs what git says");
+
+        say(&format!("by hand: docker kill {}", web.name));
+        let container = ContainerRef::of(&web);
+        self.by_hand(Step::Signal { container: container.clone(), signal: "SIGKILL".into() }).await?;
+        self.wait("the killed container to run again", |containers| running(containers, 1)).await?;
+        say("repaired: it runs again");
+
+        say(&format!("by hand: docker update --memory 128m {}", web.name));
+        let limits = Limits {
+            memory: Some(WRONG_MEMORY),
+            memory_swap: i64::try_from(WRONG_MEMORY * 2).ok(),
+            ..Limits::default()
+        };
+        let restart = RestartPolicy::UnlessStopped;
+        self.by_hand(Step::Update { container, limits, restart }).await?;
+        let again = self.wait("the memory limit to be 64m again", right_memory).await?;
+        let same = if again.id == web.id { "the same container, not restarted" } else { "a new one" };
+        say(&format!("repaired: the limit is 64m again; {same}"));
+
+        say("a commit: two more replicas, and VERSION becomes 2");
+        let edits = [
+            ("VERSION: \"1\"", "VERSION: \"2\""),
+            ("    mem_limit: 64m\n", "    mem_limit: 64m\n    scale: 3\n"),
+        ];
+        let commit = self.git.change(&edits, "Scale hello to three, version 2")?;
+        let is_new = |containers: &[Container]| {
+            let version = Some(Some("2".to_owned()));
+            let all = |c: &Container| c.spec.environment.get("VERSION").cloned() == version;
+            running(containers, 3).filter(|_| containers.iter().all(all))
+        };
+        self.wait("three replicas of version 2", is_new).await?;
+        say(&format!("followed: three replicas of version 2, as in {}", &commit[..12]));
+
+        say(&format!("some of the metrics at http://{}/metrics", self.page));
+        self.show_metrics().await
+    }
+
+    /// Ends the agent and, unless it shall be kept, takes away what the demo made.
+    pub(super) async fn close(self, keep: bool) -> anyhow::Result<()> {
+        self.stop_agent.cancel();
+        self.agent.await.context("the agent ended by a defect of Bowline")??;
+        if keep {
+            let directory = self.directory.keep();
+            say(&format!(
+                "kept: the containers of the stack {STACK}, the image, and {}; `bowline remove {STACK}` removes the first",
+                directory.display()
+            ));
+            return Ok(());
+        }
+        let means = Means {
+            engine: self.engine,
+            parallel: NonZeroUsize::MIN.saturating_add(3),
+            onlooker: Arc::new(|_| {}),
+            stop: CancellationToken::new(),
+        };
+        let report = means.remove(&StackName::new(STACK)?, None, true).await;
+        if !report.result.is_success() {
+            bail!("cannot clean up: {}", report.message);
+        }
+        Ok(())
+    }
+
+    async fn by_hand(&self, step: Step) -> anyhow::Result<()> {
+        Ok(self.engine.perform(&step, &|_| {}).await?)
+    }
+
+    /// Looks until `there` finds the container that it waits for.
+    async fn wait(
+        &self,
+        what: &str,
+        there: impl Fn(&[Container]) -> Option<Container>,
+    ) -> anyhow::Result<Container> {
+        let query = Query::owned_by(StackName::new(STACK)?);
+        let deadline = Instant::now() + BOUND;
+        loop {
+            let observed = self.engine.observe(&query).await?;
+            if let Some(container) = there(&observed.containers) {
+                return Ok(container);
+            }
+            if Instant::now() > deadline {
+                bail!("waited {} s for {what}", BOUND.as_secs());
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn show_metrics(&self) -> anyhow::Result<()> {
+        let mut stream = TcpStream::connect(self.page).await?;
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let told = ["bowline_stack_info", "bowline_actions_total", "bowline_reconcile_total"];
+        for line in answer.lines().filter(|line| told.iter().any(|name| line.starts_with(name))) {
+            anstream::println!("{line}");
+        }
+        Ok(())
+    }
+}
+
+fn configuration(directory: &Path, repository: &Path) -> anyhow::Result<Config> {
+    let text = format!(
+        "sources: [{{ name: demo, url: {:?} }}]\nstate_dir: {:?}\n",
+        repository.display().to_string(),
+        directory.join("state").display().to_string()
+    );
+    Ok(Config::parse(&text, Path::new("demo.yaml"))?)
+}
+
+/// The first container, if there are exactly `count` and all run.
+fn running(containers: &[Container], count: usize) -> Option<Container> {
+    let all = containers.len() == count && containers.iter().all(|c| c.state == State::Running);
+    containers.first().filter(|_| all).cloned()
+}
+
+fn right_memory(containers: &[Container]) -> Option<Container> {
+    running(containers, 1).filter(|container| container.spec.limits.memory == Some(RIGHT_MEMORY))
+}

@@ -1,0 +1,113 @@
+//! `bowline plan`: what would change and why.
+
+use super::target::Target;
+use super::{CHANGES, Common, engine};
+use crate::pass::preview;
+use crate::plan::Plan;
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// The form of the output.
+    #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let found = arguments.target.load(common)?;
+    let engine = engine::open(common)?;
+    let mut plans = Vec::new();
+    let mut failed = false;
+    for entry in &found.entries {
+        match &entry.loaded {
+            Ok(loaded) => {
+                anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
+                let plan = preview(&*engine, &loaded.stack, None)
+                    .await
+                    .with_context(|| format!("cannot plan {}", loaded.stack.name))?;
+                failed |= !plan.problems.is_empty();
+                plans.push(plan);
+            }
+            Err(problems) => {
+                failed = true;
+                anstream::eprint!("{}", problems.render(super::validate::colored()));
+            }
+        }
+    }
+    match arguments.output {
+        Output::Text => plans.iter().for_each(print),
+        Output::Json => {
+            let plans: Vec<Value> = plans.iter().map(to_json).collect();
+            println!("{}", serde_json::to_string_pretty(&json!({ "plans": plans }))?);
+        }
+    }
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else if plans.iter().any(|plan| !plan.is_empty()) {
+        ExitCode::from(CHANGES)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn print(plan: &Plan) {
+    if plan.is_empty() {
+        println!("{}: nothing to do", plan.stack);
+    } else {
+        println!("{}: {} changes", plan.stack, plan.changes.len());
+    }
+    for line in plan.to_string().lines() {
+        println!("  {line}");
+    }
+}
+
+fn to_json(plan: &Plan) -> Value {
+    let place = |place: &Option<crate::model::Place>| place.as_ref().map(ToString::to_string);
+    let problem = |problem: &crate::plan::Problem| {
+        json!({ "field": problem.field, "message": problem.message, "place": place(&problem.place) })
+    };
+    let changes: Vec<Value> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            let reasons: Vec<Value> = change
+                .reasons
+                .iter()
+                .map(|reason| {
+                    json!({
+                        "field": reason.field,
+                        "desired": reason.desired,
+                        "actual": reason.actual,
+                        "place": place(&reason.place),
+                    })
+                })
+                .collect();
+            json!({
+                "action": change.action.word(),
+                "object": change.object.to_string(),
+                "reasons": reasons,
+                "after": change.after,
+            })
+        })
+        .collect();
+    json!({
+        "stack": plan.stack,
+        "changes": changes,
+        "problems": plan.problems.iter().map(problem).collect::<Vec<_>>(),
+        "notes": plan.notes.iter().map(problem).collect::<Vec<_>>(),
+    })
+}

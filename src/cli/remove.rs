@@ -1,0 +1,38 @@
+//! `bowline remove`: takes a stack away.
+
+use super::apply::{print, stop_on_interrupt};
+use super::{Common, engine, onlooker};
+use crate::model::StackName;
+use crate::pass::Means;
+use anyhow::bail;
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The stack's name.
+    stack: String,
+    /// Remove its volumes too, with all data in them.
+    #[arg(long)]
+    volumes: bool,
+    /// How many engine calls to make at once.
+    #[arg(long, default_value = "8", value_name = "N")]
+    parallel: NonZeroUsize,
+}
+
+pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let name = StackName::new(&arguments.stack)?;
+    let means = Means {
+        engine: engine::open(common)?,
+        parallel: arguments.parallel,
+        onlooker: onlooker::terminal(),
+        stop: stop_on_interrupt(),
+    };
+    let report = means.remove(&name, None, arguments.volumes).await;
+    if report.result.is_success() && report.actions.is_empty() {
+        bail!("Bowline owns nothing of a stack named {name} here; `bowline status` lists stacks");
+    }
+    print(&report);
+    Ok(if report.result.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,155 @@
+//! What `plan`, `apply`, `validate` and `config` work on: a compose file, a directory of stacks, or
+//! a git repository.
+
+use super::Common;
+use crate::manifest::{self, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request};
+use crate::model::{Revision, SourceName};
+use crate::source::{self, Location, Reference, Repository};
+use crate::store;
+use anyhow::{Context, bail};
+use clap::Args;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// A compose file, a directory with stacks in it, or the URL of a git repository.
+    #[arg(default_value = ".", value_name = "PATH|URL")]
+    target: String,
+    /// The branch, tag or commit of a git URL [default: the repository's own]
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<String>,
+    /// The name of the stack, instead of the one that the file or its directory gives.
+    #[arg(long, short = 'p', value_name = "NAME")]
+    project_name: Option<String>,
+    /// A file of variables for interpolation, instead of `.env`; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// A variable for interpolation: `KEY=VALUE`, or `KEY` to take it from this environment.
+    #[arg(long = "env", short = 'e', value_name = "KEY[=VALUE]")]
+    variables: Vec<String>,
+    /// A profile to switch on; may be given several times.
+    #[arg(long, value_name = "PROFILE")]
+    profile: Vec<String>,
+}
+
+/// A stack that was found, and what became of loading it.
+pub(super) struct Entry {
+    /// Its first file, as people know it.
+    pub(super) file: String,
+    pub(super) loaded: Result<Loaded, Diagnostics>,
+}
+
+/// All that a target holds.
+pub(super) struct Found {
+    pub(super) entries: Vec<Entry>,
+    pub(super) revision: Option<Revision>,
+}
+
+impl Target {
+    /// Finds the stacks and loads them. Errors here are about the target as a whole.
+    pub(super) fn load(&self, common: &Common) -> anyhow::Result<Found> {
+        let (root, revision) = self.root(common)?;
+        let stacks = stack_files(&root)?;
+        if stacks.len() > 1 && self.project_name.is_some() {
+            bail!("--project-name fits one stack, but {} holds {}", self.target, stacks.len());
+        }
+        let key = DigestKey::new(store::digest_key(&common.state_dir())?);
+        let variables = self.variables()?;
+        let entries = stacks
+            .into_iter()
+            .map(|files| {
+                let request = self.request(&root, files, variables.clone(), key.clone());
+                let first = request.files.first().cloned().unwrap_or_default();
+                let file = first.strip_prefix(&root).unwrap_or(&first).display().to_string();
+                let file = if file.is_empty() { self.target.clone() } else { file };
+                Entry { file, loaded: manifest::load(&request, &|path| std::fs::read(path)) }
+            })
+            .collect();
+        Ok(Found { entries, revision })
+    }
+
+    fn request(
+        &self,
+        root: &Path,
+        files: Vec<PathBuf>,
+        variables: BTreeMap<String, String>,
+        digest_key: DigestKey,
+    ) -> Request {
+        let env_files = (!self.env_file.is_empty()).then(|| self.env_file.clone());
+        let display_root = if root.is_dir() { Some(root) } else { root.parent() };
+        Request {
+            files,
+            project_name: self.project_name.clone(),
+            project_directory: None,
+            variables,
+            env_files,
+            profiles: self.profile.iter().cloned().collect::<BTreeSet<_>>(),
+            digest_key,
+            display_root: display_root.map(Path::to_owned),
+        }
+    }
+
+    fn root(&self, common: &Common) -> anyhow::Result<(PathBuf, Option<Revision>)> {
+        if self.target.contains("://") {
+            return self.clone_into_state(common);
+        }
+        let path = Path::new(&self.target);
+        let root = path.canonicalize().with_context(|| format!("cannot open {}", self.target))?;
+        let dir = if root.is_dir() { root.as_path() } else { root.parent().unwrap_or(&root) };
+        let revision = source::revision_of(dir);
+        Ok((root, revision))
+    }
+
+    fn clone_into_state(&self, common: &Common) -> anyhow::Result<(PathBuf, Option<Revision>)> {
+        let location: Location = self.target.parse()?;
+        let spec = source::Spec {
+            name: source_name(&self.target)?,
+            location,
+            reference: self.reference.as_deref().map_or(Reference::Default, Reference::guess),
+            credentials: None,
+        };
+        let state = common.state_dir().join("sources");
+        let checkout = Repository::open(spec, &state).sync(&AtomicBool::new(false))?;
+        Ok((checkout.root, Some(checkout.revision)))
+    }
+
+    fn variables(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        self.variables
+            .iter()
+            .map(|given| match given.split_once('=') {
+                Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+                None => std::env::var(given)
+                    .map(|value| (given.clone(), value))
+                    .with_context(|| format!("--env {given} takes it from the environment")),
+            })
+            .collect()
+    }
+}
+
+/// The files of each stack at `root`: itself, if it is a file or holds a compose file, or every
+/// directory below that holds one.
+fn stack_files(root: &Path) -> anyhow::Result<Vec<Vec<PathBuf>>> {
+    if !root.is_dir() {
+        return Ok(vec![vec![root.to_owned()]]);
+    }
+    let discovery = source::discover(root, &FILE_NAMES);
+    if let Some(own) = discovery.stacks.iter().find(|found| found.dir == root) {
+        return Ok(vec![own.files.clone()]);
+    }
+    if let Some(problem) = discovery.problems.first() {
+        bail!("{problem}");
+    }
+    if discovery.stacks.is_empty() {
+        bail!("{} holds no stack: no directory in it has a {}", root.display(), FILE_NAMES[0]);
+    }
+    Ok(discovery.stacks.into_iter().map(|found| found.files).collect())
+}
+
+/// A name for the clone of a URL: its last part, and a digest of the whole.
+fn source_name(url: &str) -> anyhow::Result<SourceName> {
+    use sha2::{Digest, Sha256};
+    let digest = hex::encode(Sha256::digest(url));
+    Ok(SourceName::new(format!("by-hand-{}", &digest[..12]))?)
+}
