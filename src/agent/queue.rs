@@ -1,0 +1,177 @@
+//! Which keys are due. Each key waits at most once and is worked on by one worker at a time,
+//! however often it is asked for; what the work is, the queue does not know.
+
+mod line;
+
+use super::backoff::Backoff;
+use line::Line;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// The farthest that a wait can reach; longer ones are cut to it. About ten years.
+const FARTHEST: Duration = Duration::from_hours(24 * 3650);
+
+/// A queue of keys, shared by clones of it.
+pub struct Queue<K: Ord + Clone>(Arc<Inner<K>>);
+
+struct Inner<K> {
+    line: Mutex<Line<K>>,
+    changed: Notify,
+    backoff: Backoff,
+    random: Box<dyn Fn() -> f64 + Send + Sync>,
+}
+
+/// How a piece of work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Well: the key's failures are forgotten.
+    Succeeded,
+    /// Badly: the key runs again after its backoff.
+    Failed,
+}
+
+/// A key to work on. No other worker gets it until this is done. Dropping it unfinished, as a
+/// panic does, counts as a failure.
+#[must_use = "dropping it unfinished counts as a failure"]
+pub struct Work<K: Ord + Clone> {
+    key: K,
+    failures: u32,
+    queue: Queue<K>,
+    finished: bool,
+}
+
+impl<K: Ord + Clone> Queue<K> {
+    /// An empty queue. `random` gives numbers from 0 up to 1, for the jitter of `backoff`.
+    pub fn new(backoff: Backoff, random: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner {
+            line: Mutex::new(Line::default()),
+            changed: Notify::new(),
+            backoff,
+            random: Box::new(random),
+        }))
+    }
+
+    /// `key` is due now, whatever it waits for: a delay or its backoff.
+    pub fn add(&self, key: K) {
+        self.add_after(key, Duration::ZERO);
+    }
+
+    /// `key` is due after `delay` at the latest: an earlier deadline that it already has stays.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        self.lock().add(key, Instant::now() + delay.min(FARTHEST));
+        self.0.changed.notify_waiters();
+    }
+
+    /// `key` is due as soon as its backoff allows: now, unless it failed last. For wake-ups that a
+    /// failing pass could cause itself, which with [`Queue::add`] would run it without a pause.
+    pub fn add_rate_limited(&self, key: K) {
+        self.lock().add_rate_limited(key, Instant::now());
+        self.0.changed.notify_waiters();
+    }
+
+    /// `key` waits no longer and has no failures. Work on it that runs now is not disturbed and
+    /// does not come back, unless `key` is added again.
+    pub fn forget(&self, key: &K) {
+        self.lock().forget(key);
+    }
+
+    /// Waits for a key that is due, and takes it: the one with the earliest deadline first.
+    /// `None` once the queue is closed. Giving up the wait loses nothing.
+    pub async fn next(&self) -> Option<Work<K>> {
+        loop {
+            let mut changed = std::pin::pin!(self.0.changed.notified());
+            // From here on a change is heard, also one before the `select!` below.
+            changed.as_mut().enable();
+            let wait = {
+                let mut line = self.lock();
+                if line.is_closed() {
+                    return None;
+                }
+                if let Some((key, failures)) = line.take(Instant::now()) {
+                    return Some(Work { key, failures, queue: self.clone(), finished: false });
+                }
+                line.earliest()
+            };
+            match wait {
+                Some(deadline) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(deadline) => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    /// How many keys are due and not yet worked on.
+    pub fn depth(&self) -> usize {
+        self.lock().due(Instant::now())
+    }
+
+    /// How many keys are being worked on.
+    pub fn running(&self) -> usize {
+        self.lock().running()
+    }
+
+    /// Ends every wait, now and later; nothing more is taken or added. Work that runs goes on.
+    pub fn close(&self) {
+        self.lock().close();
+        self.0.changed.notify_waiters();
+    }
+
+    fn finish(&self, key: &K, outcome: Outcome) {
+        let now = Instant::now();
+        {
+            let mut line = self.lock();
+            match outcome {
+                Outcome::Succeeded => line.succeeded(key, now),
+                Outcome::Failed => {
+                    let attempt = line.failures(key).saturating_add(1);
+                    line.failed(key, now + self.0.backoff.delay(attempt, (self.0.random)()));
+                }
+            }
+        }
+        self.0.changed.notify_waiters();
+    }
+
+    /// A panic under the lock leaves the line whole, as no step of it can stop half-way.
+    fn lock(&self) -> MutexGuard<'_, Line<K>> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Ord + Clone> Clone for Queue<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Ord + Clone> Work<K> {
+    /// What to work on.
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// How often in a row work on this key has failed up to now.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Gives the key back.
+    pub fn done(mut self, outcome: Outcome) {
+        self.finished = true;
+        self.queue.finish(&self.key, outcome);
+    }
+}
+
+impl<K: Ord + Clone> Drop for Work<K> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.queue.finish(&self.key, Outcome::Failed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! What the values of a configuration mean, and whether they hold together.
+
+use super::{Auth, Config, ConfigError, Location, Log, Reference, Source, place, raw};
+use crate::model::SourceName;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+use url::Url;
+
+const INTERVAL: Duration = Duration::from_mins(1);
+const SHORTEST: Duration = Duration::from_secs(1);
+const RESYNC: Duration = Duration::from_mins(5);
+const SHUTDOWN: Duration = Duration::from_secs(30);
+const STATE_DIR: &str = "/var/lib/bowline";
+const LISTEN: &str = "127.0.0.1:9184";
+const PARALLEL: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not zero");
+const PASSES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
+
+/// The file that is being checked.
+pub(super) struct At<'a> {
+    pub(super) text: &'a str,
+    pub(super) path: &'a Path,
+}
+
+impl At<'_> {
+    /// The error that `field` is wrong.
+    pub(super) fn wrong(&self, field: &str, what: impl std::fmt::Display) -> ConfigError {
+        let (line, column) = place::find(self.text, field);
+        let message = format!("{field}: {what}");
+        ConfigError::Wrong { path: self.path.to_owned(), line, column, message }
+    }
+}
+
+pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigError> {
+    if raw.sources.is_empty() {
+        return Err(at.wrong("sources", "there are none; name at least one git repository"));
+    }
+    let mut sources: Vec<Source> = Vec::new();
+    for (index, written) in raw.sources.iter().enumerate() {
+        let source = source(written, &format!("sources[{index}]"), at)?;
+        if sources.iter().any(|other| other.name == source.name) {
+            let what = format!("`{}` is another source's too; set another `name`", source.name);
+            return Err(at.wrong(&format!("sources[{index}].name"), what));
+        }
+        sources.push(source);
+    }
+    Ok(Config {
+        sources,
+        engine_host: engine_host(raw.engine.host.as_deref(), at)?,
+        listen: listen(raw.http.listen.as_deref().unwrap_or(LISTEN), at)?,
+        state_dir: from_file(at, raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR))),
+        resync: at_least_shortest(raw.resync, RESYNC, "resync", at)?,
+        parallel: raw.parallel.unwrap_or(PARALLEL),
+        passes: raw.passes.unwrap_or(PASSES),
+        shutdown_timeout: at_least_shortest(
+            raw.shutdown_timeout,
+            SHUTDOWN,
+            "shutdown_timeout",
+            at,
+        )?,
+        log: Log {
+            format: raw.log.format,
+            level: level(raw.log.level.as_deref().unwrap_or("info"), at)?,
+        },
+        prune: raw.prune.unwrap_or(true),
+    })
+}
+
+fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigError> {
+    let location = location(&raw.url, &format!("{field}.url"), at)?;
+    let local = matches!(location, Location::Local(_));
+    if local && raw.auth.is_some() {
+        return Err(
+            at.wrong(&format!("{field}.auth"), "a local repository has no login; remove it")
+        );
+    }
+    let cron = match &raw.cron {
+        Some(text) => Some(cron(text, &format!("{field}.cron"), at)?),
+        None => None,
+    };
+    let interval = match (raw.interval, &cron) {
+        (None, Some(_)) => None,
+        (written, _) => {
+            Some(at_least_shortest(written, INTERVAL, &format!("{field}.interval"), at)?)
+        }
+    };
+    Ok(Source {
+        name: name(raw, &location, &format!("{field}.name"), at)?,
+        location,
+        reference: reference(raw, field, at)?,
+        path: within(&raw.path, &format!("{field}.path"), at)?,
+        interval,
+        cron,
+        watch: local && raw.watch.unwrap_or(true),
+        auth: raw.auth.as_ref().map(|auth| Auth {
+            username: auth.username.clone(),
+            password_file: from_file(at, &auth.password_file),
+        }),
+        variables: raw.variables.clone(),
+        profiles: raw.profiles.clone(),
+    })
+}
+
+fn location(text: &str, field: &str, at: &At<'_>) -> Result<Location, ConfigError> {
+    let unknown = "expected a path, or a url that begins with file://, http:// or https://";
+    if text.is_empty() || (!text.contains("://") && text.contains(':') && !text.contains("/:")) {
+        return Err(at.wrong(field, unknown));
+    }
+    if !text.contains("://") {
+        return Ok(Location::Local(from_file(at, Path::new(text))));
+    }
+    // The text may hold a password, so no error shows it.
+    let url = Url::parse(text).map_err(|error| at.wrong(field, format!("{error}; {unknown}")))?;
+    match url.scheme() {
+        "file" => match url.to_file_path() {
+            Ok(path) => Ok(Location::Local(path)),
+            Err(()) => Err(at.wrong(field, "no path on this host; write file:///path")),
+        },
+        "http" | "https" if url.username().is_empty() && url.password().is_none() => {
+            Ok(Location::Remote(url))
+        }
+        "http" | "https" => Err(at.wrong(field, "holds a login; move it to `auth`")),
+        other => Err(at.wrong(field, format!("`{other}` is not supported; {unknown}"))),
+    }
+}
+
+fn name(
+    raw: &raw::Source,
+    location: &Location,
+    field: &str,
+    at: &At<'_>,
+) -> Result<SourceName, ConfigError> {
+    let name = raw.name.clone().unwrap_or_else(|| {
+        let path = match location {
+            Location::Local(path) => path.as_path(),
+            Location::Remote(url) => Path::new(url.path()),
+        };
+        let last = path.file_name().unwrap_or_default().to_string_lossy();
+        last.strip_suffix(".git").unwrap_or(&last).to_ascii_lowercase()
+    });
+    SourceName::new(name).map_err(|error| at.wrong(field, format!("{error}; set `name`")))
+}
+
+fn reference(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Reference, ConfigError> {
+    let alternatives = [
+        raw.reference.clone().map(Reference::Any),
+        raw.branch.clone().map(Reference::Branch),
+        raw.tag.clone().map(Reference::Tag),
+        raw.commit.clone().map(Reference::Commit),
+    ];
+    let mut written = alternatives.into_iter().flatten();
+    let reference = written.next().unwrap_or(Reference::Head);
+    if written.next().is_some() {
+        return Err(at.wrong(field, "keep only one of `ref`, `branch`, `tag` and `commit`"));
+    }
+    Ok(reference)
+}
+
+fn within(path: &Path, field: &str, at: &At<'_>) -> Result<PathBuf, ConfigError> {
+    let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if path.components().all(inside) {
+        return Ok(path.to_owned());
+    }
+    let what = format!("`{}` leaves the repository", path.display());
+    Err(at.wrong(field, format!("{what}; write it relative to its top, without `..`")))
+}
+
+fn cron(text: &str, field: &str, at: &At<'_>) -> Result<Cron, ConfigError> {
+    let seconds = if text.split_whitespace().count() == 5 { "0 " } else { "" };
+    let wrong = |error: croner::errors::CronError| {
+        let what = format!("`{text}` is no schedule: {error}");
+        at.wrong(field, format!("{what}; write 5 or 6 fields, such as `0 */5 * * * *`"))
+    };
+    let parser = CronParser::builder().seconds(Seconds::Required).build();
+    let cron = parser.parse(&format!("{seconds}{text}")).map_err(wrong)?;
+    // From a fixed time: whether it ever comes due does not hang on the day it is asked.
+    cron.find_next_occurrence(&chrono::DateTime::UNIX_EPOCH, true).map_err(wrong)?;
+    Ok(cron)
+}
+
+fn at_least_shortest(
+    written: Option<raw::Span>,
+    default: Duration,
+    field: &str,
+    at: &At<'_>,
+) -> Result<Duration, ConfigError> {
+    let length = written.map_or(default, |span| span.0);
+    if length < SHORTEST {
+        return Err(at.wrong(field, format!("{length:?} is too short; write `1s` or more")));
+    }
+    Ok(length)
+}
+
+fn engine_host(host: Option<&str>, at: &At<'_>) -> Result<Option<String>, ConfigError> {
+    let Some(host) = host else { return Ok(None) };
+    let known = ["unix:///", "tcp://", "http://"];
+    if known.iter().any(|start| host.starts_with(start) && host.len() > start.len()) {
+        return Ok(Some(host.to_owned()));
+    }
+    let what = format!("`{host}` is no address; write unix:///PATH or tcp://HOST:PORT");
+    Err(at.wrong("engine.host", what))
+}
+
+fn listen(text: &str, at: &At<'_>) -> Result<Option<SocketAddr>, ConfigError> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let what = format!("`{text}` is no address; write IP:PORT or `off`");
+    text.parse().map(Some).map_err(|_| at.wrong("http.listen", what))
+}
+
+fn level(text: &str, at: &At<'_>) -> Result<tracing::Level, ConfigError> {
+    let what = format!("`{text}` is no level; write error, warn, info, debug or trace");
+    text.parse().map_err(|_| at.wrong("log.level", what))
+}
+
+/// `path` as it is meant in the file: relative to the file's directory.
+fn from_file(at: &At<'_>, path: &Path) -> PathBuf {
+    at.path.parent().unwrap_or(Path::new("")).join(path)
+}

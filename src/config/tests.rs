@@ -1,0 +1,105 @@
+//! What a configuration means and what its errors say.
+
+use super::*;
+
+const LEAST: &str = "sources:\n  - url: https://git.example.org/Infra.git\n";
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("/etc/bowline/config.yaml")).map_err(|error| error.to_string())
+}
+
+/// The error for `text`, without the directory of the file.
+fn error(text: &str) -> String {
+    parse(text).unwrap_err().replace("/etc/bowline/", "")
+}
+
+#[test]
+fn one_url_is_a_whole_configuration() {
+    let config = parse(LEAST).unwrap();
+    let source = &config.sources[0];
+    assert_eq!(source.name.as_str(), "infra");
+    assert_eq!(source.interval, Some(Duration::from_mins(1)));
+    assert_eq!(source.reference, Reference::Head);
+    assert!(!source.watch);
+    assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9184");
+    assert_eq!((config.parallel.get(), config.passes.get()), (8, 4));
+    assert_eq!(config.state_dir, Path::new("/var/lib/bowline"));
+    assert!(config.prune);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        "sources:\n  - { name: a, url: ./repo, branch: main, path: hosts/web1, interval: 1h30m, \
+         cron: '*/5 * * * *', watch: true, variables: { REGION: eu }, profiles: [prod] }\n\
+         engine: { host: 'unix:///run/docker.sock' }\nhttp: { listen: off }\nstate_dir: /srv/b\n\
+         resync: 10m\nparallel: 2\npasses: 1\nshutdown_timeout: 5s\n\
+         log: { format: json, level: debug }\nprune: false\n",
+    )
+    .unwrap();
+    let source = &config.sources[0];
+    assert_eq!(source.location, Location::Local("/etc/bowline/./repo".into()));
+    assert_eq!(source.reference, Reference::Branch("main".into()));
+    assert_eq!(source.interval, Some(Duration::from_mins(90)));
+    assert_eq!(source.cron.as_ref().unwrap().as_str(), "0 */5 * * * *");
+    assert!(source.watch && !config.prune);
+    assert_eq!(source.variables["REGION"], "eu");
+    assert_eq!(config.listen, None);
+    assert_eq!(config.log, Log { format: LogFormat::Json, level: tracing::Level::DEBUG });
+    assert_eq!(config.resync, Duration::from_mins(10));
+}
+
+#[test]
+fn an_unknown_key_is_an_error_with_its_place_and_the_key_that_was_meant() {
+    let shown = error(&format!("{LEAST}    intervall: 5m\n"));
+    assert!(shown.starts_with("config.yaml:3:5: sources[0]"), "{shown}");
+    assert!(shown.ends_with("did you mean `interval`?"), "{shown}");
+}
+
+#[test]
+fn a_length_of_time_needs_its_unit() {
+    for bad in ["60", "-5m", "soon"] {
+        let shown = error(&format!("{LEAST}    interval: {bad}\n"));
+        assert!(shown.starts_with("config.yaml:3:15: sources[0].interval: "), "{shown}");
+        assert!(shown.contains("such as `30s`"), "{shown}");
+    }
+}
+
+#[test]
+fn what_does_not_hold_together_is_an_error_at_its_place() {
+    let cases = [
+        ("    interval: 0s", "3:15: sources[0].interval: 0ns is too short"),
+        ("    path: ../up", "3:11: sources[0].path: `../up` leaves"),
+        ("    path: /abs", "3:11: sources[0].path: `/abs` leaves"),
+        ("    cron: often", "3:11: sources[0].cron: `often` is no schedule"),
+        ("    cron: 0 0 31 2 *", "3:11: sources[0].cron: `0 0 31 2 *` is no schedule"),
+        ("  - url: http://other/infra", "3:5: sources[1].name: `infra` is another"),
+        ("  - url: git@host:a.git", "3:10: sources[1].url: expected a path"),
+        ("  - url: https://me:pw@host/a", "3:10: sources[1].url: holds a login"),
+        ("http: { listen: here }", "3:17: http.listen: `here` is no address"),
+        ("resync: 0s", "3:9: resync: 0ns is too short"),
+        ("engine: { host: docker }", "3:17: engine.host: `docker` is no address"),
+        ("log: { level: loud }", "3:15: log.level: `loud` is no level"),
+    ];
+    for (line, expected) in cases {
+        let shown = error(&format!("{LEAST}{line}\n"));
+        assert!(shown.starts_with(&format!("config.yaml:{expected}")), "{shown}");
+        assert!(!shown.contains("pw"), "{shown}");
+    }
+    assert!(error("sources: []\n").starts_with("config.yaml:1:10: sources: there are none"));
+}
+
+#[test]
+fn a_password_file_must_be_there_and_its_content_is_never_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    let auth = "    auth: { username: bot, password_file: token }\n";
+    std::fs::write(&path, format!("{LEAST}{auth}")).unwrap();
+    let shown = load(&path).unwrap_err().to_string();
+    assert!(shown.contains("config.yaml:3:43: sources[0].auth.password_file: cannot"), "{shown}");
+    std::fs::write(dir.path().join("token"), "s3cret\n").unwrap();
+    let config = load(&path).unwrap();
+    let password = config.sources[0].auth.as_ref().unwrap().password().unwrap();
+    assert_eq!(password.expose(), "s3cret");
+    assert!(!format!("{config:?} {password:?}").contains("s3cret"));
+}
