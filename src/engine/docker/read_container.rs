@@ -10,7 +10,8 @@ use crate::model::{
     ImageRef, Logging, RestartPolicy, Slot, labels,
 };
 use bollard::models::{
-    ContainerConfig, ContainerInspectResponse, HealthConfig, HostConfig, RestartPolicyNameEnum,
+    ContainerConfig, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig,
+    RestartPolicyNameEnum,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,8 +40,10 @@ pub(super) fn read(host: &Host, container: ContainerInspectResponse) -> Result<C
     let mut spec = ContainerSpec::new(image);
     spec.networking = read_networking::read(&host_config, &networks, &id, &name)?;
     read_config(&mut spec, host, &config, &host_config, &id)?;
+    let log_config = host_config.log_config.clone();
     read_host_config(&mut spec, host, host_config)?;
     spec.mounts = mounts.by_target;
+    spec.logging = logging(host, log_config, &labels);
     spec.contents = contents(&labels);
     let slot = slot(&labels)?;
     spec.labels = labels;
@@ -130,7 +133,6 @@ fn read_host_config(
         .and_then(|size| u64::try_from(size).ok())
         .filter(|&size| size > 0);
     spec.security_opt = security_opt(&config);
-    spec.logging = logging(host, &config);
     spec.cap_add = capabilities(config.cap_add);
     spec.cap_drop = capabilities(config.cap_drop);
     spec.privileged = config.privileged.unwrap_or_default();
@@ -213,11 +215,22 @@ fn security_opt(config: &HostConfig) -> BTreeSet<String> {
     options.filter(|option| !(adds_label_disable && option == LABEL_DISABLE)).collect()
 }
 
-fn logging(host: &Host, config: &HostConfig) -> Option<Logging> {
-    let config = config.log_config.clone()?;
+/// To the options of its default driver the engine adds its own; our label tells which were asked
+/// for.
+fn logging(
+    host: &Host,
+    config: Option<HostConfigLogConfig>,
+    labels: &BTreeMap<String, String>,
+) -> Option<Logging> {
+    let config = config?;
+    let asked: Option<BTreeSet<&str>> =
+        labels.get(labels::LOG_OPTIONS).map(|keys| keys.split(',').collect());
+    let options = config.config.unwrap_or_default().into_iter();
     let logging = Logging {
         driver: said(config.typ).filter(|driver| *driver != host.facts.default_log_driver),
-        options: config.config.unwrap_or_default().into_iter().collect(),
+        options: options
+            .filter(|(key, _)| asked.as_ref().is_none_or(|asked| asked.contains(key.as_str())))
+            .collect(),
     };
     (logging != Logging::default()).then_some(logging)
 }

@@ -15,7 +15,8 @@ pub(super) fn limits(host: &Host, config: &HostConfig) -> Limits {
         memory,
         memory_reservation: positive(config.memory_reservation),
         memory_swap: memory_swap(host, memory, config.memory_swap),
-        pids: config.pids_limit.filter(|&pids| pids != 0),
+        // Engines differ in how they keep "no bound": as 0, as -1 or not at all.
+        pids: config.pids_limit.filter(|&pids| pids > 0),
     }
 }
 

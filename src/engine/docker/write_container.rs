@@ -126,6 +126,9 @@ fn all_labels(new: &NewContainer, mark: &str) -> HashMap<String, String> {
     let mut all: HashMap<_, _> = new.spec.labels.clone().into_iter().collect();
     all.extend(new.labels.clone());
     all.insert(labels::MARK.to_owned(), mark.to_owned());
+    let log_options = new.spec.logging.iter().flat_map(|logging| logging.options.keys());
+    let log_options: Vec<_> = log_options.map(String::as_str).collect();
+    all.insert(labels::LOG_OPTIONS.to_owned(), log_options.join(","));
     if !new.spec.contents.is_empty() {
         let contents = serde_json::to_string(&new.spec.contents)
             .expect("a map of texts is always a JSON object");
