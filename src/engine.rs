@@ -3,6 +3,7 @@
 //! [`Engine`] is what the rest of Bowline sees. `docker` is the real one; `sim` behaves the same
 //! in memory, which one suite of scenarios shows by running on both.
 
+pub mod docker;
 mod error;
 
 pub use error::EngineError;

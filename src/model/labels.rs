@@ -37,6 +37,9 @@ pub const SLOT: &str = "bowline.slot";
 pub const MARK: &str = "bowline.mark";
 /// The digests of the configs and secrets delivered, as a JSON object by target path.
 pub const CONTENTS: &str = "bowline.contents";
+/// The names of the log options that were asked for, with commas between: the engine adds its own
+/// defaults to them and does not tell which.
+pub const LOG_OPTIONS: &str = "bowline.log-options";
 /// What every label of ours begins with.
 pub const BOWLINE_PREFIX: &str = "bowline.";
 

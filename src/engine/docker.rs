@@ -1,0 +1,119 @@
+//! The real engine: Docker's HTTP API, spoken through bollard.
+//!
+//! This room reads what the engine has into the model's words and carries single steps out. It
+//! never decides what to do, and it never takes an answer that it cannot read for an absence.
+
+mod client;
+mod credentials;
+mod error;
+mod events;
+mod files;
+mod images;
+mod networks;
+mod observe;
+mod perform;
+mod ports;
+mod pull;
+mod read_container;
+mod read_limits;
+mod read_mounts;
+mod read_networking;
+mod tail;
+mod volumes;
+mod write_container;
+mod write_mounts;
+mod write_networking;
+
+pub use client::Observer;
+pub use credentials::Credentials;
+
+use super::{Engine, EngineError, EventStream, Progress, Sighting};
+use crate::model::{EngineFacts, Observed, Query, SourceName, StackName};
+use crate::plan::{ContainerRef, Step};
+use async_trait::async_trait;
+use client::Client;
+use events::Owners;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where the engine listens unless told otherwise.
+pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// A Docker engine.
+pub struct Docker {
+    client: Arc<Client>,
+    credentials: Credentials,
+    owners: Arc<Owners>,
+}
+
+impl Docker {
+    /// The engine at `host`, else at `DOCKER_HOST`, else at [`DEFAULT_HOST`], with the registry
+    /// credentials of this process's user. Nothing is asked of it yet, so it need not run.
+    pub fn connect(host: Option<&str>) -> Result<Self, EngineError> {
+        let host = host
+            .map(str::to_owned)
+            .or_else(|| std::env::var("DOCKER_HOST").ok().filter(|host| !host.trim().is_empty()));
+        Ok(Self::at(host.as_deref().unwrap_or(DEFAULT_HOST))?
+            .with_credentials(Credentials::of_this_user()))
+    }
+
+    /// The engine at `host`: `unix://PATH`, `tcp://HOST:PORT` or `http://HOST:PORT`. It has no
+    /// registry credentials.
+    pub fn at(host: &str) -> Result<Self, EngineError> {
+        Ok(Self {
+            client: Arc::new(Client::at(host)?),
+            credentials: Credentials::default(),
+            owners: Arc::default(),
+        })
+    }
+
+    /// Pulls with these credentials.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Tells `observer` of every HTTP request: its operation, whether it succeeded, how long it
+    /// took (for a stream: until its end).
+    #[must_use]
+    pub fn with_observer(mut self, observer: Observer) -> Self {
+        self.client = Arc::new(self.client.observed_by(observer));
+        self
+    }
+}
+
+#[async_trait]
+impl Engine for Docker {
+    async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        Ok(self.client.host().await?.facts)
+    }
+
+    async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
+        observe::observe(&self.client, &self.owners, query).await
+    }
+
+    async fn stacks(&self) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
+        observe::stacks(&self.client, &self.owners).await
+    }
+
+    async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError> {
+        observe::watch(&self.client, container).await
+    }
+
+    async fn tail(
+        &self,
+        container: &ContainerRef,
+        lines: usize,
+    ) -> Result<Vec<String>, EngineError> {
+        tail::tail(&self.client, container, lines).await
+    }
+
+    async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
+        perform::perform(&self.client, &self.credentials, step, progress).await
+    }
+
+    async fn events(&self) -> Result<EventStream, EngineError> {
+        events::listen(Arc::clone(&self.client), Arc::clone(&self.owners)).await
+    }
+}

@@ -1,0 +1,165 @@
+//! What happens on the engine, as wake-ups.
+
+use super::client::{Call, Client, PING};
+use crate::engine::{EngineError, Event, EventStream};
+use crate::model::{ObservedNetwork, ObservedVolume, StackName, labels};
+use bollard::models::{EventMessage, EventMessageTypeEnum};
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long the engine may be silent before it is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(30);
+/// What happened so shortly before the call is told as well, so that nothing is lost between the
+/// call and the engine's taking it.
+const OVERLAP_SECS: u64 = 2;
+
+const TYPES: [&str; 3] = ["container", "network", "volume"];
+/// Every run of a health check makes three events of kind `exec_*`: what is wanted is named.
+const ACTIONS: [&str; 14] = [
+    "create",
+    "start",
+    "die",
+    "oom",
+    "kill",
+    "stop",
+    "pause",
+    "unpause",
+    "rename",
+    "update",
+    "destroy",
+    "health_status",
+    "connect",
+    "disconnect",
+];
+
+/// Who owns networks and volumes, whose events carry a name and no labels.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    networks: Mutex<BTreeMap<String, StackName>>,
+    volumes: Mutex<BTreeMap<String, StackName>>,
+}
+
+impl Owners {
+    /// Remembers the owners of all `networks` and `volumes`. One that is gone is remembered until
+    /// its name is seen again: its `destroy` comes after.
+    pub(super) fn learn(&self, networks: &[ObservedNetwork], volumes: &[ObservedVolume]) {
+        note(&self.networks, networks.iter().map(|n| (&n.spec.name, n.stack.as_ref())));
+        note(&self.volumes, volumes.iter().map(|v| (&v.spec.name, v.stack.as_ref())));
+    }
+
+    fn of(owners: &Mutex<BTreeMap<String, StackName>>, name: &str) -> Option<StackName> {
+        owners.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+/// Forgets the gone ones once they outnumber those that are there.
+fn note<'a>(
+    owners: &Mutex<BTreeMap<String, StackName>>,
+    seen: impl Iterator<Item = (&'a String, Option<&'a StackName>)>,
+) {
+    let seen: Vec<_> = seen.collect();
+    let mut owners = owners.lock().unwrap_or_else(PoisonError::into_inner);
+    if owners.len() > 2 * seen.len() + 64 {
+        owners.clear();
+    }
+    for (name, stack) in seen {
+        match stack {
+            Some(stack) => drop(owners.insert(name.clone(), stack.clone())),
+            None => drop(owners.remove(name)),
+        }
+    }
+}
+
+struct Listening {
+    client: Arc<Client>,
+    owners: Arc<Owners>,
+    messages: BoxStream<'static, Result<EventMessage, bollard::errors::Error>>,
+    begun: Instant,
+    ended: bool,
+}
+
+/// The engine's events from now on. The last item is an error.
+pub(super) async fn listen(
+    client: Arc<Client>,
+    owners: Arc<Owners>,
+) -> Result<EventStream, EngineError> {
+    let api = client.api().await?;
+    let filters = HashMap::from([
+        ("type", TYPES.map(str::to_owned).to_vec()),
+        ("event", ACTIONS.map(str::to_owned).to_vec()),
+    ]);
+    let options = EventsOptionsBuilder::new().since(&since()).filters(&filters).build();
+    let messages = api.events(Some(options)).boxed();
+    let listening = Listening { client, owners, messages, begun: Instant::now(), ended: false };
+    Ok(Box::pin(stream::unfold(listening, |mut listening| async move {
+        let item = listening.next().await?;
+        listening.ended = item.is_err();
+        Some((item, listening))
+    })))
+}
+
+impl Listening {
+    async fn next(&mut self) -> Option<Result<Event, EngineError>> {
+        if self.ended {
+            return None;
+        }
+        loop {
+            let Ok(message) = tokio::time::timeout(SILENCE, self.messages.next()).await else {
+                match ping(&self.client).await {
+                    Ok(()) => continue,
+                    Err(error) => return Some(Err(error)),
+                }
+            };
+            let result = match message {
+                Some(Ok(message)) => return Some(Ok(self.read(&message))),
+                Some(Err(cause)) => self.client.failure(call(), cause),
+                None => self.client.unreachable("it ended the stream of events"),
+            };
+            let result = Err(result);
+            self.client.count(call().operation, &result, self.begun.elapsed());
+            return Some(result);
+        }
+    }
+
+    fn read(&self, message: &EventMessage) -> Event {
+        let action = message.action.as_deref().unwrap_or_default();
+        // `health_status: healthy` carries its result behind the word.
+        let action = action.split(':').next().unwrap_or_default().trim().to_owned();
+        Event { action, stack: self.stack(message) }
+    }
+
+    fn stack(&self, message: &EventMessage) -> Option<StackName> {
+        let actor = message.actor.as_ref()?;
+        let attribute = |key| actor.attributes.as_ref().and_then(|map| map.get(key));
+        if let Some(stack) = attribute(labels::STACK) {
+            return StackName::new(stack).ok();
+        }
+        match message.typ {
+            Some(EventMessageTypeEnum::NETWORK) => {
+                Owners::of(&self.owners.networks, attribute("name")?)
+            }
+            Some(EventMessageTypeEnum::VOLUME) => {
+                Owners::of(&self.owners.volumes, actor.id.as_deref()?)
+            }
+            _ => None,
+        }
+    }
+}
+
+async fn ping(client: &Client) -> Result<(), EngineError> {
+    let api = client.api().await?;
+    let call = Call { operation: "ping", object: "the engine", limit: PING };
+    client.request(call, api.ping()).await.map(drop)
+}
+
+fn call() -> Call<'static> {
+    Call::short("listen for", "events")
+}
+
+fn since() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs().saturating_sub(OVERLAP_SECS).to_string()
+}

@@ -1,0 +1,49 @@
+//! Images, read into the model.
+
+use super::client::{Call, Client};
+use super::ports::container_port;
+use super::read_container::{environment, healthcheck};
+use crate::engine::EngineError;
+use crate::model::{Image, ImageConfig};
+use bollard::models;
+
+/// The image that `reference` (a name or an id) stands for, if it is there.
+pub(super) async fn inspect(
+    client: &Client,
+    reference: &str,
+) -> Result<Option<Image>, EngineError> {
+    let api = client.api().await?;
+    let object = format!("image {reference}");
+    let call = Call::short("look at", &object);
+    match client.request(call, api.inspect_image(reference)).await {
+        Ok(image) => {
+            let id = image.id.ok_or_else(|| super::error::unreadable(call, "no id"))?;
+            Ok(Some(Image { id, config: config(image.config.unwrap_or_default()) }))
+        }
+        Err(EngineError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn config(config: models::ImageConfig) -> ImageConfig {
+    ImageConfig {
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        command: config.cmd.unwrap_or_default(),
+        environment: environment(&config.env.unwrap_or_default())
+            .into_iter()
+            .map(|(key, value)| (key, value.unwrap_or_default()))
+            .collect(),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        user: config.user.unwrap_or_default(),
+        working_dir: config.working_dir.unwrap_or_default(),
+        volumes: config.volumes.unwrap_or_default().into_iter().collect(),
+        exposed_ports: config
+            .exposed_ports
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|port| container_port(port))
+            .collect(),
+        healthcheck: config.healthcheck.and_then(healthcheck),
+        stop_signal: config.stop_signal.filter(|signal| !signal.is_empty()),
+    }
+}

@@ -1,0 +1,265 @@
+//! A container as the engine tells it, read into the model. What the engine itself chose is left
+//! out, so that only what somebody asked for can differ.
+
+use super::client::Host;
+use super::observe::{health, state};
+use super::ports::{container_port, read_bindings};
+use super::{read_limits, read_mounts, read_networking};
+use crate::model::{
+    Container, ContainerId, ContainerPort, ContainerSpec, ContentDigest, Device, Healthcheck,
+    ImageRef, Logging, RestartPolicy, Slot, labels,
+};
+use bollard::models::{
+    ContainerConfig, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig,
+    RestartPolicyNameEnum,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Digits of the short id, which is the engine's choice of a hostname and of an alias.
+const SHORT_ID: usize = 12;
+/// The engine's choice of `shm_size`, in bytes.
+const DEFAULT_SHM_SIZE: i64 = 64 << 20;
+/// What the engine adds to the security options of a container that may do everything.
+const LABEL_DISABLE: &str = "label=disable";
+
+/// Reads one container of ours, or says what of it cannot be read.
+pub(super) fn read(host: &Host, container: ContainerInspectResponse) -> Result<Container, String> {
+    let id = container.id.ok_or("no id")?;
+    let name = container.name.ok_or("no name")?.trim_start_matches('/').to_owned();
+    let found = container.state.unwrap_or_default();
+    let config = container.config.ok_or("no configuration")?;
+    let host_config = container.host_config.ok_or("no host configuration")?;
+    let networks =
+        container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    let mounts = read_mounts::read(&host_config, container.mounts.as_deref().unwrap_or_default())?;
+
+    let labels: BTreeMap<_, _> = config.labels.clone().unwrap_or_default().into_iter().collect();
+    let image = config.image.clone().unwrap_or_default();
+    let image = ImageRef::new(image).map_err(|error| error.to_string())?;
+    let mut spec = ContainerSpec::new(image);
+    spec.networking = read_networking::read(&host_config, &networks, &id, &name)?;
+    read_config(&mut spec, host, &config, &host_config, &id)?;
+    let log_config = host_config.log_config.clone();
+    read_host_config(&mut spec, host, host_config)?;
+    spec.mounts = mounts.by_target;
+    spec.logging = logging(host, log_config, &labels);
+    spec.contents = contents(&labels);
+    let slot = slot(&labels)?;
+    spec.labels = labels;
+    Ok(Container {
+        slot,
+        image_id: container.image.unwrap_or_default(),
+        spec,
+        state: state(&found).ok_or("no state")?,
+        health: health(&found),
+        network_ids: networks
+            .into_iter()
+            .map(|(name, endpoint)| (name, endpoint.network_id.unwrap_or_default()))
+            .collect(),
+        anonymous_volumes: mounts.anonymous,
+        id: ContainerId(id),
+        name,
+    })
+}
+
+/// `K=V` and bare `K`.
+pub(super) fn environment(entries: &[String]) -> BTreeMap<String, Option<String>> {
+    entries
+        .iter()
+        .map(|entry| match entry.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+            None => (entry.clone(), None),
+        })
+        .collect()
+}
+
+/// A health check in which 0 and absence are the same; none if nothing is said.
+pub(super) fn healthcheck(config: HealthConfig) -> Option<Healthcheck> {
+    let nanos = |value: Option<i64>| {
+        value.and_then(|value| u64::try_from(value).ok()).filter(|&value| value > 0)
+    };
+    let check = Healthcheck {
+        test: config.test.filter(|test| !test.is_empty()),
+        interval: nanos(config.interval).map(Duration::from_nanos),
+        timeout: nanos(config.timeout).map(Duration::from_nanos),
+        retries: nanos(config.retries).and_then(|retries| u32::try_from(retries).ok()),
+        start_period: nanos(config.start_period).map(Duration::from_nanos),
+        start_interval: nanos(config.start_interval).map(Duration::from_nanos),
+    };
+    (check != Healthcheck::default()).then_some(check)
+}
+
+fn read_config(
+    spec: &mut ContainerSpec,
+    host: &Host,
+    config: &ContainerConfig,
+    host_config: &HostConfig,
+    id: &str,
+) -> Result<(), String> {
+    spec.entrypoint.clone_from(&config.entrypoint);
+    spec.command.clone_from(&config.cmd);
+    spec.environment = environment(config.env.as_deref().unwrap_or_default());
+    spec.user = said(config.user.clone());
+    spec.working_dir = said(config.working_dir.clone());
+    spec.hostname = hostname(host, config, host_config, id);
+    spec.domainname = said(config.domainname.clone());
+    spec.ports = read_bindings(host_config.port_bindings.as_ref())
+        .map_err(|port| format!("`{port}` is no port"))?;
+    spec.expose = exposed(config, spec);
+    spec.healthcheck = config.healthcheck.clone().and_then(healthcheck);
+    spec.tty = config.tty.unwrap_or_default();
+    spec.stdin_open = config.open_stdin.unwrap_or_default();
+    spec.stop_signal = said(config.stop_signal.clone());
+    spec.stop_grace_period = config
+        .stop_timeout
+        .map(|secs| u64::try_from(secs).map(Duration::from_secs))
+        .transpose()
+        .map_err(|_| "a negative stop timeout")?;
+    Ok(())
+}
+
+fn read_host_config(
+    spec: &mut ContainerSpec,
+    host: &Host,
+    config: HostConfig,
+) -> Result<(), String> {
+    spec.restart = restart(&config);
+    spec.limits = read_limits::limits(host, &config);
+    spec.ulimits = read_limits::ulimits(&config);
+    spec.shm_size = config
+        .shm_size
+        .filter(|&size| size != DEFAULT_SHM_SIZE)
+        .and_then(|size| u64::try_from(size).ok())
+        .filter(|&size| size > 0);
+    spec.security_opt = security_opt(&config);
+    spec.cap_add = capabilities(config.cap_add);
+    spec.cap_drop = capabilities(config.cap_drop);
+    spec.privileged = config.privileged.unwrap_or_default();
+    spec.read_only = config.readonly_rootfs.unwrap_or_default();
+    spec.init = config.init;
+    spec.sysctls = config.sysctls.unwrap_or_default().into_iter().collect();
+    spec.devices = config
+        .devices
+        .unwrap_or_default()
+        .into_iter()
+        .map(|device| {
+            let source = device.path_on_host.ok_or("a device without a path")?;
+            let target = device.path_in_container.unwrap_or_else(|| source.clone());
+            let permissions = device.cgroup_permissions.unwrap_or_default();
+            Ok((target, Device { source, permissions }))
+        })
+        .collect::<Result<_, &str>>()?;
+    spec.group_add = config.group_add.unwrap_or_default().into_iter().collect();
+    spec.dns = config.dns.unwrap_or_default();
+    spec.dns_search = config.dns_search.unwrap_or_default();
+    spec.dns_opt = config.dns_options.unwrap_or_default();
+    spec.extra_hosts = config.extra_hosts.unwrap_or_default().into_iter().collect();
+    spec.pid = said(config.pid_mode);
+    spec.ipc = said(config.ipc_mode).filter(|mode| mode != "private" && mode != "shareable");
+    spec.runtime = said(config.runtime).filter(|name| *name != host.facts.default_runtime);
+    Ok(())
+}
+
+fn said(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// Absent where the engine chose it: the short id, on the host's network the host's name, and in
+/// another container's network that container's.
+fn hostname(
+    host: &Host,
+    config: &ContainerConfig,
+    host_config: &HostConfig,
+    id: &str,
+) -> Option<String> {
+    let name = said(config.hostname.clone())?;
+    let mode = host_config.network_mode.as_deref().unwrap_or_default();
+    let chosen = Some(name.as_str()) == id.get(..SHORT_ID)
+        || (mode == "host" && name == host.name)
+        || mode.starts_with("container:");
+    (!chosen).then_some(name)
+}
+
+fn exposed(config: &ContainerConfig, spec: &ContainerSpec) -> BTreeSet<ContainerPort> {
+    let published: BTreeSet<_> = spec.ports.iter().map(|port| port.container).collect();
+    config
+        .exposed_ports
+        .iter()
+        .flatten()
+        .filter_map(|port| container_port(port))
+        .filter(|port| !published.contains(port))
+        .collect()
+}
+
+fn restart(config: &HostConfig) -> RestartPolicy {
+    let Some(policy) = &config.restart_policy else { return RestartPolicy::No };
+    match policy.name {
+        Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
+        Some(RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
+        Some(RestartPolicyNameEnum::ON_FAILURE) => RestartPolicy::OnFailure {
+            max_retries: policy
+                .maximum_retry_count
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or_default(),
+        },
+        Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => RestartPolicy::No,
+    }
+}
+
+fn security_opt(config: &HostConfig) -> BTreeSet<String> {
+    let mode = |mode: &Option<String>| mode.as_deref() == Some("host");
+    let adds_label_disable =
+        config.privileged.unwrap_or_default() || mode(&config.pid_mode) || mode(&config.ipc_mode);
+    let options = config.security_opt.iter().flatten().cloned();
+    options.filter(|option| !(adds_label_disable && option == LABEL_DISABLE)).collect()
+}
+
+/// To the options of its default driver the engine adds its own; our label tells which were asked
+/// for.
+fn logging(
+    host: &Host,
+    config: Option<HostConfigLogConfig>,
+    labels: &BTreeMap<String, String>,
+) -> Option<Logging> {
+    let config = config?;
+    let asked: Option<BTreeSet<&str>> =
+        labels.get(labels::LOG_OPTIONS).map(|keys| keys.split(',').collect());
+    let options = config.config.unwrap_or_default().into_iter();
+    let logging = Logging {
+        driver: said(config.typ).filter(|driver| *driver != host.facts.default_log_driver),
+        options: options
+            .filter(|(key, _)| asked.as_ref().is_none_or(|asked| asked.contains(key.as_str())))
+            .collect(),
+    };
+    (logging != Logging::default()).then_some(logging)
+}
+
+fn capabilities(names: Option<Vec<String>>) -> BTreeSet<String> {
+    names
+        .unwrap_or_default()
+        .into_iter()
+        .map(|name| {
+            let name = name.to_ascii_uppercase();
+            name.strip_prefix("CAP_").map_or_else(|| name.clone(), str::to_owned)
+        })
+        .collect()
+}
+
+fn contents(labels: &BTreeMap<String, String>) -> BTreeMap<String, ContentDigest> {
+    // A label that cannot be read says the same as none: the contents are not known to be right.
+    labels
+        .get(labels::CONTENTS)
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_default()
+}
+
+fn slot(labels: &BTreeMap<String, String>) -> Result<Slot, String> {
+    let label = labels.get(labels::SLOT).ok_or("no slot among its labels")?;
+    let wrong = || format!("`{label}` is no slot");
+    let (service, number) = label.rsplit_once('/').ok_or_else(wrong)?;
+    Ok(Slot {
+        service: service.to_owned().try_into().map_err(|_| wrong())?,
+        number: number.parse().map_err(|_| wrong())?,
+    })
+}

@@ -1,0 +1,199 @@
+//! What stands where in a container, read into the model from the engine's four places for it:
+//! bind strings, mounts, tmpfs strings, and the mount points that result.
+
+use crate::model::{Bind, Mount, MountSource, Tmpfs};
+use bollard::models::{self, HostConfig, MountPoint, MountType};
+use std::collections::BTreeMap;
+
+/// The engine's choice of a bind's propagation.
+const RPRIVATE: &str = "rprivate";
+/// Digits in the name that the engine gives to a volume.
+const ANONYMOUS_NAME: usize = 64;
+
+/// Mounts by target path.
+#[derive(Debug, Default)]
+pub(super) struct Mounts {
+    /// All of them.
+    pub by_target: BTreeMap<String, Mount>,
+    /// The names of the anonymous volumes among them.
+    pub anonymous: BTreeMap<String, String>,
+}
+
+/// Reads the mounts of a container, or says which cannot be read.
+pub(super) fn read(config: &HostConfig, points: &[MountPoint]) -> Result<Mounts, String> {
+    let mut mounts = Mounts::default();
+    for point in points.iter().filter(|point| point.typ.as_deref() == Some("volume")) {
+        let target = point.destination.clone().ok_or("a mount point without a path")?;
+        let name = point.name.clone().unwrap_or_default();
+        if is_anonymous(&name) {
+            mounts.anonymous.insert(target.clone(), name.clone());
+        }
+        let read_only = !point.rw.unwrap_or(true);
+        mounts.by_target.insert(target, Mount { source: volume(name, false), read_only });
+    }
+    for (target, options) in config.tmpfs.iter().flatten() {
+        mounts.by_target.insert(target.clone(), tmpfs_of_options(options));
+    }
+    for bind in config.binds.iter().flatten() {
+        let (target, mount) = bind_string(bind).ok_or_else(|| format!("the bind `{bind}`"))?;
+        mounts.by_target.insert(target, mount);
+    }
+    for mount in config.mounts.iter().flatten() {
+        let target = mount.target.clone().ok_or("a mount without a path")?;
+        if let Some(mount) = structured(mount) {
+            mounts.by_target.insert(target, mount);
+        }
+    }
+    Ok(mounts)
+}
+
+fn volume(name: String, nocopy: bool) -> MountSource {
+    if name.is_empty() || is_anonymous(&name) {
+        MountSource::Anonymous
+    } else {
+        MountSource::Volume { name, nocopy }
+    }
+}
+
+fn is_anonymous(name: &str) -> bool {
+    name.len() == ANONYMOUS_NAME && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// `source:target[:options]`.
+fn bind_string(text: &str) -> Option<(String, Mount)> {
+    let mut parts = text.splitn(3, ':');
+    let (source, target) = (parts.next()?, parts.next()?);
+    let options: Vec<&str> = parts.next().unwrap_or_default().split(',').collect();
+    let read_only = options.contains(&"ro");
+    let source = if source.starts_with('/') {
+        let propagation = options
+            .iter()
+            .find(|option| option.ends_with("shared") || option.ends_with("slave"))
+            .or_else(|| options.iter().find(|option| **option == "private"));
+        MountSource::Bind(Bind {
+            path: source.to_owned(),
+            create_host_path: true,
+            propagation: propagation.map(|&propagation| propagation.to_owned()),
+            selinux: options.iter().find_map(|option| match *option {
+                "z" => Some('z'),
+                "Z" => Some('Z'),
+                _ => None,
+            }),
+        })
+    } else {
+        volume(source.to_owned(), options.contains(&"nocopy"))
+    };
+    Some((target.to_owned(), Mount { source, read_only }))
+}
+
+/// A mount of a kind that the model knows.
+fn structured(mount: &models::Mount) -> Option<Mount> {
+    let source = mount.source.clone().unwrap_or_default();
+    let source = match mount.typ? {
+        MountType::BIND => {
+            let options = mount.bind_options.clone().unwrap_or_default();
+            MountSource::Bind(Bind {
+                path: source,
+                create_host_path: options.create_mountpoint.unwrap_or_default(),
+                propagation: options
+                    .propagation
+                    .map(|propagation| propagation.to_string())
+                    .filter(|propagation| !propagation.is_empty() && propagation != RPRIVATE),
+                selinux: None,
+            })
+        }
+        MountType::VOLUME => {
+            let options = mount.volume_options.clone().unwrap_or_default();
+            volume(source, options.no_copy.unwrap_or_default())
+        }
+        MountType::TMPFS => {
+            let options = mount.tmpfs_options.clone().unwrap_or_default();
+            MountSource::Tmpfs(Tmpfs {
+                size: options.size_bytes.and_then(|size| u64::try_from(size).ok()),
+                mode: options.mode.and_then(|mode| u32::try_from(mode).ok()),
+                options: options
+                    .options
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|pair| pair.join("="))
+                    .collect(),
+            })
+        }
+        MountType::CLUSTER | MountType::IMAGE | MountType::NPIPE => return None,
+    };
+    Some(Mount { source, read_only: mount.read_only.unwrap_or_default() })
+}
+
+/// `size=64m,mode=1777,noexec`.
+fn tmpfs_of_options(text: &str) -> Mount {
+    let mut tmpfs = Tmpfs::default();
+    let mut read_only = false;
+    for option in text.split(',').filter(|option| !option.is_empty()) {
+        let known = match option.split_once('=') {
+            Some(("size", size)) => bytes(size).map(|size| tmpfs.size = Some(size)),
+            Some(("mode", mode)) => {
+                u32::from_str_radix(mode, 8).ok().map(|mode| tmpfs.mode = Some(mode))
+            }
+            Some(_) => None,
+            None => (option == "ro").then(|| read_only = true),
+        };
+        if known.is_none() {
+            tmpfs.options.insert(option.to_owned());
+        }
+    }
+    Mount { source: MountSource::Tmpfs(tmpfs), read_only }
+}
+
+/// The kernel's sizes: `65536`, `64k`, `64m`, `1g`.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.to_ascii_lowercase();
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' => (&text[..text.len() - 1], 10),
+        b'm' => (&text[..text.len() - 1], 20),
+        b'g' => (&text[..text.len() - 1], 30),
+        _ => (text.as_str(), 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bind_string_is_read_with_all_its_options() {
+        let (target, mount) = bind_string("/srv/www:/www:ro,z,rshared").unwrap();
+        let bind = Bind {
+            path: "/srv/www".to_owned(),
+            create_host_path: true,
+            propagation: Some("rshared".to_owned()),
+            selinux: Some('z'),
+        };
+        assert_eq!(target, "/www");
+        assert_eq!(mount, Mount { source: MountSource::Bind(bind), read_only: true });
+    }
+
+    #[test]
+    fn propagation_that_the_engine_chooses_is_not_told() {
+        let (_, mount) = bind_string("/a:/b:rw,rprivate").unwrap();
+        let MountSource::Bind(bind) = mount.source else { panic!("{mount:?}") };
+        assert_eq!(bind.propagation, None);
+    }
+
+    #[test]
+    fn a_tmpfs_string_is_read_into_size_mode_and_the_rest() {
+        let mount = tmpfs_of_options("rw,size=64m,mode=1777,noexec");
+        let tmpfs = Tmpfs {
+            size: Some(64 << 20),
+            mode: Some(0o1777),
+            options: ["noexec".to_owned(), "rw".to_owned()].into(),
+        };
+        assert_eq!(mount, Mount { source: MountSource::Tmpfs(tmpfs), read_only: false });
+    }
+
+    #[test]
+    fn a_volume_that_the_engine_named_is_anonymous() {
+        let (_, mount) = bind_string(&format!("{}:/data", "0a".repeat(32))).unwrap();
+        assert_eq!(mount.source, MountSource::Anonymous);
+    }
+}

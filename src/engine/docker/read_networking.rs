@@ -1,0 +1,62 @@
+//! A container's place on networks, read into the model.
+
+use crate::model::{Endpoint, Networking};
+use bollard::models::{EndpointSettings, HostConfig};
+use std::collections::{BTreeMap, HashMap};
+
+/// The name of the engine's default network.
+const BRIDGE: &str = "bridge";
+
+/// How the container `id`, called `name`, is joined to `networks`.
+pub(super) fn read(
+    config: &HostConfig,
+    networks: &HashMap<String, EndpointSettings>,
+    id: &str,
+    name: &str,
+) -> Result<Networking, String> {
+    let mode = config.network_mode.as_deref().unwrap_or_default();
+    let only_bridge = networks.keys().all(|network| network == BRIDGE);
+    match mode {
+        "host" => return Ok(Networking::Host),
+        "none" if networks.keys().all(|network| network == "none") => return Ok(Networking::None),
+        "" | "default" | BRIDGE if only_bridge => return Ok(Networking::DefaultBridge),
+        _ => {}
+    }
+    if let Some(other) = mode.strip_prefix("container:") {
+        return Ok(Networking::Container(other.to_owned()));
+    }
+    let mut joined = BTreeMap::new();
+    for (network, settings) in networks {
+        let endpoint = endpoint(settings, id, name).map_err(|why| format!("{network}: {why}"))?;
+        joined.insert(network.clone(), endpoint);
+    }
+    Ok(Networking::Networks(joined))
+}
+
+fn endpoint(settings: &EndpointSettings, id: &str, name: &str) -> Result<Endpoint, String> {
+    let given = settings.ipam_config.clone().unwrap_or_default();
+    Ok(Endpoint {
+        aliases: settings
+            .aliases
+            .iter()
+            .flatten()
+            .filter(|alias| *alias != name && !is_short_id(alias, id))
+            .cloned()
+            .collect(),
+        ipv4_address: address(given.ipv4_address)?,
+        ipv6_address: address(given.ipv6_address)?,
+        driver_opts: settings.driver_opts.clone().unwrap_or_default().into_iter().collect(),
+        priority: 0,
+    })
+}
+
+fn is_short_id(alias: &str, id: &str) -> bool {
+    id.get(..12) == Some(alias)
+}
+
+fn address<T: std::str::FromStr>(text: Option<String>) -> Result<Option<T>, String> {
+    match text.filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| format!("`{text}` is no address")),
+    }
+}
