@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// The farthest that a wait can reach; longer ones are cut to it. About ten years.
-const FARTHEST: Duration = Duration::from_hours(24 * 3650);
+const FARTHEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// A queue of keys, shared by clones of it.
 pub struct Queue<K: Ord + Clone>(Arc<Inner<K>>);

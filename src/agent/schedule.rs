@@ -70,7 +70,7 @@ mod tests {
         let wake = move || sender.send(Instant::now()).unwrap();
         let cancel = CancellationToken::new();
         let began = Instant::now();
-        let minute = Duration::from_mins(1);
+        let minute = Duration::from_secs(60);
         let schedule = Schedule::start(Some(minute), None, wake, cancel.clone());
         let mut last = began;
         for _ in 0..20 {

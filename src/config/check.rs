@@ -10,9 +10,9 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use url::Url;
 
-const INTERVAL: Duration = Duration::from_mins(1);
+const INTERVAL: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
-const RESYNC: Duration = Duration::from_mins(5);
+const RESYNC: Duration = Duration::from_secs(300);
 const SHUTDOWN: Duration = Duration::from_secs(30);
 const STATE_DIR: &str = "/var/lib/bowline";
 const LISTEN: &str = "127.0.0.1:9184";

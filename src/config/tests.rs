@@ -18,7 +18,7 @@ fn one_url_is_a_whole_configuration() {
     let config = parse(LEAST).unwrap();
     let source = &config.sources[0];
     assert_eq!(source.name.as_str(), "infra");
-    assert_eq!(source.interval, Some(Duration::from_mins(1)));
+    assert_eq!(source.interval, Some(Duration::from_secs(60)));
     assert_eq!(source.reference, Reference::Head);
     assert!(!source.watch);
     assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9184");
@@ -40,13 +40,13 @@ fn every_key_is_read() {
     let source = &config.sources[0];
     assert_eq!(source.location, Location::Local("/etc/bowline/./repo".into()));
     assert_eq!(source.reference, Reference::Branch("main".into()));
-    assert_eq!(source.interval, Some(Duration::from_mins(90)));
+    assert_eq!(source.interval, Some(Duration::from_secs(5400)));
     assert_eq!(source.cron.as_ref().unwrap().as_str(), "0 */5 * * * *");
     assert!(source.watch && !config.prune);
     assert_eq!(source.variables["REGION"], "eu");
     assert_eq!(config.listen, None);
     assert_eq!(config.log, Log { format: LogFormat::Json, level: tracing::Level::DEBUG });
-    assert_eq!(config.resync, Duration::from_mins(10));
+    assert_eq!(config.resync, Duration::from_secs(600));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// How late a firing may be before it counts as missed. The scheduler looks twice a second.
 const GRACE: Duration = Duration::from_secs(5);
 /// The longest sleep before the wall clock is read again, since it can be set meanwhile.
-const LOOK: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_secs(60);
 
 /// Wakes whenever `cron` comes due, until `cancel`.
 pub(super) async fn follow(cron: Cron, wake: Wake, cancel: CancellationToken) {
@@ -121,7 +121,7 @@ mod tests {
         let cron: Cron = "0 * * * * *".parse().unwrap();
         let (due, ()) = tokio::join!(missed(&cron, last_fired, &now), async {
             for minute in 1..=10 {
-                sleep(Duration::from_mins(1)).await;
+                sleep(Duration::from_secs(60)).await;
                 fired.send_replace(base + chrono::Duration::minutes(minute));
             }
         });
