@@ -12,17 +12,19 @@ mod queue;
 mod schedule;
 mod sources;
 mod telling;
+mod views;
+
+pub use views::Views;
 
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::http::Shared;
 use crate::manifest::DigestKey;
 use crate::model::{SourceName, StackName};
 use crate::pass::{Means, Subject};
 use crate::source::{Repository, Spec};
 use crate::status::{PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
-use crate::systemd::Systemd;
+use crate::systemd;
 use backoff::Backoff;
 use crashes::Crashes;
 use desired::{Desired, Want, Wish};
@@ -50,8 +52,7 @@ const JITTER: f64 = 0.2;
 struct World {
     config: Config,
     engine: Arc<dyn Engine>,
-    shared: Arc<Shared>,
-    systemd: Systemd,
+    views: Views,
     queue: Queue<StackName>,
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
@@ -75,8 +76,7 @@ struct Memory {
 pub async fn run(
     config: Config,
     engine: Arc<dyn Engine>,
-    shared: Arc<Shared>,
-    systemd: Systemd,
+    views: Views,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
     let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
@@ -86,8 +86,7 @@ pub async fn run(
         queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
         config,
         engine,
-        shared,
-        systemd,
+        views,
         desired: Mutex::default(),
         memory: Mutex::default(),
         stop,
@@ -147,7 +146,7 @@ async fn work_off(world: &Arc<World>) -> JoinSet<()> {
 
 /// Waits for what is under way, within the bound.
 async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<()>) {
-    world.systemd.stopping();
+    systemd::stopping();
     let running = passes.len();
     tracing::info!("stopping; {running} passes are under way");
     let all = async {
@@ -167,7 +166,7 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         work.done(Outcome::Succeeded);
         return;
     };
-    world.shared.begin(&name, Timestamp::now());
+    world.views.begin(&name);
     let report = world.reconcile(&name, &wish).await;
     let gone = report.result == PassResult::Removed;
     world.note(&report);
@@ -215,12 +214,13 @@ impl World {
             memory.passed.insert(report.stack.clone());
             self.becomes_ready(&mut memory)
         };
-        self.shared.note(report);
+        self.views.note(report);
+        self.views.tell_summary();
         self.tell_ready(ready);
     }
 
     fn note_source(&self, report: &SourceReport) {
-        self.shared.note_source(report);
+        self.views.note_source(report);
     }
 
     fn source_tried(&self, source: &SourceName) {
@@ -244,14 +244,12 @@ impl World {
     fn tell_ready(&self, ready: bool) {
         if ready {
             tracing::info!("ready: every stack had its first pass");
-            self.shared.ready();
-            self.systemd.ready();
+            self.views.ready();
         }
     }
 
     fn beat(&self) {
-        self.shared.beat(self.queue.depth());
-        self.systemd.beat(&self.shared.summary());
+        self.views.beat(self.queue.depth());
     }
 
     fn wake_all(&self) {
@@ -275,7 +273,7 @@ impl World {
         memory.passed.remove(name);
         drop(memory);
         self.queue.forget(name);
-        self.shared.forget(name);
+        self.views.forget(name);
     }
 
     /// A panic under the lock leaves the data whole: every change of it is a single call.

@@ -25,7 +25,7 @@ pub(super) async fn listen(world: Arc<World>) {
         let error = match opened {
             Ok(stream) => {
                 if connected_before {
-                    world.shared.metrics.event_stream_reconnected();
+                    world.views.metrics.event_stream_reconnected();
                     tracing::info!("the engine's event stream is back; looking at all stacks");
                 }
                 connected_before = true;
@@ -58,7 +58,7 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
         };
         match event {
             Some(Ok(event)) => {
-                world.shared.metrics.engine_event(&event.action);
+                world.views.metrics.engine_event(&event.action);
                 let Some(stack) = event.stack else { continue };
                 if !world.is_known(&stack) {
                     continue;

@@ -1,13 +1,13 @@
 //! `bowline agent`: the long-running one, usually under systemd.
 
 use super::{Common, EngineKind};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
-use crate::http::{self, Shared};
+use crate::agent::Views;
+use crate::http;
 use crate::log::{self, Format};
-use crate::systemd::Systemd;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut config = Config::load(&arguments.config)?;
+    let mut config = config::load(&arguments.config)?;
     if let Some(dir) = &common.state_dir {
         config.state_dir.clone_from(dir);
     }
@@ -52,18 +52,17 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
 
 async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
-    let shared = Arc::new(Shared::new());
-    let engine = open(common, &config, &shared)?;
-    let address = config.http.listen;
+    let views = Views::default();
+    let engine = open(common, &config, &views)?;
+    let address = config.listen;
     let listener = match address {
-        Some(address) => Some(http::bind(address).await?),
+        Some(address) => Some(http::listen(address).await?),
         None => None,
     };
-    let systemd = Systemd::from_env();
     let page = listener.map(|listener| {
-        tokio::spawn(http::serve(listener, Arc::clone(&shared), stop.clone()))
+        tokio::spawn(http::serve(listener, Arc::clone(&views.shared), stop.clone()))
     });
-    crate::agent::run(config, engine, shared, systemd, stop.clone()).await?;
+    crate::agent::run(config, engine, views, stop.clone()).await?;
     stop.cancel();
     if let Some(page) = page {
         page.await.context("the HTTP server ended by a defect of Bowline")??;
@@ -75,15 +74,15 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
 fn open(
     common: &Common,
     config: &Config,
-    shared: &Arc<Shared>,
+    views: &Views,
 ) -> anyhow::Result<Arc<dyn Engine>> {
     if common.engine == EngineKind::Sim {
         return Ok(Arc::new(Sim::new()));
     }
-    let host = common.host.as_deref().or(config.engine.host.as_deref());
-    let counted = Arc::clone(shared);
+    let host = common.host.as_deref().or(config.engine_host.as_deref());
+    let metrics = Arc::clone(&views.metrics);
     let observer = Arc::new(move |operation, result: Result<(), ()>, took| {
-        counted.metrics.engine_request(operation, result.is_ok(), took);
+        metrics.engine_request(operation, result.is_ok(), took);
     });
     Ok(Arc::new(Docker::connect(host)?.with_observer(observer)))
 }

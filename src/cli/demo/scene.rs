@@ -4,18 +4,19 @@ use super::repository::Git;
 use super::say;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::http::{self, Shared};
+use crate::agent::Views;
+use crate::http;
 use crate::model::{Container, Limits, Query, RestartPolicy, StackName, State};
 use crate::pass::Means;
 use crate::plan::{ContainerRef, Step};
 use crate::store::StoreError;
-use crate::systemd::Systemd;
 use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,6 +37,7 @@ const RIGHT_MEMORY: u64 = 64 << 20;
 
 /// A running agent on a temporary repository.
 pub(super) struct Scene {
+    views: Views,
     engine: Arc<dyn Engine>,
     directory: TempDir,
     git: Git,
@@ -54,20 +56,19 @@ impl Scene {
         let git = Git::init(&root)?;
         say(&format!("a git repository with one stack, from manifests/hello: {}", root.display()));
         let config = configuration(directory.path(), &root)?;
-        let shared = Arc::new(Shared::new());
-        let listener = http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let views = Views::default();
+        let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let page = listener.local_addr()?;
         let stop_agent = stop.child_token();
         say(&format!("the agent starts; its metrics are at http://{page}/metrics"));
-        tokio::spawn(http::serve(listener, Arc::clone(&shared), stop_agent.clone()));
+        tokio::spawn(http::serve(listener, Arc::clone(&views.shared), stop_agent.clone()));
         let agent = tokio::spawn(crate::agent::run(
             config,
             Arc::clone(&engine),
-            shared,
-            Systemd::none(),
+            views.clone(),
             stop_agent.clone(),
         ));
-        Ok(Self { engine, directory, git, page, agent, stop_agent })
+        Ok(Self { views, engine, directory, git, page, agent, stop_agent })
     }
 
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {
@@ -76,7 +77,9 @@ impl Scene {
 
         say(&format!("by hand: docker kill {}", web.name));
         let container = ContainerRef::of(&web);
+        let killed = Timestamp::now();
         self.by_hand(Step::Signal { container: container.clone(), signal: "SIGKILL".into() }).await?;
+        self.pass_after(killed).await?;
         self.wait("the killed container to run again", |containers| running(containers, 1)).await?;
         say("repaired: it runs again");
 
@@ -157,6 +160,22 @@ impl Scene {
             }
             sleep(LOOK).await;
         }
+    }
+
+    /// Waits for a pass that began after `moment`, so that it has seen what happened then.
+    async fn pass_after(&self, moment: Timestamp) -> anyhow::Result<()> {
+        let name = StackName::new(STACK)?;
+        let deadline = Instant::now() + BOUND;
+        while Instant::now() < deadline {
+            let board = self.views.shared.board();
+            let last = board.stack(&name).and_then(|stack| stack.last_pass.as_ref());
+            if last.is_some_and(|pass| pass.started > moment) {
+                return Ok(());
+            }
+            drop(board);
+            sleep(LOOK).await;
+        }
+        bail!("waited {} s for the agent to notice", BOUND.as_secs());
     }
 
     async fn show_metrics(&self) -> anyhow::Result<()> {

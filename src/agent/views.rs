@@ -1,0 +1,78 @@
+//! What the agent shows of itself: one place where reports become status, metrics and a word to
+//! systemd.
+
+use crate::http::{Liveness, Shared};
+use crate::metrics::Metrics;
+use crate::model::StackName;
+use crate::status::{Report, SourceReport, SyncStatus};
+use crate::systemd;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest time between two beats of a living loop.
+const LIVENESS_BOUND: Duration = Duration::from_secs(10);
+
+/// Status, metrics and their pages.
+#[derive(Clone)]
+pub struct Views {
+    /// What the HTTP pages read.
+    pub shared: Arc<Shared>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let page = Arc::clone(&metrics);
+        let shared = Shared::new(Liveness::new(LIVENESS_BOUND), move || page.render());
+        Self { shared: Arc::new(shared), metrics }
+    }
+}
+
+impl Views {
+    pub(super) fn begin(&self, stack: &StackName) {
+        self.shared.board_mut().begin(stack, Timestamp::now());
+    }
+
+    pub(super) fn note(&self, report: &Report) {
+        self.metrics.observe(report);
+        let mut board = self.shared.board_mut();
+        board.note(report);
+        if let Some(status) = board.stack(&report.stack) {
+            self.metrics.set_status(status);
+        }
+    }
+
+    pub(super) fn note_source(&self, report: &SourceReport) {
+        self.metrics.observe_source(report);
+        self.shared.board_mut().note_source(report);
+    }
+
+    pub(super) fn forget(&self, stack: &StackName) {
+        self.shared.board_mut().forget(stack);
+        self.metrics.forget(stack);
+    }
+
+    pub(super) fn ready(&self) {
+        self.shared.readiness.ready();
+        systemd::ready();
+    }
+
+    /// The loop turns, with so many stacks waiting.
+    pub(super) fn beat(&self, waiting: usize) {
+        self.shared.liveness.tick();
+        self.metrics.queue_depth(waiting);
+        systemd::alive();
+    }
+
+    /// A line for `systemctl status`.
+    pub(super) fn tell_summary(&self) {
+        let board = self.shared.board();
+        let synced = board.stacks().filter(|stack| stack.sync == SyncStatus::Synced).count();
+        let all = board.stacks().count();
+        drop(board);
+        systemd::status(&format!("{synced} of {all} stacks synced"));
+    }
+}
