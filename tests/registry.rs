@@ -1,5 +1,7 @@
 //! Pulls from a registry that asks for a password. Runs with `BOWLINE_TEST_ENGINE=docker`.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use bowline::engine::docker::{Credentials, Docker};
