@@ -6,10 +6,10 @@ mod support;
 
 use bowline::engine::{Engine, EngineError};
 use bowline::model::{
-    Bind, ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Device, Endpoint, Healthcheck,
-    HostPorts, ImageRef, Ipam, IpamPool, Limits, Logging, Mount, MountSource, NetworkSpec,
-    Networking, PortBinding, Protocol, Query, RestartPolicy, Sensitive, State, Tmpfs, Ulimit,
-    VolumeSpec, labels,
+    Bind, ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Device, Endpoint, Health,
+    Healthcheck, HostPorts, ImageRef, Ipam, IpamPool, Limits, Logging, Mount, MountSource,
+    NetworkSpec, Networking, PortBinding, Protocol, Query, RestartPolicy, Sensitive, State, Tmpfs,
+    Ulimit, VolumeSpec, labels,
 };
 use bowline::plan::{ContainerRef, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -325,6 +325,11 @@ async fn names_and_ports_in_use_are_told_apart() {
     let taken = corner.engine.perform(&again, &|_| {}).await.unwrap_err();
     assert!(matches!(taken, EngineError::NameTaken { .. }), "{taken}");
 
+    let other = corner.create("other", corner.sleeper()).await;
+    let again = Step::Rename { container: other, to: first.name.clone() };
+    let taken = corner.engine.perform(&again, &|_| {}).await.unwrap_err();
+    assert!(matches!(taken, EngineError::NameTaken { .. }), "{taken}");
+
     let second = corner.create("b", published(Some(host_port(38181)))).await;
     let taken = corner.engine.perform(&Step::Start(second), &|_| {}).await.unwrap_err();
     assert!(matches!(&taken, EngineError::PortTaken { port, .. } if port == "38181"), "{taken}");
@@ -341,6 +346,60 @@ async fn names_and_ports_in_use_are_told_apart() {
     let stranger = strangers.iter().find(|s| s.name == first.name).unwrap();
     assert_eq!(stranger.ports[0].host, Some(host_port(38181)));
     assert_eq!(stranger.stack, Some(corner.stack()));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let corner = corner!("t-docker-missing");
+    let image = ImageRef::new("t-docker-absent:1").unwrap();
+    let spec = ContainerSpec { image, ..corner.sleeper() };
+    let step = Step::CreateContainer(Box::new(corner.container("web", spec)));
+    let error = corner.engine.perform(&step, &|_| {}).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot use image t-docker-absent:1: it does not exist");
+
+    let nobody = ContainerRef::named(corner.name("nobody"));
+    let error = corner.engine.perform(&Step::Start(nobody.clone()), &|_| {}).await.unwrap_err();
+    let expected = "cannot start container t-docker-missing-nobody: it does not exist";
+    assert_eq!(error.to_string(), expected);
+    let error = corner.engine.watch(&nobody).await.unwrap_err();
+    assert!(matches!(error, EngineError::NotFound { .. }), "{error}");
+
+    let spec = ContainerSpec { command: Some(texts(&["/no/such"])), ..corner.sleeper() };
+    let web = corner.create("web", spec).await;
+    let error = corner.engine.perform(&Step::Start(web), &|_| {}).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Refused { message, .. } if message.contains("/no/such")));
+    assert!(!error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn a_health_check_s_verdict_and_last_words_are_seen() {
+    let corner = corner!("t-docker-health");
+    let check = |script: &str| {
+        Some(Healthcheck {
+            test: Some(texts(&["CMD-SHELL", script])),
+            interval: Some(Duration::from_millis(100)),
+            retries: Some(1),
+            ..Healthcheck::default()
+        })
+    };
+    let well = ContainerSpec { healthcheck: check("true"), ..corner.sleeper() };
+    let ill = ContainerSpec { healthcheck: check("echo no db; false"), ..corner.sleeper() };
+    for (name, spec, health) in [("a", well, Health::Healthy), ("b", ill, Health::Unhealthy)] {
+        let container = corner.create(name, spec).await;
+        corner.perform(Step::Start(container.clone())).await;
+        let seen = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let sighting = corner.engine.watch(&container).await.unwrap();
+                if sighting.health == health {
+                    break sighting;
+                }
+            }
+        });
+        let output = seen.await.expect("a verdict in time").health_output;
+        assert_eq!(output.as_deref(), (name == "b").then_some("no db"));
+    }
+    let seen: Vec<_> = corner.observe().await.containers.iter().map(|c| c.health).collect();
+    assert_eq!(seen, [Health::Healthy, Health::Unhealthy]);
 }
 
 #[tokio::test]
