@@ -137,6 +137,7 @@ fn rich_spec(corner: &Corner) -> ContainerSpec {
         entrypoint: Some(texts(&["/bin/busybox"])),
         command: Some(texts(&["sleep", "600"])),
         environment: [
+            ("GONE".to_owned(), None),
             ("A".to_owned(), Some("1=2".to_owned())),
             ("E".to_owned(), Some(String::new())),
         ]
@@ -245,6 +246,28 @@ async fn a_container_with_everything_of_the_host_reads_back_as_it_was_asked_for(
         ..corner.sleeper()
     };
     assert_round_trip(&corner, spec).await;
+}
+
+#[tokio::test]
+async fn an_emptied_entrypoint_is_told_apart_from_the_image_s() {
+    let corner = corner!("t-docker-empty");
+    let image = corner.name("entry:1");
+    docker(&["create", "--name", &corner.name("made"), corner.image().as_str(), "sh"]);
+    let change = "ENTRYPOINT [\"/bin/sh\"]";
+    docker(&["commit", "--change", change, &corner.name("made"), &image]);
+    docker(&["rm", &corner.name("made")]);
+    let inherited =
+        ContainerSpec { image: ImageRef::new(image.clone()).unwrap(), ..corner.sleeper() };
+    let emptied = ContainerSpec { entrypoint: Some(Vec::new()), ..inherited.clone() };
+    corner.create("a", inherited).await;
+    corner.create("b", emptied).await;
+    let observed = corner.observe().await;
+    docker(&["rm", "-f", &corner.name("a"), &corner.name("b")]);
+    docker(&["rmi", "-f", &image]);
+    let seen: Vec<_> = observed.containers.iter().map(|c| c.spec.entrypoint.clone()).collect();
+    assert_eq!(seen[0], Some(texts(&["/bin/sh"])));
+    assert_ne!(seen[1], seen[0]);
+    assert!(seen[1].as_ref().is_none_or(Vec::is_empty), "{seen:?}");
 }
 
 #[tokio::test]
