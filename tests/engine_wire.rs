@@ -17,6 +17,9 @@ use tokio_stream::StreamExt;
 /// A status and a body, or nothing: then the connection ends without a word.
 type Answer = Option<(u16, &'static str)>;
 
+/// Instead of a status: no answer, and the connection stays.
+const FROZEN: u16 = 0;
+
 struct Fake {
     home: TempDir,
     asked: Arc<Mutex<Vec<String>>>,
@@ -59,6 +62,9 @@ async fn serve(
     let Some(request) = head.first().and_then(|first| first.rsplit_once(' ')) else { return };
     log.lock().unwrap().push(request.0.to_owned());
     if let Some((status, body)) = answer(request.0) {
+        if status == FROZEN {
+            return std::future::pending().await;
+        }
         let length = body.len();
         let text = format!(
             "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n\
@@ -218,6 +224,19 @@ async fn an_engine_that_does_not_answer_is_not_waited_for_for_ever() {
     let step = Step::Start(ContainerRef::named("web"));
     let error = engine.perform(&step, &|_| {}).await.unwrap_err();
     assert!(matches!(error, EngineError::TimedOut { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_engine_that_froze_ends_the_stream_of_events() {
+    let fake = Fake::new(|request| match request.split('?').next().unwrap_or_default() {
+        "GET /v1.41/events" | "GET /v1.41/_ping" => Some((FROZEN, "")),
+        _ => empty(request),
+    });
+    let mut events = fake.engine().events().await.unwrap();
+    tokio::time::pause();
+    let error = events.next().await.unwrap().unwrap_err();
+    assert!(matches!(error, EngineError::TimedOut { operation: "ping", .. }), "{error:?}");
+    assert!(events.next().await.is_none());
 }
 
 #[tokio::test]
