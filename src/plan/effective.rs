@@ -59,12 +59,6 @@ pub(super) fn comparable(
     if desired.hostname.is_none() && shares_a_host_name {
         spec.hostname = None;
     }
-    if desired.limits.memory_swap.is_none() {
-        spec.limits.memory_swap = spec.limits.memory_swap.filter(|swap| {
-            // Without swap accounting in the kernel the engine says -1.
-            *swap != -1 && Some(*swap) != spec.limits.memory.map(default_swap)
-        });
-    }
     without_defaults(spec, engine)
 }
 
@@ -149,7 +143,9 @@ fn without_defaults(mut spec: ContainerSpec, engine: &EngineFacts) -> ContainerS
     spec.limits.cpu_shares.take_if(|shares| *shares == 0);
     spec.limits.memory.take_if(|memory| *memory == 0);
     spec.limits.memory_reservation.take_if(|memory| *memory == 0);
-    spec.limits.memory_swap.take_if(|swap| *swap == 0);
+    // Without swap accounting in the kernel the engine says -1, whatever was asked for.
+    let usual_swap = spec.limits.memory.map(default_swap);
+    spec.limits.memory_swap.take_if(|swap| [0, -1].contains(swap) || Some(*swap) == usual_swap);
     spec.limits.cpuset.take_if(|set| set.is_empty());
     if let Some(logging) = &mut spec.logging {
         logging.driver.take_if(|driver| driver.is_empty() || *driver == engine.default_log_driver);

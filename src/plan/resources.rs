@@ -51,7 +51,15 @@ impl<'a> Draft<'a> {
         for (key, network) in &desired.networks {
             let field = format!("networks.{key}");
             let found = self.find_network(&network.name);
-            if network.external {
+            let namesakes = self.namesakes(&network.name);
+            if namesakes.len() > 1 {
+                let message = format!(
+                    "there are several networks named {} ({}), and the engine cannot tell them apart; remove all but one by id",
+                    network.name,
+                    namesakes.join(", ")
+                );
+                self.refuse(field, message, &self.users(|s| is_on(s, &network.name)));
+            } else if network.external {
                 if found.is_none() {
                     let message = format!(
                         "external network {} does not exist; create it, or drop `external`",
@@ -151,6 +159,12 @@ impl<'a> Draft<'a> {
             .iter()
             .filter(|network| network.spec.name == name)
             .min_by_key(|network| (!self.owns(network.stack.as_ref()), &network.id))
+    }
+
+    /// The ids of all networks of that name; there can be several before API 1.44.
+    fn namesakes(&self, name: &str) -> Vec<&'a str> {
+        let networks = self.observed.networks.iter();
+        networks.filter(|n| n.spec.name == name).map(|n| n.id.get(..12).unwrap_or(&n.id)).collect()
     }
 
     fn owns(&self, stack: Option<&StackName>) -> bool {
