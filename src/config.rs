@@ -8,9 +8,10 @@ mod raw;
 
 pub use error::ConfigError;
 
+use crate::log::Format;
 use crate::model::{Sensitive, SourceName};
 use croner::Cron;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub struct Source {
     /// Variables for interpolation.
     pub variables: BTreeMap<String, String>,
     /// The Compose profiles that are on.
-    pub profiles: Vec<String>,
+    pub profiles: BTreeSet<String>,
 }
 
 /// Where a repository is.
@@ -104,24 +105,9 @@ pub struct Auth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
     /// In which form.
-    pub format: LogFormat,
+    pub format: Format,
     /// From which level on.
     pub level: tracing::Level,
-}
-
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// What fits where the output goes.
-    #[default]
-    Auto,
-    /// For a person.
-    Human,
-    /// One JSON object a line.
-    Json,
-    /// The journal's fields.
-    Journald,
 }
 
 impl Config {

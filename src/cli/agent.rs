@@ -42,7 +42,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let format = arguments.log_format.unwrap_or(config.log.format);
-    log::init(format, common.log_level.as_deref().unwrap_or(&config.log.level))?;
+    let level = config.log.level.to_string();
+    log::init(format, Some(common.log_level.as_deref().unwrap_or(&level)))?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()

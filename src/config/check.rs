@@ -100,7 +100,7 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
             password_file: from_file(at, &auth.password_file),
         }),
         variables: raw.variables.clone(),
-        profiles: raw.profiles.clone(),
+        profiles: raw.profiles.iter().cloned().collect(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The configuration as it is written, each value of the right shape. What values mean is checked
 //! elsewhere.
 
-use super::{ConfigError, LogFormat};
+use super::{ConfigError, Format};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,7 +73,7 @@ pub(super) struct Http {
 #[serde(deny_unknown_fields)]
 pub(super) struct Log {
     #[serde(default)]
-    pub(super) format: LogFormat,
+    pub(super) format: Format,
     pub(super) level: Option<String>,
 }
 

@@ -45,7 +45,7 @@ fn every_key_is_read() {
     assert!(source.watch && !config.prune);
     assert_eq!(source.variables["REGION"], "eu");
     assert_eq!(config.listen, None);
-    assert_eq!(config.log, Log { format: LogFormat::Json, level: tracing::Level::DEBUG });
+    assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!(config.resync, Duration::from_secs(600));
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod files;
 mod images;
+mod local_image;
 mod networks;
 mod observe;
 mod perform;
