@@ -172,10 +172,14 @@ fn the_table_is_aligned_and_a_stack_takes_one_line() {
         stack: StackName::new("a-much-longer-name").unwrap(),
         source: None,
         revision: None,
-        message: "cannot create container web/1:\nport 80 is taken\u{1b}[2J".into(),
+        message: "cannot create\u{1b}container web/1:\nport 80 is taken".into(),
         drift: BTreeMap::from([(DriftKind::Container, 1)]),
         workload: Some(Workload { up: 0, ..UP }),
         ..report(PassResult::Failed, 30)
     });
-    insta::assert_snapshot!(table(&board.snapshot().stacks, at(200)), @"");
+    insta::assert_snapshot!(table(&board.snapshot().stacks, at(200)), @r"
+    STACK               SOURCE  REVISION      SYNC       HEALTH    DRIFT       AGE  MESSAGE
+    a-much-longer-name  -       -             OutOfSync  Degraded  1           2m   cannot create container web/1:…
+    shop                main    0123456789ab  Synced     Healthy   2 repaired  3m
+    ");
 }
