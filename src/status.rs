@@ -2,7 +2,18 @@
 //!
 //! Pure: times come in with the reports.
 
+mod board;
+mod condition;
+mod fold;
 mod report;
+mod state;
+mod table;
 mod workload;
 
+pub use board::{Board, Snapshot};
+pub use condition::{Condition, ConditionKind, Conditions, Verdict};
 pub use report::{ActionReport, DriftKind, PassResult, Report, SourceReport, Workload};
+pub use state::{
+    HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
+};
+pub use table::table;

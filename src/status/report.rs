@@ -3,6 +3,7 @@
 use crate::model::{Revision, SourceName, StackName};
 use crate::plan::{Action, Object, Problem, Reason};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ pub struct Report {
 }
 
 /// How a pass ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PassResult {
     /// Everything was as desired.
     Unchanged,
@@ -79,7 +81,8 @@ impl PassResult {
 }
 
 /// What kind of object differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DriftKind {
     /// A container.
     Container,

@@ -1,0 +1,65 @@
+//! What each address answers. Reads only.
+
+use super::Shared;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use std::sync::Arc;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+/// Of the text format that Prometheus reads.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const PAGES: &str = "Bowline has: /metrics /healthz /readyz /v1/status\n";
+
+/// The routes.
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/v1/status", get(status))
+        .fallback(missing)
+        .with_state(shared)
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    text(StatusCode::OK, PROMETHEUS, (shared.metrics_page)())
+}
+
+async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.liveness.overdue() {
+        None => text(StatusCode::OK, PLAIN, "alive\n".to_owned()),
+        Some(elapsed) => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            PLAIN,
+            format!("the agent's loop has not turned for {} s\n", elapsed.as_secs()),
+        ),
+    }
+}
+
+async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.readiness.waiting() {
+        None => text(StatusCode::OK, PLAIN, "ready\n".to_owned()),
+        Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("{reason}\n")),
+    }
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Response {
+    let snapshot = shared.board().snapshot();
+    (guards(), Json(snapshot)).into_response()
+}
+
+async fn missing() -> Response {
+    text(StatusCode::NOT_FOUND, PLAIN, PAGES.to_owned())
+}
+
+fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {
+    (status, guards(), [(header::CONTENT_TYPE, media_type)], body).into_response()
+}
+
+/// Answers are of the moment, and are what their type says.
+fn guards() -> [(HeaderName, &'static str); 2] {
+    [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")]
+}

@@ -1,0 +1,203 @@
+//! Reports as Prometheus metrics. Owns its registry: there are no globals, and no other room counts.
+//!
+//! Label values are names of configured stacks and sources or words from fixed lists; an unknown
+//! word becomes `other`, so nothing outside can make series without bound.
+
+mod families;
+mod words;
+
+pub use words::operation;
+
+use crate::model::{SourceName, StackName};
+use crate::plan::Action;
+use crate::status::{
+    ConditionKind, DriftKind, PassResult, Report, SourceReport, StackStatus, Verdict,
+};
+use families::Families;
+use prometheus::{Registry, TextEncoder};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The media type of [`Metrics::render`]'s text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The labels of `bowline_stack_info`: stack, source, revision, sync and health.
+type StackLabels = [String; 5];
+
+/// All metrics of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    families: Families,
+    shown: Mutex<BTreeMap<StackName, StackLabels>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// A page on which nothing has happened yet.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let families = Families::register(&registry);
+        Self { registry, families, shown: Mutex::default() }
+    }
+
+    /// Counts a pass. After [`PassResult::Removed`] the stack's series are gone.
+    pub fn observe(&self, report: &Report) {
+        if report.result == PassResult::Removed {
+            return self.forget(&report.stack);
+        }
+        let stack = report.stack.as_str();
+        let families = &self.families;
+        for result in shown_results() {
+            families
+                .reconciles
+                .with_label_values(&[stack, result.word()])
+                .inc_by(u64::from(result == report.result));
+        }
+        families.reconcile_seconds.with_label_values(&[stack]).observe(report.took.as_secs_f64());
+        for kind in DriftKind::ALL {
+            let fields = report.drift.get(&kind).copied().unwrap_or(0);
+            families.drift_fields.with_label_values(&[stack, kind.word()]).set(gauge(fields));
+        }
+        for action in Action::ALL {
+            let made = report.actions.iter().filter(|done| done.action == action).count();
+            families.actions.with_label_values(&[stack, action.word()]).inc_by(made as u64);
+        }
+        if report.result.is_success() {
+            let ended = report.started.as_duration().as_secs_f64() + report.took.as_secs_f64();
+            families.last_success.with_label_values(&[stack]).set(ended);
+        }
+    }
+
+    /// Shows a stack's state in place of its former one.
+    pub fn set_status(&self, status: &StackStatus) {
+        let labels = [
+            status.name.to_string(),
+            status.source.as_ref().map(ToString::to_string).unwrap_or_default(),
+            status.revision.as_ref().map(ToString::to_string).unwrap_or_default(),
+            status.sync.word().to_owned(),
+            status.health.word().to_owned(),
+        ];
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(former) = shown.insert(status.name.clone(), labels.clone())
+            && former != labels
+        {
+            gone(self.families.stack_info.remove_label_values(&former));
+        }
+        self.families.stack_info.with_label_values(&labels).set(1);
+        drop(shown);
+        for condition in &status.conditions {
+            for verdict in Verdict::ALL {
+                self.families
+                    .stack_condition
+                    .with_label_values(&[
+                        status.name.as_str(),
+                        condition.kind.word(),
+                        verdict.word(),
+                    ])
+                    .set(i64::from(verdict == condition.status));
+            }
+        }
+    }
+
+    /// Counts a fetch.
+    pub fn observe_source(&self, report: &SourceReport) {
+        let source = report.source.as_str();
+        for ok in [true, false] {
+            self.families
+                .fetches
+                .with_label_values(&[source, result(ok)])
+                .inc_by(u64::from(ok == report.outcome.is_ok()));
+        }
+        let took = report.took.as_secs_f64();
+        self.families.fetch_seconds.with_label_values(&[source]).observe(took);
+    }
+
+    /// Removes every series of a stack that is ours no more.
+    pub fn forget(&self, stack: &StackName) {
+        let families = &self.families;
+        let labels = self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(stack);
+        if let Some(labels) = labels {
+            gone(families.stack_info.remove_label_values(&labels));
+        }
+        let stack = stack.as_str();
+        for kind in ConditionKind::ALL {
+            for verdict in Verdict::ALL {
+                let labels = [stack, kind.word(), verdict.word()];
+                gone(families.stack_condition.remove_label_values(&labels));
+            }
+        }
+        for kind in DriftKind::ALL {
+            gone(families.drift_fields.remove_label_values(&[stack, kind.word()]));
+        }
+        for result in PassResult::ALL {
+            gone(families.reconciles.remove_label_values(&[stack, result.word()]));
+        }
+        for action in Action::ALL {
+            gone(families.actions.remove_label_values(&[stack, action.word()]));
+        }
+        gone(families.reconcile_seconds.remove_label_values(&[stack]));
+        gone(families.last_success.remove_label_values(&[stack]));
+    }
+
+    /// Removes every series of a source that is watched no more.
+    pub fn forget_source(&self, source: &SourceName) {
+        for ok in [true, false] {
+            let labels = [source.as_str(), result(ok)];
+            gone(self.families.fetches.remove_label_values(&labels));
+        }
+        gone(self.families.fetch_seconds.remove_label_values(&[source.as_str()]));
+    }
+
+    /// Counts a call to the engine; [`operation`] has the word for a step.
+    pub fn engine_request(&self, operation: &str, ok: bool, took: Duration) {
+        let operation = words::known_operation(operation);
+        self.families.engine_requests.with_label_values(&[operation, result(ok)]).inc();
+        let took = took.as_secs_f64();
+        self.families.engine_seconds.with_label_values(&[operation]).observe(took);
+    }
+
+    /// Counts an event from the engine, by Docker's word for it.
+    pub fn engine_event(&self, action: &str) {
+        self.families.engine_events.with_label_values(&[words::known_event(action)]).inc();
+    }
+
+    /// Counts that the event stream was opened again.
+    pub fn event_stream_reconnected(&self) {
+        self.families.reconnects.inc();
+    }
+
+    /// How many stacks wait for a pass now.
+    pub fn queue_depth(&self, waiting: usize) {
+        self.families.queue_depth.set(gauge(waiting));
+    }
+
+    /// The page in Prometheus' text format.
+    pub fn render(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("a registry gathers only families with a name and series")
+    }
+}
+
+/// Every result begins at zero with a stack's first pass, so that a rate sees the first failure.
+fn shown_results() -> impl Iterator<Item = PassResult> {
+    PassResult::ALL.into_iter().filter(|result| *result != PassResult::Removed)
+}
+
+fn result(ok: bool) -> &'static str {
+    if ok { "success" } else { "error" }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Removing a series that was never made is no error to us.
+fn gone(_: prometheus::Result<()>) {}

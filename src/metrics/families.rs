@@ -1,0 +1,151 @@
+//! The metric families: names, labels, help and buckets. Puts no values into them.
+
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
+};
+
+/// From a look that finds nothing to a rollout of half an hour.
+const PASS_SECONDS: &[f64] =
+    &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0];
+/// From a local call to a long pull.
+const CALL_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
+/// From a look at a local repository to a clone over a slow line.
+const FETCH_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// All families of one page.
+#[derive(Debug)]
+pub(super) struct Families {
+    pub(super) stack_info: IntGaugeVec,
+    pub(super) stack_condition: IntGaugeVec,
+    pub(super) drift_fields: IntGaugeVec,
+    pub(super) reconciles: IntCounterVec,
+    pub(super) reconcile_seconds: HistogramVec,
+    pub(super) last_success: GaugeVec,
+    pub(super) actions: IntCounterVec,
+    pub(super) engine_requests: IntCounterVec,
+    pub(super) engine_seconds: HistogramVec,
+    pub(super) engine_events: IntCounterVec,
+    pub(super) reconnects: IntCounter,
+    pub(super) fetches: IntCounterVec,
+    pub(super) fetch_seconds: HistogramVec,
+    pub(super) queue_depth: IntGauge,
+}
+
+impl Families {
+    pub(super) fn register(registry: &Registry) -> Self {
+        let page = Page(registry);
+        page.add(ProcessCollector::for_self());
+        page.gauges("build_info", "What this agent was built from; always 1.", &["version"])
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        Self {
+            stack_info: page.gauges(
+                "stack_info",
+                "One series a stack with its current state as labels; always 1.",
+                &["stack", "source", "revision", "sync_status", "health_status"],
+            ),
+            stack_condition: page.gauges(
+                "stack_condition",
+                "1 for the status that a condition of a stack has, 0 for the others.",
+                &["stack", "type", "status"],
+            ),
+            drift_fields: page.gauges(
+                "drift_fields",
+                "Fields that differed from the desired state when the last pass began.",
+                &["stack", "kind"],
+            ),
+            reconciles: page.counters(
+                "reconcile_total",
+                "Passes over a stack by how they ended.",
+                &["stack", "result"],
+            ),
+            reconcile_seconds: page.histograms(
+                "reconcile_duration_seconds",
+                "How long passes over a stack took.",
+                &["stack"],
+                PASS_SECONDS,
+            ),
+            last_success: page.keep(built(GaugeVec::new(
+                named("last_success_timestamp_seconds", "When a pass last succeeded, unix time."),
+                &["stack"],
+            ))),
+            actions: page.counters(
+                "actions_total",
+                "Changes made to a stack's objects, those that failed included.",
+                &["stack", "action"],
+            ),
+            engine_requests: page.counters(
+                "engine_requests_total",
+                "Calls to the engine by how they ended.",
+                &["operation", "result"],
+            ),
+            engine_seconds: page.histograms(
+                "engine_request_duration_seconds",
+                "How long calls to the engine took.",
+                &["operation"],
+                CALL_SECONDS,
+            ),
+            engine_events: page.counters(
+                "engine_events_total",
+                "Events heard from the engine.",
+                &["action"],
+            ),
+            reconnects: page.keep(built(IntCounter::with_opts(named(
+                "engine_event_stream_reconnects_total",
+                "How often the engine's event stream was opened again.",
+            )))),
+            fetches: page.counters(
+                "source_fetch_total",
+                "Fetches of a git source by how they ended.",
+                &["source", "result"],
+            ),
+            fetch_seconds: page.histograms(
+                "source_fetch_duration_seconds",
+                "How long fetches of a git source took.",
+                &["source"],
+                FETCH_SECONDS,
+            ),
+            queue_depth: page.keep(built(IntGauge::with_opts(named(
+                "queue_depth",
+                "Stacks that wait for a pass.",
+            )))),
+        }
+    }
+}
+
+struct Page<'a>(&'a Registry);
+
+impl Page<'_> {
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.keep(built(IntGaugeVec::new(named(name, help), labels)))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.keep(built(IntCounterVec::new(named(name, help), labels)))
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str], bounds: &[f64]) -> HistogramVec {
+        let opts = HistogramOpts { common_opts: named(name, help), buckets: bounds.to_vec() };
+        self.keep(built(HistogramVec::new(opts, labels)))
+    }
+
+    fn keep<C: Collector + Clone + 'static>(&self, family: C) -> C {
+        self.add(family.clone());
+        family
+    }
+
+    fn add(&self, family: impl Collector + 'static) {
+        self.0.register(Box::new(family)).expect("each name is given once, above");
+    }
+}
+
+fn named(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("bowline")
+}
+
+fn built<T>(family: prometheus::Result<T>) -> T {
+    family.expect("names, labels and bounds are written above and are valid")
+}

@@ -1,0 +1,85 @@
+//! All that is known now, of every stack and source.
+
+use super::{PassResult, Report, SourceReport, SourceStatus, StackStatus, fold};
+use crate::model::{SourceName, StackName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The current state, into which reports are folded.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    stacks: BTreeMap<StackName, StackStatus>,
+    sources: BTreeMap<SourceName, SourceStatus>,
+}
+
+/// A copy of the whole board; the body of `/v1/status`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// By name.
+    pub stacks: Vec<StackStatus>,
+    /// By name.
+    pub sources: Vec<SourceStatus>,
+}
+
+impl Board {
+    /// A pass over `stack` begins; optional, for those who look meanwhile.
+    pub fn begin(&mut self, stack: &StackName, now: Timestamp) {
+        fold::begin(self.entry(stack), now);
+    }
+
+    /// A pass has ended. After [`PassResult::Removed`] the stack is known no more.
+    pub fn note(&mut self, report: &Report) {
+        if report.result == PassResult::Removed {
+            self.forget(&report.stack);
+        } else {
+            fold::pass(self.entry(&report.stack), report);
+        }
+    }
+
+    /// A fetch has ended.
+    pub fn note_source(&mut self, report: &SourceReport) {
+        let former = self.sources.remove(&report.source);
+        self.sources.insert(report.source.clone(), fold::fetch(former, report));
+    }
+
+    /// The stack is ours no more.
+    pub fn forget(&mut self, stack: &StackName) {
+        self.stacks.remove(stack);
+    }
+
+    /// The source is watched no more.
+    pub fn forget_source(&mut self, source: &SourceName) {
+        self.sources.remove(source);
+    }
+
+    /// What is known of one stack.
+    pub fn stack(&self, name: &StackName) -> Option<&StackStatus> {
+        self.stacks.get(name)
+    }
+
+    /// All stacks, by name.
+    pub fn stacks(&self) -> impl Iterator<Item = &StackStatus> {
+        self.stacks.values()
+    }
+
+    /// All sources, by name.
+    pub fn sources(&self) -> impl Iterator<Item = &SourceStatus> {
+        self.sources.values()
+    }
+
+    /// A copy of all of it.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            stacks: self.stacks.values().cloned().collect(),
+            sources: self.sources.values().cloned().collect(),
+        }
+    }
+
+    fn entry(&mut self, stack: &StackName) -> &mut StackStatus {
+        self.stacks.entry(stack.clone()).or_insert_with(|| fold::unseen(stack.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

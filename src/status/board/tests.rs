@@ -1,0 +1,185 @@
+//! What reports make of the board, and how it reads.
+
+use super::*;
+use crate::model::{Place, Revision, SourceName};
+use crate::plan::Problem;
+use crate::status::{ConditionKind, DriftKind, HealthStatus, SyncStatus, Verdict, Workload, table};
+use std::time::Duration;
+
+const UP: Workload = Workload { desired: 2, up: 2, starting: 0, unhealthy: 0 };
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn report(result: PassResult, second: i64) -> Report {
+    Report {
+        stack: StackName::new("shop").unwrap(),
+        source: Some(SourceName::new("main").unwrap()),
+        revision: Some(Revision("0123456789abcdef0123456789abcdef01234567".into())),
+        started: at(second),
+        took: Duration::from_millis(1_500),
+        result,
+        message: String::new(),
+        drift: BTreeMap::new(),
+        reasons: Vec::new(),
+        actions: Vec::new(),
+        problems: Vec::new(),
+        workload: Some(UP),
+    }
+}
+
+fn noted(report: &Report) -> StackStatus {
+    let mut board = Board::default();
+    board.note(report);
+    board.stack(&report.stack).cloned().unwrap()
+}
+
+fn verdicts(status: &StackStatus) -> Vec<(ConditionKind, Verdict)> {
+    status.conditions.iter().map(|c| (c.kind, c.status)).collect()
+}
+
+#[test]
+fn a_stack_that_is_as_desired_and_up_is_ready() {
+    let status = noted(&report(PassResult::Unchanged, 0));
+    assert_eq!((status.sync, status.health), (SyncStatus::Synced, HealthStatus::Healthy));
+    assert_eq!(
+        verdicts(&status),
+        [
+            (ConditionKind::Ready, Verdict::True),
+            (ConditionKind::Reconciling, Verdict::False),
+            (ConditionKind::Stalled, Verdict::False),
+            (ConditionKind::Drifted, Verdict::False),
+        ]
+    );
+    assert_eq!(status.applied_revision, status.revision);
+}
+
+#[test]
+fn health_follows_the_containers() {
+    let health = |workload| noted(&Report { workload, ..report(PassResult::Changed, 0) }).health;
+    assert_eq!(health(Some(UP)), HealthStatus::Healthy);
+    assert_eq!(health(Some(Workload { up: 1, starting: 1, ..UP })), HealthStatus::Progressing);
+    assert_eq!(health(Some(Workload { up: 1, unhealthy: 1, ..UP })), HealthStatus::Degraded);
+    assert_eq!(health(Some(Workload { up: 1, ..UP })), HealthStatus::Degraded);
+    assert_eq!(health(Some(Workload::default())), HealthStatus::Healthy);
+    assert_eq!(health(None), HealthStatus::Unknown);
+}
+
+#[test]
+fn a_failure_before_the_comparison_leaves_sync_and_drift_unknown() {
+    let status = noted(&Report { workload: None, ..report(PassResult::Failed, 0) });
+    assert_eq!((status.sync, status.health), (SyncStatus::Unknown, HealthStatus::Unknown));
+    assert_eq!(status.conditions.get(ConditionKind::Drifted).unwrap().status, Verdict::Unknown);
+    assert_eq!(status.conditions.get(ConditionKind::Stalled).unwrap().status, Verdict::False);
+}
+
+#[test]
+fn what_a_person_must_mend_stalls_the_stack_and_says_where() {
+    let place = Place { file: "compose.yaml".into(), line: 4, column: 7 };
+    let problem = Problem {
+        field: "services.web.image".into(),
+        message: "is not on this host".into(),
+        place: Some(place),
+    };
+    let status = noted(&Report {
+        problems: vec![problem],
+        message: "1 problem".into(),
+        ..report(PassResult::Failed, 0)
+    });
+    assert_eq!(status.sync, SyncStatus::OutOfSync);
+    let stalled = status.conditions.get(ConditionKind::Stalled).unwrap();
+    assert_eq!((stalled.status, stalled.message.as_str()), (Verdict::True, "1 problem"));
+    assert_eq!(status.problems[0].place.as_deref(), Some("compose.yaml:4:7"));
+}
+
+#[test]
+fn a_failure_keeps_the_last_success_and_its_revision() {
+    let mut board = Board::default();
+    board.note(&report(PassResult::Changed, 0));
+    let broken = Revision("ffff".into());
+    board.note(&Report { revision: Some(broken.clone()), ..report(PassResult::Invalid, 100) });
+    let status = board.stacks().next().unwrap();
+    assert_eq!(status.revision, Some(broken));
+    assert_eq!(status.applied_revision.as_ref().unwrap().short(), "0123456789ab");
+    assert_eq!(status.last_success.unwrap().as_millisecond(), at(0).as_millisecond() + 1_500);
+    assert_eq!(status.conditions.get(ConditionKind::Stalled).unwrap().reason, "Invalid");
+}
+
+#[test]
+fn a_pass_under_way_shows_without_hiding_the_former_result() {
+    let mut board = Board::default();
+    let ended = report(PassResult::Unchanged, 0);
+    board.begin(&ended.stack, at(0));
+    let first = board.stack(&ended.stack).unwrap();
+    assert_eq!(first.conditions.get(ConditionKind::Ready).unwrap().status, Verdict::Unknown);
+    board.note(&ended);
+    board.begin(&ended.stack, at(50));
+    let status = board.stack(&ended.stack).unwrap();
+    assert_eq!(status.conditions.get(ConditionKind::Ready).unwrap().status, Verdict::True);
+    let reconciling = status.conditions.get(ConditionKind::Reconciling).unwrap();
+    assert_eq!((reconciling.status, reconciling.since), (Verdict::True, at(50)));
+}
+
+#[test]
+fn a_removed_stack_is_known_no_more() {
+    let mut board = Board::default();
+    board.note(&report(PassResult::Changed, 0));
+    board.note(&report(PassResult::Removed, 10));
+    assert_eq!(board.snapshot(), Snapshot::default());
+}
+
+#[test]
+fn a_fetch_that_fails_keeps_the_former_revision() {
+    let source = SourceName::new("main").unwrap();
+    let fetched = |second, outcome| SourceReport {
+        source: source.clone(),
+        started: at(second),
+        took: Duration::from_secs(1),
+        outcome,
+    };
+    let mut board = Board::default();
+    board.note_source(&fetched(0, Ok(Revision("abc".into()))));
+    board.note_source(&fetched(60, Err("cannot reach git.example".into())));
+    let status = board.sources().next().unwrap();
+    assert_eq!(status.revision, Some(Revision("abc".into())));
+    assert_eq!(status.last_success, Some(at(1)));
+    assert_eq!(status.message, "cannot reach git.example");
+    let ready = status.conditions.get(ConditionKind::Ready).unwrap();
+    assert_eq!((ready.status, ready.since), (Verdict::False, at(61)));
+}
+
+#[test]
+fn the_json_form_is_stable_and_reads_back() {
+    let mut board = Board::default();
+    board.note(&Report {
+        drift: BTreeMap::from([(DriftKind::Container, 3), (DriftKind::Image, 0)]),
+        ..report(PassResult::Changed, 0)
+    });
+    let text = serde_json::to_string_pretty(&board.snapshot()).unwrap();
+    insta::assert_snapshot!(text);
+    assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), board.snapshot());
+}
+
+#[test]
+fn the_table_is_aligned_and_a_stack_takes_one_line() {
+    let mut board = Board::default();
+    board.note(&Report {
+        drift: BTreeMap::from([(DriftKind::Container, 2)]),
+        ..report(PassResult::Changed, 0)
+    });
+    board.note(&Report {
+        stack: StackName::new("a-much-longer-name").unwrap(),
+        source: None,
+        revision: None,
+        message: "cannot create\u{1b}container web/1:\nport 80 is taken".into(),
+        drift: BTreeMap::from([(DriftKind::Container, 1)]),
+        workload: Some(Workload { up: 0, ..UP }),
+        ..report(PassResult::Failed, 30)
+    });
+    insta::assert_snapshot!(table(&board.snapshot().stacks, at(200)), @r"
+    STACK               SOURCE  REVISION      SYNC       HEALTH    DRIFT       AGE  MESSAGE
+    a-much-longer-name  -       -             OutOfSync  Degraded  1           2m   cannot create container web/1:…
+    shop                main    0123456789ab  Synced     Healthy   2 repaired  3m
+    ");
+}

@@ -1,0 +1,185 @@
+//! How one report changes what is known of a stack or source.
+
+use super::{
+    Condition, ConditionKind, Conditions, HealthStatus, LastFetch, LastPass, PassResult, Report,
+    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Verdict, Workload,
+};
+use crate::model::StackName;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// A stack of which nothing is known but its name.
+pub(super) fn unseen(name: StackName) -> StackStatus {
+    StackStatus {
+        name,
+        source: None,
+        revision: None,
+        applied_revision: None,
+        sync: SyncStatus::Unknown,
+        health: HealthStatus::Unknown,
+        conditions: Conditions::default(),
+        drift: std::collections::BTreeMap::new(),
+        last_pass: None,
+        last_success: None,
+        message: String::new(),
+        problems: Vec::new(),
+    }
+}
+
+/// A pass over the stack begins.
+pub(super) fn begin(status: &mut StackStatus, now: Timestamp) {
+    let first = status.last_pass.is_none();
+    let mut state = |kind, verdict, reason| {
+        status.conditions.set(condition(kind, verdict, reason, "", now));
+    };
+    if first {
+        state(ConditionKind::Ready, Verdict::Unknown, "FirstPass");
+    }
+    state(ConditionKind::Reconciling, Verdict::True, "PassUnderWay");
+}
+
+/// A pass over the stack has ended.
+pub(super) fn pass(status: &mut StackStatus, report: &Report) {
+    let ended = end(report.started, report.took);
+    status.source.clone_from(&report.source);
+    status.revision.clone_from(&report.revision);
+    status.sync = sync(report);
+    status.health = report.workload.map_or(HealthStatus::Unknown, health);
+    status.drift =
+        report.drift.iter().filter(|(_, fields)| **fields > 0).map(|(k, n)| (*k, *n)).collect();
+    status.last_pass = Some(LastPass {
+        result: report.result,
+        started: report.started,
+        took_seconds: report.took.as_secs_f64(),
+    });
+    status.message.clone_from(&report.message);
+    status.problems = report.problems.iter().map(problem).collect();
+    if report.result.is_success() {
+        status.last_success = Some(ended);
+        status.applied_revision.clone_from(&report.revision);
+    }
+    for (kind, verdict, reason) in [
+        ready(report, status.health),
+        (ConditionKind::Reconciling, Verdict::False, "PassEnded"),
+        stalled(report),
+        drifted(status.sync),
+    ] {
+        status.conditions.set(condition(kind, verdict, reason, &report.message, ended));
+    }
+}
+
+/// A fetch has ended.
+pub(super) fn fetch(former: Option<SourceStatus>, report: &SourceReport) -> SourceStatus {
+    let ended = end(report.started, report.took);
+    let (revision, last_success, conditions) =
+        former.map(|f| (f.revision, f.last_success, f.conditions)).unwrap_or_default();
+    let mut status = SourceStatus {
+        name: report.source.clone(),
+        revision,
+        conditions,
+        last_fetch: LastFetch {
+            ok: report.outcome.is_ok(),
+            started: report.started,
+            took_seconds: report.took.as_secs_f64(),
+        },
+        last_success,
+        message: String::new(),
+    };
+    match &report.outcome {
+        Ok(revision) => {
+            status.revision = Some(revision.clone());
+            status.last_success = Some(ended);
+        }
+        Err(message) => status.message.clone_from(message),
+    }
+    let reason = if report.outcome.is_ok() { "Fetched" } else { "FetchFailed" };
+    let verdict = report.outcome.is_ok().into();
+    let message = &status.message;
+    status.conditions.set(condition(ConditionKind::Ready, verdict, reason, message, ended));
+    status
+}
+
+fn condition(
+    kind: ConditionKind,
+    status: Verdict,
+    reason: &str,
+    message: &str,
+    since: Timestamp,
+) -> Condition {
+    Condition { kind, status, reason: reason.to_owned(), message: message.to_owned(), since }
+}
+
+fn end(started: Timestamp, took: Duration) -> Timestamp {
+    started.checked_add(took).unwrap_or(started)
+}
+
+/// A failed pass tells something about the stack only if it came as far as a comparison.
+fn sync(report: &Report) -> SyncStatus {
+    let compared = report.drift.values().any(|fields| *fields > 0)
+        || !report.actions.is_empty()
+        || !report.problems.is_empty();
+    match report.result {
+        PassResult::Unchanged | PassResult::Changed | PassResult::Removed => SyncStatus::Synced,
+        PassResult::Stalled => SyncStatus::OutOfSync,
+        PassResult::Failed if compared => SyncStatus::OutOfSync,
+        PassResult::Failed | PassResult::Invalid => SyncStatus::Unknown,
+    }
+}
+
+fn health(workload: Workload) -> HealthStatus {
+    if workload.unhealthy > 0 || workload.up + workload.starting < workload.desired {
+        HealthStatus::Degraded
+    } else if workload.starting > 0 {
+        HealthStatus::Progressing
+    } else {
+        HealthStatus::Healthy
+    }
+}
+
+fn problem(problem: &crate::plan::Problem) -> StackProblem {
+    StackProblem {
+        field: problem.field.clone(),
+        message: problem.message.clone(),
+        place: problem.place.as_ref().map(ToString::to_string),
+    }
+}
+
+type Statement = (ConditionKind, Verdict, &'static str);
+
+fn ready(report: &Report, health: HealthStatus) -> Statement {
+    let (verdict, reason) = match (report.result, health) {
+        (PassResult::Failed, _) => (Verdict::False, "Failed"),
+        (PassResult::Invalid, _) => (Verdict::False, "Invalid"),
+        (PassResult::Stalled, _) => (Verdict::False, "DoesNotSettle"),
+        (PassResult::Removed, _) => (Verdict::False, "Removed"),
+        (PassResult::Unchanged | PassResult::Changed, health) => match health {
+            HealthStatus::Healthy => (Verdict::True, "Healthy"),
+            HealthStatus::Progressing => (Verdict::False, "Progressing"),
+            HealthStatus::Degraded => (Verdict::False, "Degraded"),
+            HealthStatus::Unknown => (Verdict::Unknown, "HealthUnknown"),
+        },
+    };
+    (ConditionKind::Ready, verdict, reason)
+}
+
+fn stalled(report: &Report) -> Statement {
+    let (verdict, reason) = match report.result {
+        PassResult::Invalid => (Verdict::True, "Invalid"),
+        PassResult::Stalled => (Verdict::True, "DoesNotSettle"),
+        PassResult::Failed if !report.problems.is_empty() => (Verdict::True, "Blocked"),
+        PassResult::Failed => (Verdict::False, "WillRetry"),
+        PassResult::Unchanged | PassResult::Changed | PassResult::Removed => {
+            (Verdict::False, "AsDesired")
+        }
+    };
+    (ConditionKind::Stalled, verdict, reason)
+}
+
+fn drifted(sync: SyncStatus) -> Statement {
+    let (verdict, reason) = match sync {
+        SyncStatus::Synced => (Verdict::False, "AsDesired"),
+        SyncStatus::OutOfSync => (Verdict::True, "Differs"),
+        SyncStatus::Unknown => (Verdict::Unknown, "NotCompared"),
+    };
+    (ConditionKind::Drifted, verdict, reason)
+}

@@ -1,0 +1,78 @@
+//! The table that people read. Knows no terminal: plain text, columns two blanks apart.
+
+use super::{StackStatus, SyncStatus};
+use jiff::Timestamp;
+
+const HEAD: [&str; 8] =
+    ["STACK", "SOURCE", "REVISION", "SYNC", "HEALTH", "DRIFT", "AGE", "MESSAGE"];
+/// Longer messages are cut; JSON has them in full.
+const MESSAGE_CHARS: usize = 80;
+
+/// One line a stack under a line of headings. AGE is the time since the last pass ended, DRIFT how
+/// many fields differed when it began.
+pub fn table(stacks: &[StackStatus], now: Timestamp) -> String {
+    let rows: Vec<_> = stacks.iter().map(|stack| row(stack, now)).collect();
+    let rows = || std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().cloned());
+    let mut widths = [0; HEAD.len()];
+    for cells in rows() {
+        for (width, cell) in widths.iter_mut().zip(&cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    rows().map(|cells| line(&cells, &widths)).collect()
+}
+
+fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
+    [
+        stack.name.to_string(),
+        stack.source.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+        stack.revision.as_ref().map_or("-", |revision| revision.short()).to_owned(),
+        stack.sync.word().to_owned(),
+        stack.health.word().to_owned(),
+        drift(stack),
+        age(stack, now),
+        message(&stack.message),
+    ]
+}
+
+fn drift(stack: &StackStatus) -> String {
+    let fields: usize = stack.drift.values().sum();
+    match stack.sync {
+        SyncStatus::Synced if fields > 0 => format!("{fields} repaired"),
+        SyncStatus::Synced | SyncStatus::OutOfSync => fields.to_string(),
+        SyncStatus::Unknown if fields > 0 => fields.to_string(),
+        SyncStatus::Unknown => "-".to_owned(),
+    }
+}
+
+fn age(stack: &StackStatus, now: Timestamp) -> String {
+    let Some(pass) = &stack.last_pass else { return "-".to_owned() };
+    let seconds = now.duration_since(pass.started).as_secs_f64() - pass.took_seconds;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to what fits.
+    let seconds = seconds.clamp(0.0, 1e15) as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// The first line, fit for one cell: without control characters, cut at a bound.
+fn message(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let more = text.lines().nth(1).is_some() || line.chars().count() > MESSAGE_CHARS;
+    let shown = line.chars().map(|c| if c.is_control() { ' ' } else { c });
+    if more {
+        let cut: String = shown.take(MESSAGE_CHARS - 1).collect();
+        format!("{cut}…")
+    } else {
+        shown.collect()
+    }
+}
+
+fn line(cells: &[String], widths: &[usize]) -> String {
+    let padded: Vec<_> =
+        cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    format!("{}\n", padded.join("  ").trim_end())
+}

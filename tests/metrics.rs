@@ -1,0 +1,270 @@
+//! The page of metrics as Prometheus' own tools see it.
+
+#![allow(clippy::unwrap_used)] // A helper that fails fails its test.
+
+use bowline::http::{Liveness, Shared, listen, serve};
+use bowline::metrics::Metrics;
+use bowline::model::{Revision, ServiceName, Slot, SourceName, StackName};
+use bowline::plan::{Action, Object};
+use bowline::status::{ActionReport, Board, DriftKind, PassResult, Report, SourceReport, Workload};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long Prometheus may take to start, scrape and answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn report(stack: &str, result: PassResult, revision: &str) -> Report {
+    Report {
+        stack: StackName::new(stack).unwrap(),
+        source: Some(SourceName::new("main").unwrap()),
+        revision: Some(Revision(revision.into())),
+        started: "2026-01-01T00:00:00Z".parse().unwrap(),
+        took: Duration::from_secs(2),
+        result,
+        message: String::new(),
+        drift: BTreeMap::from([(DriftKind::Container, 3)]),
+        reasons: Vec::new(),
+        actions: vec![ActionReport {
+            object: Object::Container(Slot {
+                service: ServiceName::new("web").unwrap(),
+                number: 1,
+            }),
+            action: Action::Replace,
+            reasons: Vec::new(),
+            error: None,
+            took: Duration::from_secs(1),
+        }],
+        problems: Vec::new(),
+        workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
+    }
+}
+
+fn note(metrics: &Metrics, report: &Report) {
+    let mut board = Board::default();
+    board.note(report);
+    metrics.observe(report);
+    metrics.set_status(board.stack(&report.stack).unwrap());
+}
+
+/// A page on which every family has series.
+fn full_page() -> Metrics {
+    let metrics = Metrics::new();
+    note(&metrics, &report("shop", PassResult::Changed, "aaaa"));
+    note(&metrics, &report("blog", PassResult::Failed, "aaaa"));
+    let source = SourceName::new("main").unwrap();
+    for outcome in [Ok(Revision("aaaa".into())), Err("cannot be reached".into())] {
+        let started = "2026-01-01T00:00:00Z".parse().unwrap();
+        let took = Duration::from_millis(40);
+        let source = source.clone();
+        metrics.observe_source(&SourceReport { source, started, took, outcome });
+    }
+    metrics.engine_request("observe", true, Duration::from_millis(4));
+    metrics.engine_event("die");
+    metrics.event_stream_reconnected();
+    metrics.queue_depth(2);
+    metrics
+}
+
+fn lines<'a>(page: &'a str, start: &str) -> Vec<&'a str> {
+    page.lines().filter(|line| line.starts_with(start)).collect()
+}
+
+#[test]
+fn every_promised_family_is_on_the_page() {
+    let page = full_page().render();
+    for family in [
+        "bowline_build_info",
+        "bowline_stack_info",
+        "bowline_stack_condition",
+        "bowline_drift_fields",
+        "bowline_reconcile_total",
+        "bowline_reconcile_duration_seconds",
+        "bowline_last_success_timestamp_seconds",
+        "bowline_actions_total",
+        "bowline_engine_requests_total",
+        "bowline_engine_request_duration_seconds",
+        "bowline_engine_events_total",
+        "bowline_engine_event_stream_reconnects_total",
+        "bowline_source_fetch_total",
+        "bowline_source_fetch_duration_seconds",
+        "bowline_queue_depth",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "process_start_time_seconds",
+    ] {
+        assert!(page.contains(&format!("# TYPE {family} ")), "{family} is missing from\n{page}");
+    }
+    for line in [
+        r#"bowline_drift_fields{kind="container",stack="shop"} 3"#,
+        r#"bowline_reconcile_total{result="failed",stack="blog"} 1"#,
+        r#"bowline_reconcile_duration_seconds_bucket{stack="shop",le="1800"} 1"#,
+        r#"bowline_actions_total{action="replace",stack="shop"} 1"#,
+        r#"bowline_last_success_timestamp_seconds{stack="shop"} 1767225602"#,
+        r#"bowline_stack_condition{stack="shop",status="True",type="Ready"} 1"#,
+        r#"bowline_stack_condition{stack="blog",status="True",type="Ready"} 0"#,
+        r#"bowline_source_fetch_total{result="error",source="main"} 1"#,
+        r#"bowline_engine_requests_total{operation="observe",result="success"} 1"#,
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "{line} is missing from\n{page}");
+    }
+    assert_eq!(lines(&page, "bowline_last_success_timestamp_seconds{").len(), 1);
+}
+
+#[test]
+fn a_stack_has_one_info_series_whatever_changes() {
+    let metrics = full_page();
+    note(&metrics, &report("shop", PassResult::Failed, "bbbb"));
+    let page = metrics.render();
+    let shop: Vec<_> = lines(&page, "bowline_stack_info{")
+        .into_iter()
+        .filter(|line| line.contains(r#"stack="shop""#))
+        .collect();
+    assert_eq!(shop.len(), 1, "{shop:?}");
+    assert!(shop[0].contains(r#"revision="bbbb""#) && shop[0].contains("OutOfSync"), "{shop:?}");
+}
+
+#[test]
+fn the_series_of_a_removed_stack_and_source_go_away_and_others_stay() {
+    let metrics = full_page();
+    metrics.observe(&report("shop", PassResult::Removed, "aaaa"));
+    metrics.forget(&StackName::new("never-seen").unwrap());
+    metrics.forget_source(&SourceName::new("main").unwrap());
+    let page = metrics.render();
+    assert!(!page.contains(r#""shop""#), "{page}");
+    assert!(lines(&page, "bowline_source_fetch").is_empty(), "{page}");
+    assert!(page.contains(r#"bowline_reconcile_total{result="failed",stack="blog"} 1"#), "{page}");
+}
+
+#[test]
+fn words_from_outside_make_no_series_of_their_own() {
+    let metrics = Metrics::new();
+    for n in 0..100 {
+        metrics.engine_event(&format!("surprise{n}"));
+        metrics.engine_event(&format!("health_status: {n}"));
+        metrics.engine_request(&format!("call{n}"), false, Duration::ZERO);
+    }
+    let page = metrics.render();
+    assert_eq!(
+        lines(&page, "bowline_engine_events_total{"),
+        [
+            r#"bowline_engine_events_total{action="health_status"} 100"#,
+            r#"bowline_engine_events_total{action="other"} 100"#
+        ]
+    );
+    assert_eq!(
+        lines(&page, "bowline_engine_requests_total{"),
+        [r#"bowline_engine_requests_total{operation="other",result="error"} 100"#]
+    );
+}
+
+#[test]
+fn promtool_finds_nothing_to_say_about_a_full_page() {
+    if !present("promtool") {
+        return;
+    }
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(full_page().render().as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_prometheus_scrapes_and_answers_with_our_value() {
+    if !present("prometheus") {
+        return;
+    }
+    let metrics = full_page();
+    let shared = Arc::new(Shared::new(Liveness::new(PATIENCE), move || metrics.render()));
+    let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let target = listener.local_addr().unwrap();
+    let cancel = CancellationToken::new();
+    let served = tokio::spawn(serve(listener, shared, cancel.clone()));
+
+    let prometheus = Prometheus::start(target);
+    let query = r#"bowline_drift_fields{stack="shop",kind="container"}"#;
+    let asked = tokio::time::timeout(PATIENCE, prometheus.value(query)).await;
+    assert_eq!(asked.expect("Prometheus answers in time"), "3");
+
+    cancel.cancel();
+    served.await.unwrap().unwrap();
+}
+
+/// A Prometheus of our own, ended when dropped.
+struct Prometheus {
+    process: Child,
+    address: SocketAddr,
+    _data: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn start(target: SocketAddr) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let config = data.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: bowline\n    \
+             static_configs: [{{ targets: ['{target}'] }}]\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let process = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { process, address, _data: data }
+    }
+
+    /// The first value that `query` has, asked for until there is one.
+    async fn value(&self, query: &str) -> String {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let url = format!("http://{}/api/v1/query?query={query}", self.address);
+        loop {
+            ticks.tick().await;
+            let url = url.clone();
+            let answer = tokio::task::spawn_blocking(move || {
+                ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()
+            });
+            let Some(text) = answer.await.unwrap() else { continue };
+            let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+            if let Some(value) = answer["data"]["result"][0]["value"][1].as_str() {
+                return value.to_owned();
+            }
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Whether a tool is there. Its absence is said in a line, or is a failure where it is required.
+fn present(tool: &str) -> bool {
+    let found = Command::new(tool).arg("--version").output().is_ok();
+    let required = std::env::var("BOWLINE_TEST_PROMETHEUS").is_ok_and(|v| v == "required");
+    assert!(found || !required, "{tool} is not installed and BOWLINE_TEST_PROMETHEUS=required");
+    if !found {
+        eprintln!("not run: {tool} is not installed");
+    }
+    found
+}
