@@ -1,0 +1,77 @@
+//! Text to stack: reads Compose files through a function it is given and gives the typed
+//! [`Stack`], with a file, line and column for every problem. It never reads a disk or an
+//! environment itself.
+//!
+//! ```text
+//! bytes -> yaml (places) -> interpolate -> merge -> shape (checked against schema)
+//!       -> canonical (long form) -> normalise (names, defaults) -> config (JSON), decode (Stack)
+//! ```
+
+mod canonical;
+mod check;
+mod config;
+mod decode;
+mod diagnostic;
+mod digest;
+mod dotenv;
+mod interpolate;
+mod load;
+mod merge;
+mod node;
+mod normalise;
+mod notes;
+mod scalar;
+mod schema;
+mod shape;
+mod shell;
+mod units;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use digest::DigestKey;
+pub use load::load;
+
+use crate::model::Stack;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The names under which a stack's file is looked for, in this order.
+pub const FILE_NAMES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/// What to load.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Absolute; the first is the main one, each next is laid over those before.
+    pub files: Vec<PathBuf>,
+    /// Instead of `name:` and the directory's name.
+    pub project_name: Option<String>,
+    /// What relative paths are relative to; absent: the directory of the first file.
+    pub project_directory: Option<PathBuf>,
+    /// Given by the host; they win over those of files.
+    pub variables: BTreeMap<String, String>,
+    /// Absent: `.env` in the project's directory if it is there.
+    pub env_files: Option<Vec<PathBuf>>,
+    /// The profiles that are on; `*` is all.
+    pub profiles: BTreeSet<String>,
+    /// Keys the digests of configs and secrets.
+    pub digest_key: DigestKey,
+    /// Places are shown relative to it.
+    pub display_root: Option<PathBuf>,
+}
+
+/// Reads a file, given by its absolute path.
+pub type Read<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
+
+/// What a manifest says.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The desired state.
+    pub stack: Stack,
+    /// What `docker compose config --format json` would print.
+    pub config: serde_json::Value,
+    /// What has no effect, or another than one might think.
+    pub warnings: Diagnostics,
+    /// Every file that was read.
+    pub inputs: BTreeSet<PathBuf>,
+}

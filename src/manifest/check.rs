@@ -1,0 +1,213 @@
+//! Whether the parts of a stack fit together: what is referred to is there, and nothing excludes
+//! another thing. It never changes anything.
+
+use super::node::Node;
+use super::notes::Notes;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks the long form; `inactive` are the services that no profile selects.
+pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes) {
+    let services: BTreeMap<&str, &Node> = root
+        .get("services")
+        .into_iter()
+        .flat_map(Node::entries)
+        .map(|(name, node)| (name.as_str(), node))
+        .collect();
+    for (name, service) in &services {
+        let path = format!("services.{name}");
+        check_service(&path, service, notes);
+        check_references(root, &path, service, notes);
+        check_limits(&path, service, notes);
+        check_dependencies(&path, service, &services, inactive, notes);
+    }
+    check_circles(&services, notes);
+    check_container_names(&services, notes);
+    check_host_ports(&services, notes);
+}
+
+fn replicas(service: &Node) -> i128 {
+    let deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
+    deploy.or_else(|| service.get("scale")).and_then(Node::as_int).unwrap_or(1)
+}
+
+fn check_service(path: &str, service: &Node, notes: &mut Notes) {
+    let mark = service.place();
+    if service.get("image").is_none() {
+        notes.error(mark, path, "needs `image`");
+    }
+    if service.get("network_mode").is_some()
+        && service.get("networks").and_then(Node::as_map).is_some_and(|map| !map.is_empty())
+    {
+        notes.error(mark, path, "`network_mode` and `networks` exclude each other");
+    }
+    if service.get("network_mode").and_then(Node::as_str) == Some("host")
+        && let Some(ports) = service.get("ports").filter(|ports| !ports.items().is_empty())
+    {
+        notes.error(ports.place(), path, "`ports` cannot be published with `network_mode: host`");
+    }
+    if let Some(name) = service.get("container_name")
+        && replicas(service) > 1
+    {
+        let message = "`container_name` names one container, and there are several replicas";
+        notes.error(name.place(), path, message);
+    }
+}
+
+fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) {
+    let declared = |kind: &str, key: &str| {
+        root.get(kind).and_then(Node::as_map).is_some_and(|map| map.contains_key(key))
+    };
+    let mut refer = |kind: &str, key: &str, node: &Node| {
+        if !declared(kind, key) {
+            let one = kind.trim_end_matches('s');
+            let help = format!("declare it under the top-level `{kind}`");
+            let message = format!("refers to undefined {one} `{key}`");
+            notes.error_with_help(node.place(), path, message, Some(help));
+        }
+    };
+    for (network, node) in service.get("networks").into_iter().flat_map(Node::entries) {
+        refer("networks", network, node);
+    }
+    for kind in ["configs", "secrets"] {
+        for grant in service.get(kind).map(Node::items).unwrap_or_default() {
+            let key = grant.get("source").and_then(Node::as_str).unwrap_or_default();
+            refer(kind, key, grant);
+        }
+    }
+    for mount in service.get("volumes").map(Node::items).unwrap_or_default() {
+        let is_volume = mount.get("type").and_then(Node::as_str) == Some("volume");
+        if let Some(source) = mount.get("source").and_then(Node::as_str).filter(|_| is_volume) {
+            refer("volumes", source, mount);
+        }
+    }
+}
+
+fn check_limits(path: &str, service: &Node, notes: &mut Notes) {
+    for (key, place) in [
+        ("scale", ["replicas", "", ""]),
+        ("cpus", ["resources", "limits", "cpus"]),
+        ("mem_limit", ["resources", "limits", "memory"]),
+        ("pids_limit", ["resources", "limits", "pids"]),
+        ("mem_reservation", ["resources", "reservations", "memory"]),
+    ] {
+        let deployed = place
+            .iter()
+            .filter(|step| !step.is_empty())
+            .try_fold(service.get("deploy"), |node, step| Some(node?.get(step)))
+            .flatten();
+        if let (Some(plain), Some(deployed)) = (service.get(key), deployed)
+            && plain.text() != deployed.text()
+        {
+            let steps: Vec<_> = place.iter().filter(|step| !step.is_empty()).copied().collect();
+            let message = format!("`{key}` and `deploy.{}` differ; keep one", steps.join("."));
+            notes.error(plain.place(), path, message);
+        }
+    }
+}
+
+fn check_dependencies(
+    path: &str,
+    service: &Node,
+    services: &BTreeMap<&str, &Node>,
+    inactive: &BTreeSet<String>,
+    notes: &mut Notes,
+) {
+    for (name, node) in service.get("depends_on").into_iter().flat_map(Node::entries) {
+        if services.contains_key(name.as_str()) {
+            continue;
+        }
+        let required = node.get("required").and_then(Node::as_bool).unwrap_or(true);
+        let message = match (inactive.contains(name), required) {
+            (true, false) => continue,
+            (true, true) => format!("depends on `{name}`, which no selected profile turns on"),
+            (false, _) => format!("depends on undefined service `{name}`"),
+        };
+        let help = super::shape::suggestion(name, services.keys().copied());
+        notes.error_with_help(node.place(), path, message, help);
+    }
+}
+
+fn check_circles(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
+    let mut done = BTreeSet::new();
+    for start in services.keys() {
+        let mut trail = vec![*start];
+        let mut pending = vec![dependencies(services, start)];
+        while let Some(next) = pending.last_mut() {
+            match next.pop() {
+                None => {
+                    pending.pop();
+                    done.extend(trail.pop());
+                }
+                Some(name) if done.contains(name) => {}
+                Some(name) => {
+                    if let Some(at) = trail.iter().position(|one| *one == name) {
+                        let circle: Vec<_> = trail[at..].iter().copied().chain([name]).collect();
+                        let mark = services.get(name).map(|node| node.place()).unwrap_or_default();
+                        let message =
+                            format!("dependencies go in a circle: {}", circle.join(" -> "));
+                        notes.error(mark, &format!("services.{name}"), message);
+                        return;
+                    }
+                    pending.push(dependencies(services, name));
+                    trail.push(name);
+                }
+            }
+        }
+    }
+}
+
+fn dependencies<'a>(services: &BTreeMap<&'a str, &'a Node>, name: &str) -> Vec<&'a str> {
+    let Some(service) = services.get(name) else { return vec![] };
+    let entries = service.get("depends_on").into_iter().flat_map(Node::entries);
+    let known = |name: &&str| services.contains_key(name);
+    entries.map(|(name, _)| name.as_str()).filter(known).collect()
+}
+
+fn check_container_names(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for (service, node) in services {
+        let Some(written) = node.get("container_name") else { continue };
+        let name = written.as_str().unwrap_or_default();
+        let path = format!("services.{service}.container_name");
+        let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        if name.len() < 2
+            || !name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            || !name.chars().all(good)
+        {
+            let rule = "two or more letters, digits, `_`, `.` and `-`, the first a letter or digit";
+            notes.error(written.mark, &path, format!("`{name}` is no container name: {rule}"));
+        }
+        if let Some(other) = taken.insert(name, service) {
+            let message = format!("`{name}` is the name of the container of `{other}` already");
+            notes.error(written.mark, &path, message);
+        }
+    }
+}
+
+fn check_host_ports(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
+    let mut taken: BTreeMap<(String, String), Vec<(String, &str)>> = BTreeMap::new();
+    for (service, node) in services {
+        for port in node.get("ports").map(Node::items).unwrap_or_default() {
+            let text = |key: &str| port.get(key).and_then(Node::text).unwrap_or_default();
+            let published = text("published");
+            if published.is_empty() || published == "0" || published.contains('-') {
+                continue;
+            }
+            let path = format!("services.{service}.ports");
+            if replicas(node) > 1 {
+                let message =
+                    format!("host port {published} is one, and there are several replicas");
+                notes.error(port.place(), &path, message);
+            }
+            let holders = taken.entry((published.clone(), text("protocol"))).or_default();
+            let ip = text("host_ip");
+            let all = |ip: &str| ["", "0.0.0.0", "::"].contains(&ip);
+            let clash = holders.iter().find(|(other, _)| *other == ip || all(other) || all(&ip));
+            if let Some((_, other)) = clash.filter(|(_, other)| other != service) {
+                let message = format!("host port {published} is published by `{other}` already");
+                notes.error(port.place(), &path, message);
+            }
+            holders.push((ip, service));
+        }
+    }
+}

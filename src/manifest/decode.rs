@@ -1,0 +1,137 @@
+//! The long form as the typed stack. It never sees a short form, and checks only what a type
+//! cannot hold.
+
+mod deliver;
+mod mounts;
+mod network;
+mod service;
+
+use super::Request;
+use super::node::{Mark, Node};
+use super::notes::Notes;
+use super::units;
+use crate::model::{Places, ServiceName, Stack, StackName, VolumeSpec};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The stack that `root` describes; what a type cannot hold is noted.
+pub(crate) fn stack(
+    root: &Node,
+    name: StackName,
+    contents: &BTreeMap<String, Vec<u8>>,
+    request: &Request,
+    notes: &mut Notes,
+) -> Stack {
+    let mut stack = Stack {
+        name,
+        working_dir: String::new(),
+        config_files: vec![],
+        services: BTreeMap::new(),
+        networks: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+        places: Places::default(),
+    };
+    for (key, node) in section(root, "volumes") {
+        stack.volumes.insert(key.clone(), volume(node));
+    }
+    for (key, node) in section(root, "services") {
+        let mut at = At { path: format!("services.{key}"), notes };
+        match ServiceName::new(key.clone()) {
+            Ok(service_name) => {
+                let decoded = service::service(root, key, node, contents, request, &mut at);
+                stack.services.extend(decoded.map(|service| (service_name, service)));
+            }
+            Err(error) => at.fail(node.place(), "", error.to_string()),
+        }
+        for (network, _) in node.get("networks").into_iter().flat_map(Node::entries) {
+            let Some(spec) = root.get("networks").and_then(|all| all.get(network)) else {
+                continue;
+            };
+            let mut at = At { path: format!("networks.{network}"), notes };
+            stack.networks.insert(network.clone(), network::network(spec, &mut at));
+        }
+    }
+    stack
+}
+
+/// Where in the manifest decoding is.
+pub(crate) struct At<'a> {
+    pub(crate) path: String,
+    pub(crate) notes: &'a mut Notes,
+}
+
+impl At<'_> {
+    pub(crate) fn fail(&mut self, mark: Mark, key: &str, message: impl Into<String>) {
+        let dot = if key.is_empty() { "" } else { "." };
+        self.notes.error(mark, &format!("{}{dot}{key}", self.path), message);
+    }
+
+    /// The number under `key` in the type wanted.
+    pub(crate) fn number<T: TryFrom<i128>>(&mut self, node: &Node, key: &str) -> Option<T> {
+        let found = node.get(key)?;
+        let number = found.as_int().or_else(|| found.as_str()?.parse().ok());
+        let number = number.and_then(|number| T::try_from(number).ok());
+        if number.is_none() {
+            let text = found.text().unwrap_or_default();
+            self.fail(found.mark, key, format!("`{text}` is out of range"));
+        }
+        number
+    }
+
+    /// The text under `key` parsed to the type wanted.
+    pub(crate) fn parsed<T: std::str::FromStr>(
+        &mut self,
+        node: &Node,
+        key: &str,
+        what: &str,
+    ) -> Option<T> {
+        let found = node.get(key)?;
+        let text = found.as_str().filter(|text| !text.is_empty())?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.fail(found.mark, key, format!("`{text}` is no {what}"));
+        }
+        parsed
+    }
+}
+
+pub(crate) fn section<'a>(
+    root: &'a Node,
+    name: &str,
+) -> impl Iterator<Item = (&'a String, &'a Node)> + use<'a> {
+    root.get(name).into_iter().flat_map(Node::entries)
+}
+
+/// The text under `key`, unless empty.
+pub(crate) fn text(node: &Node, key: &str) -> Option<String> {
+    node.get(key).and_then(Node::text).filter(|text| !text.is_empty())
+}
+
+pub(crate) fn flag(node: &Node, key: &str) -> bool {
+    node.get(key).and_then(Node::as_bool).unwrap_or(false)
+}
+
+/// The texts of the list under `key`.
+pub(crate) fn texts<C: FromIterator<String>>(node: &Node, key: &str) -> C {
+    node.get(key).map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect()
+}
+
+/// The mapping under `key`, values as text.
+pub(crate) fn pairs(node: &Node, key: &str) -> BTreeMap<String, String> {
+    section(node, key).map(|(key, value)| (key.clone(), value.text().unwrap_or_default())).collect()
+}
+
+/// The duration under `key`; the long form has only valid ones.
+pub(crate) fn duration(node: &Node, key: &str) -> Option<Duration> {
+    units::parse_duration(node.get(key)?.as_str()?).ok()
+}
+
+fn volume(node: &Node) -> VolumeSpec {
+    VolumeSpec {
+        name: text(node, "name").unwrap_or_default(),
+        external: flag(node, "external"),
+        driver: text(node, "driver"),
+        driver_opts: pairs(node, "driver_opts"),
+        labels: pairs(node, "labels"),
+    }
+}

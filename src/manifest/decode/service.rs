@@ -1,0 +1,303 @@
+//! One service. It never looks at another one.
+
+use super::{At, deliver, duration, flag, mounts, network, pairs, section, text, texts};
+use crate::manifest::Request;
+use crate::manifest::node::Node;
+use crate::model::{
+    Condition, ContainerPort, ContainerSpec, Dependency, Device, Healthcheck, HostPorts, ImageRef,
+    Limits, Logging, PortBinding, Protocol, PullPolicy, RestartPolicy, Service, ServiceName,
+    Ulimit,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) fn service(
+    root: &Node,
+    key: &str,
+    node: &Node,
+    contents: &BTreeMap<String, Vec<u8>>,
+    request: &Request,
+    at: &mut At<'_>,
+) -> Option<Service> {
+    let mut container = container(root, key, node, at)?;
+    deliver::deliver(root, node, contents, request, &mut container, at);
+    let deploy = node.get("deploy");
+    let scale = at.number(node, "scale");
+    let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
+    let is_global = deploy.and_then(|deploy| text(deploy, "mode")).as_deref() == Some("global");
+    Some(Service {
+        container,
+        container_name: text(node, "container_name"),
+        replicas: if is_global { 1 } else { replicas.or(scale).unwrap_or(1) },
+        depends_on: depends_on(node),
+        pull_policy: pull_policy(node, at),
+    })
+}
+
+fn container(root: &Node, key: &str, node: &Node, at: &mut At<'_>) -> Option<ContainerSpec> {
+    let image = node.get("image")?;
+    let image_ref = match ImageRef::new(image.as_str().unwrap_or_default()) {
+        Ok(image_ref) => image_ref,
+        Err(error) => {
+            at.fail(image.mark, "image", error.to_string());
+            return None;
+        }
+    };
+    let words = |key: &str| node.get(key).map(|_| texts(node, key));
+    Some(ContainerSpec {
+        entrypoint: words("entrypoint"),
+        command: words("command"),
+        environment: section(node, "environment")
+            .map(|(key, value)| (key.clone(), value.text()))
+            .collect(),
+        labels: pairs(node, "labels"),
+        user: text(node, "user"),
+        working_dir: text(node, "working_dir"),
+        hostname: text(node, "hostname"),
+        domainname: text(node, "domainname"),
+        ports: ports(node, at),
+        expose: expose(node, at),
+        mounts: mounts::mounts(root, node, at),
+        networking: network::networking(root, key, node, at),
+        restart: restart(node, at),
+        healthcheck: node.get("healthcheck").and_then(|node| healthcheck(node, at)),
+        limits: limits(node, at),
+        shm_size: at.number(node, "shm_size").filter(|size| *size > 0),
+        ulimits: ulimits(node, at),
+        cap_add: capabilities(node, "cap_add"),
+        cap_drop: capabilities(node, "cap_drop"),
+        privileged: flag(node, "privileged"),
+        read_only: flag(node, "read_only"),
+        init: node.get("init").and_then(Node::as_bool),
+        tty: flag(node, "tty"),
+        stdin_open: flag(node, "stdin_open"),
+        security_opt: texts(node, "security_opt"),
+        sysctls: pairs(node, "sysctls"),
+        devices: devices(node),
+        group_add: texts(node, "group_add"),
+        dns: texts(node, "dns"),
+        dns_search: texts(node, "dns_search"),
+        dns_opt: texts(node, "dns_opt"),
+        extra_hosts: texts::<Vec<_>>(node, "extra_hosts")
+            .iter()
+            .map(|entry| entry.replacen('=', ":", 1))
+            .collect(),
+        stop_signal: text(node, "stop_signal"),
+        stop_grace_period: duration(node, "stop_grace_period"),
+        logging: node
+            .get("logging")
+            .map(|node| Logging { driver: text(node, "driver"), options: pairs(node, "options") }),
+        pid: private_name(node, "pid", at),
+        ipc: private_name(node, "ipc", at),
+        runtime: text(node, "runtime"),
+        ..ContainerSpec::new(image_ref)
+    })
+}
+
+fn private_name(node: &Node, key: &str, at: &mut At<'_>) -> Option<String> {
+    let name = text(node, key)?;
+    if name.starts_with("service:") {
+        let mark = node.get(key).map(|node| node.mark).unwrap_or_default();
+        at.fail(mark, key, format!("`{name}` is not supported yet"));
+    }
+    Some(name)
+}
+
+fn capabilities(node: &Node, key: &str) -> BTreeSet<String> {
+    let plain = |name: &String| {
+        let upper = name.to_ascii_uppercase();
+        upper.strip_prefix("CAP_").map(str::to_owned).unwrap_or(upper)
+    };
+    texts::<Vec<_>>(node, key).iter().map(plain).collect()
+}
+
+fn protocol(text: &str) -> Protocol {
+    match text {
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => Protocol::Tcp,
+    }
+}
+
+fn ports(node: &Node, at: &mut At<'_>) -> BTreeSet<PortBinding> {
+    let mut bindings = BTreeSet::new();
+    for item in node.get("ports").map(Node::items).unwrap_or_default() {
+        let Some(port) = at.number(item, "target") else { continue };
+        let published = text(item, "published").filter(|text| text != "0");
+        let host = published.as_deref().map(host_ports);
+        if host == Some(None) {
+            at.fail(item.mark, "ports", "`published` is a port or a range of ports");
+        }
+        bindings.insert(PortBinding {
+            container: ContainerPort {
+                port,
+                protocol: protocol(&text(item, "protocol").unwrap_or_default()),
+            },
+            host_ip: at.parsed(item, "host_ip", "IP address"),
+            host: host.flatten(),
+        });
+    }
+    bindings
+}
+
+fn host_ports(text: &str) -> Option<HostPorts> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last).then_some(HostPorts { first, last })
+}
+
+fn expose(node: &Node, at: &mut At<'_>) -> BTreeSet<ContainerPort> {
+    let mut exposed = BTreeSet::new();
+    for item in node.get("expose").map(Node::items).unwrap_or_default() {
+        let written = item.as_str().unwrap_or_default();
+        let (range, name) = written.split_once('/').unwrap_or((written, "tcp"));
+        match host_ports(range).filter(|ports| ports.first > 0) {
+            Some(ports) => exposed.extend(
+                (ports.first..=ports.last)
+                    .map(|port| ContainerPort { port, protocol: protocol(name) }),
+            ),
+            None => at.fail(item.mark, "expose", format!("`{written}` is no port")),
+        }
+    }
+    exposed
+}
+
+fn restart(node: &Node, at: &mut At<'_>) -> RestartPolicy {
+    if let Some(policy) = node.get("deploy").and_then(|deploy| deploy.get("restart_policy")) {
+        let max_retries = at.number(policy, "max_attempts").unwrap_or(0);
+        return match text(policy, "condition").as_deref() {
+            Some("none") => RestartPolicy::No,
+            Some("on-failure") => RestartPolicy::OnFailure { max_retries },
+            _ => RestartPolicy::Always,
+        };
+    }
+    let Some(written) = node.get("restart") else { return RestartPolicy::No };
+    let text = written.as_str().unwrap_or_default();
+    match text {
+        "" | "no" => RestartPolicy::No,
+        "always" => RestartPolicy::Always,
+        "unless-stopped" => RestartPolicy::UnlessStopped,
+        "on-failure" => RestartPolicy::OnFailure { max_retries: 0 },
+        _ => match text.strip_prefix("on-failure:").and_then(|count| count.parse().ok()) {
+            Some(max_retries) => RestartPolicy::OnFailure { max_retries },
+            None => {
+                let message = format!(
+                    "`{text}` is none of: no, always, on-failure, on-failure:N, unless-stopped"
+                );
+                at.fail(written.mark, "restart", message);
+                RestartPolicy::No
+            }
+        },
+    }
+}
+
+fn healthcheck(node: &Node, at: &mut At<'_>) -> Option<Healthcheck> {
+    if flag(node, "disable") {
+        return Some(Healthcheck { test: Some(vec!["NONE".to_owned()]), ..Healthcheck::default() });
+    }
+    let test: Vec<String> = texts(node, "test");
+    let check = Healthcheck {
+        test: (!test.is_empty()).then_some(test),
+        interval: duration(node, "interval"),
+        timeout: duration(node, "timeout"),
+        retries: at.number(node, "retries"),
+        start_period: duration(node, "start_period"),
+        start_interval: duration(node, "start_interval"),
+    };
+    (check != Healthcheck::default()).then_some(check)
+}
+
+fn limits(node: &Node, at: &mut At<'_>) -> Limits {
+    let resources = node.get("deploy").and_then(|deploy| deploy.get("resources"));
+    let hard = resources.and_then(|resources| resources.get("limits"));
+    let soft = resources.and_then(|resources| resources.get("reservations"));
+    let cpus = hard.and_then(|hard| hard.get("cpus")).or_else(|| node.get("cpus"));
+    let memory = hard.and_then(|hard| at.number(hard, "memory"));
+    let reserved = soft.and_then(|soft| at.number(soft, "memory"));
+    let pids: Option<i64> = hard.and_then(|hard| at.number(hard, "pids"));
+    Limits {
+        nano_cpus: cpus.and_then(|cpus| nano_cpus(cpus, at)),
+        cpu_shares: at.number(node, "cpu_shares").filter(|shares| *shares > 0),
+        cpuset: text(node, "cpuset"),
+        memory: memory.or_else(|| at.number(node, "mem_limit")).filter(|bytes| *bytes > 0),
+        memory_reservation: reserved
+            .or_else(|| at.number(node, "mem_reservation"))
+            .filter(|bytes| *bytes > 0),
+        memory_swap: at.number(node, "memswap_limit").filter(|bytes| *bytes != 0),
+        pids: pids.or_else(|| at.number(node, "pids_limit")).filter(|pids| *pids != 0),
+    }
+}
+
+fn nano_cpus(node: &Node, at: &mut At<'_>) -> Option<u64> {
+    let cpus: f64 = node.text()?.parse().ok()?;
+    if !(0.0..1e6).contains(&cpus) {
+        at.fail(node.mark, "cpus", format!("`{cpus}` is no number of CPUs"));
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked")]
+    let nanos = (cpus * 1e9).round() as u64;
+    (nanos > 0).then_some(nanos)
+}
+
+fn ulimits(node: &Node, at: &mut At<'_>) -> BTreeMap<String, Ulimit> {
+    let mut ulimits = BTreeMap::new();
+    for (name, value) in section(node, "ulimits") {
+        let single = value.as_int().and_then(|number| i64::try_from(number).ok());
+        let ulimit = match single {
+            Some(both) => Some(Ulimit { soft: both, hard: both }),
+            None => at
+                .number(value, "soft")
+                .zip(at.number(value, "hard"))
+                .map(|(soft, hard)| Ulimit { soft, hard }),
+        };
+        ulimits.extend(ulimit.map(|ulimit| (name.clone(), ulimit)));
+    }
+    ulimits
+}
+
+fn devices(node: &Node) -> BTreeMap<String, Device> {
+    let items = node.get("devices").map(Node::items).unwrap_or_default();
+    let device = |item: &Node| {
+        let source = text(item, "source")?;
+        let target = text(item, "target").unwrap_or_else(|| source.clone());
+        let permissions = text(item, "permissions").unwrap_or_else(|| "rwm".to_owned());
+        Some((target, Device { source, permissions }))
+    };
+    items.iter().filter_map(device).collect()
+}
+
+fn depends_on(node: &Node) -> BTreeMap<ServiceName, Dependency> {
+    let dependency = |(name, value): (&String, &Node)| {
+        let condition = match text(value, "condition").as_deref() {
+            Some("service_healthy") => Condition::Healthy,
+            Some("service_completed_successfully") => Condition::Completed,
+            _ => Condition::Started,
+        };
+        let required = value.get("required").and_then(Node::as_bool).unwrap_or(true);
+        let dependency = Dependency { condition, restart: flag(value, "restart"), required };
+        Some((ServiceName::new(name.clone()).ok()?, dependency))
+    };
+    section(node, "depends_on").filter_map(dependency).collect()
+}
+
+fn pull_policy(node: &Node, at: &mut At<'_>) -> PullPolicy {
+    let Some(written) = node.get("pull_policy") else { return PullPolicy::Missing };
+    let text = written.as_str().unwrap_or_default();
+    let every = match text {
+        "daily" => Some("1d"),
+        "weekly" => Some("1w"),
+        _ => text.strip_prefix("every_"),
+    };
+    match (text, every.map(crate::manifest::units::parse_duration)) {
+        ("missing", _) => PullPolicy::Missing,
+        ("always", _) => PullPolicy::Always,
+        ("never", _) => PullPolicy::Never,
+        (_, Some(Ok(period))) => PullPolicy::Every(period),
+        _ => {
+            let message = format!(
+                "`{text}` is none of: missing, always, never, daily, weekly, every_<duration>"
+            );
+            at.fail(written.mark, "pull_policy", message);
+            PullPolicy::Missing
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A tree of YAML values that knows where each of them was written. It never interprets keys.
+
+use indexmap::IndexMap;
+
+/// A position in one of the files read; line 0: nowhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark {
+    /// Its index among the files.
+    pub(crate) file: usize,
+    /// From 1.
+    pub(crate) line: u32,
+    /// In characters, from 1.
+    pub(crate) column: u32,
+}
+
+/// A mapping, in the order written.
+pub(crate) type Map = IndexMap<String, Node>;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) mark: Mark,
+    /// Where its key stands, for a value in a mapping.
+    pub(crate) key: Option<Mark>,
+    pub(crate) directive: Option<Directive>,
+}
+
+/// What a tag of Compose asks of a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Directive {
+    /// `!reset`: as if nothing had been said.
+    Reset,
+    /// `!override`: what was said before is dropped first.
+    Override,
+}
+
+/// A YAML value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    /// A timestamp; Compose knows none.
+    Time(String),
+    Str(String),
+    Seq(Vec<Node>),
+    Map(Map),
+}
+
+impl Node {
+    pub(crate) fn new(value: Value, mark: Mark) -> Self {
+        Self { value, mark, key: None, directive: None }
+    }
+
+    pub(crate) fn str(text: impl Into<String>, mark: Mark) -> Self {
+        Self::new(Value::Str(text.into()), mark)
+    }
+
+    pub(crate) fn null(mark: Mark) -> Self {
+        Self::new(Value::Null, mark)
+    }
+
+    /// Where to point: at the key if there is one.
+    pub(crate) fn place(&self) -> Mark {
+        self.key.unwrap_or(self.mark)
+    }
+
+    /// The same place with another value.
+    pub(crate) fn with(&self, value: Value) -> Self {
+        Self { value, mark: self.mark, key: self.key, directive: None }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null)
+    }
+
+    pub(crate) fn as_map(&self) -> Option<&Map> {
+        if let Value::Map(map) = &self.value { Some(map) } else { None }
+    }
+
+    pub(crate) fn as_map_mut(&mut self) -> Option<&mut Map> {
+        if let Value::Map(map) = &mut self.value { Some(map) } else { None }
+    }
+
+    pub(crate) fn as_seq(&self) -> Option<&[Node]> {
+        if let Value::Seq(seq) = &self.value { Some(seq) } else { None }
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        if let Value::Str(text) = &self.value { Some(text) } else { None }
+    }
+
+    pub(crate) fn as_int(&self) -> Option<i128> {
+        if let Value::Int(number) = self.value { Some(number) } else { None }
+    }
+
+    pub(crate) fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(flag) = self.value { Some(flag) } else { None }
+    }
+
+    /// The value of `key`, if this is a mapping that has it and it is not null.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.as_map()?.get(key).filter(|node| !node.is_null())
+    }
+
+    /// The items of a sequence; none for anything else.
+    pub(crate) fn items(&self) -> &[Node] {
+        self.as_seq().unwrap_or_default()
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Node)> {
+        self.as_map().into_iter().flatten()
+    }
+
+    /// A scalar as text, in the way Compose prints it into environment and labels.
+    pub(crate) fn text(&self) -> Option<String> {
+        match &self.value {
+            Value::Null | Value::Seq(_) | Value::Map(_) => None,
+            Value::Bool(flag) => Some(flag.to_string()),
+            Value::Int(number) => Some(number.to_string()),
+            Value::Float(number) => Some(super::scalar::print_float(*number)),
+            Value::Time(text) | Value::Str(text) => Some(text.clone()),
+        }
+    }
+
+    /// What kind of value it is, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Int(_) => "an integer",
+            Value::Float(_) => "a number",
+            Value::Time(_) => "a timestamp",
+            Value::Str(_) => "a string",
+            Value::Seq(_) => "a list",
+            Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// How many nodes it holds, itself included.
+    pub(crate) fn count(&self) -> usize {
+        1 + match &self.value {
+            Value::Seq(seq) => seq.iter().map(Node::count).sum(),
+            Value::Map(map) => map.values().map(Node::count).sum(),
+            _ => 0,
+        }
+    }
+}
