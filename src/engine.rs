@@ -5,6 +5,7 @@
 
 pub mod docker;
 mod error;
+pub mod sim;
 
 pub use error::EngineError;
 

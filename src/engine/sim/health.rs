@@ -1,0 +1,72 @@
+//! Health checks: asked for at their interval, judged by what the image declares.
+
+use super::clock::Due;
+use super::images::Behaviour;
+use super::state::{SimContainer, World};
+use crate::model::{Health, Healthcheck};
+use std::time::Duration;
+
+const INTERVAL: Duration = Duration::from_secs(30);
+const RETRIES: u32 = 3;
+
+impl World {
+    /// Begins to ask, if there is a check.
+    pub(super) fn watch_health(&mut self, id: &str) {
+        let Some(container) = self.containers.get_mut(id) else { return };
+        container.failed_probes = 0;
+        container.health = Health::Unchecked;
+        let Some(wait) = effective(container).map(|check| pace(check, true)) else { return };
+        container.health = Health::Starting;
+        self.schedule(id, wait, Due::Probe);
+    }
+
+    /// Asks once.
+    pub(super) fn probe(&mut self, id: &str) {
+        let now = self.now;
+        let Some(container) = self.containers.get(id) else { return };
+        let (Some(check), Some(started)) = (effective(container).cloned(), container.started)
+        else {
+            return;
+        };
+        let (before, age) = (container.health, now - started);
+        let passes = passes(&self.behaviour(container), age);
+        let in_start_period = age < check.start_period.unwrap_or_default();
+        let Some(container) = self.containers.get_mut(id) else { return };
+        if passes {
+            container.failed_probes = 0;
+            container.health = Health::Healthy;
+        } else if before != Health::Starting || !in_start_period {
+            container.failed_probes += 1;
+            if container.failed_probes >= check.retries.filter(|&n| n > 0).unwrap_or(RETRIES) {
+                container.health = Health::Unhealthy;
+            }
+        }
+        let after = container.health;
+        if after != before {
+            self.tell_of(id, "health_status");
+        }
+        let starting = after == Health::Starting && in_start_period;
+        self.schedule(id, pace(&check, starting), Due::Probe);
+    }
+}
+
+/// Whether a check at `age` passes.
+pub(super) fn passes(behaviour: &Behaviour, age: Duration) -> bool {
+    behaviour.healthy_after.is_some_and(|from| age >= from)
+        && behaviour.unhealthy_after.is_none_or(|from| age < from)
+}
+
+fn effective(container: &SimContainer) -> Option<&Healthcheck> {
+    let check = container.spec.healthcheck.as_ref()?;
+    (!check.is_disabled() && check.test.is_some()).then_some(check)
+}
+
+fn pace(check: &Healthcheck, starting: bool) -> Duration {
+    let some = |value: Option<Duration>| value.filter(|value| !value.is_zero());
+    let interval = some(check.interval).unwrap_or(INTERVAL);
+    if starting && some(check.start_period).is_some() {
+        some(check.start_interval).unwrap_or(interval)
+    } else {
+        interval
+    }
+}

@@ -1,0 +1,86 @@
+//! Images, the registry, and what the processes of an image do.
+
+use super::state::World;
+use crate::engine::EngineError;
+use crate::model::{Image, ImageConfig, ImageRef};
+use std::time::Duration;
+
+/// What a container's process does, counted from each of its starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behaviour {
+    /// It ends by itself after so long, with this code.
+    pub exits: Option<(Duration, i64)>,
+    /// Its health check passes from then on; absent: never.
+    pub healthy_after: Option<Duration>,
+    /// Its health check fails again from then on.
+    pub unhealthy_after: Option<Duration>,
+    /// What the engine says instead of starting it.
+    pub fails_to_start: Option<String>,
+    /// Its exit code when asked to stop; absent: it takes no notice and must be killed.
+    pub stops_with: Option<i64>,
+    /// What a failing health check prints.
+    pub health_output: Option<String>,
+    /// What it writes.
+    pub output: Vec<String>,
+}
+
+impl Default for Behaviour {
+    /// Runs for ever, is well, and ends with 143 when asked.
+    fn default() -> Self {
+        Self {
+            exits: None,
+            healthy_after: Some(Duration::ZERO),
+            unhealthy_after: None,
+            fails_to_start: None,
+            stops_with: Some(143),
+            health_output: None,
+            output: Vec::new(),
+        }
+    }
+}
+
+/// An image with what its processes do.
+#[derive(Debug, Clone)]
+pub(super) struct SimImage {
+    pub image: Image,
+    pub behaviour: Behaviour,
+}
+
+impl World {
+    /// An image that nobody has yet.
+    pub(super) fn new_image(&mut self, config: ImageConfig, behaviour: Behaviour) -> SimImage {
+        let id = format!("sha256:{}", self.next_id());
+        SimImage { image: Image { id, config }, behaviour }
+    }
+
+    /// Gives `image` the name `reference` on the engine.
+    pub(super) fn tag(&mut self, reference: &str, image: SimImage) {
+        self.tags.insert(full(reference), image.image.id.clone());
+        self.images.insert(image.image.id.clone(), image);
+    }
+
+    /// The image that `reference`, a name or an id, stands for.
+    pub(super) fn image(&self, reference: &str) -> Option<&SimImage> {
+        let by_tag = self.tags.get(&full(reference)).and_then(|id| self.images.get(id));
+        by_tag.or_else(|| self.images.get(reference))
+    }
+
+    /// Fetches from the registry.
+    pub(super) fn pull(&mut self, reference: &ImageRef) -> Result<(), EngineError> {
+        let Some(image) = self.registry.get(&full(reference.as_str())).cloned() else {
+            return Err(EngineError::PullFailed {
+                image: reference.to_string(),
+                message: format!("manifest for {reference} not found: manifest unknown"),
+                transient: false,
+            });
+        };
+        self.tag(reference.as_str(), image);
+        Ok(())
+    }
+}
+
+/// A reference with its tag.
+pub(super) fn full(reference: &str) -> String {
+    let name = reference.rsplit('/').next().unwrap_or(reference);
+    if name.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
+}

@@ -1,0 +1,200 @@
+//! What is seen of a simulated engine.
+
+use super::health::passes;
+use super::state::{SimContainer, SimNetwork, World};
+use crate::engine::{EngineError, Sighting};
+use crate::model::{
+    Container, ContainerId, Health, Networking, Observed, ObservedNetwork, ObservedVolume, Query,
+    Slot, SourceName, StackName, Stranger, labels,
+};
+use crate::plan::ContainerRef;
+use std::collections::BTreeMap;
+
+impl World {
+    /// A snapshot.
+    pub(super) fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .containers
+            .values()
+            .partition(|found| self.owner(found) == Some(&query.stack).cloned());
+        let mut containers =
+            ours.into_iter().map(|found| read(found)).collect::<Result<Vec<_>, _>>()?;
+        containers.sort_by(|a, b| (&a.slot, &a.name).cmp(&(&b.slot, &b.name)));
+        let images = query.images.iter().filter_map(|reference| {
+            Some((reference.clone(), self.image(reference.as_str())?.image.clone()))
+        });
+        Ok(Observed {
+            engine: self.facts.clone(),
+            containers,
+            networks: self.observed_networks(query, &others),
+            volumes: self.observed_volumes(query),
+            images: images.collect(),
+            strangers: self.strangers(&others),
+        })
+    }
+
+    /// The stacks that own a container or a network here.
+    pub(super) fn stacks(&self) -> BTreeMap<StackName, Option<SourceName>> {
+        let mut stacks = BTreeMap::new();
+        let containers = self.containers.values().filter(|found| self.owner(found).is_some());
+        let of_containers = containers.map(|found| &found.spec.labels);
+        let of_networks = self.networks.values().map(|network| &network.spec.labels);
+        for labels in of_containers.chain(of_networks) {
+            let Some(stack) = stack_of(labels) else { continue };
+            let source = labels.get(labels::SOURCE).and_then(|name| SourceName::new(name).ok());
+            let known = stacks.entry(stack).or_insert(None);
+            *known = known.take().or(source);
+        }
+        stacks
+    }
+
+    /// What one container does.
+    pub(super) fn watch(&mut self, wanted: &ContainerRef) -> Result<Sighting, EngineError> {
+        let found = self.container("look at", wanted)?.clone();
+        let behaviour = self.behaviour(&found);
+        let age = found.started.map(|started| self.now - started).unwrap_or_default();
+        let asked = found.health != Health::Unchecked && found.failed_probes > 0;
+        let health_output = behaviour.health_output.clone();
+        Ok(Sighting {
+            id: ContainerId(found.id),
+            state: found.state,
+            health: found.health,
+            health_output: health_output.filter(|_| asked && !passes(&behaviour, age)),
+        })
+    }
+
+    /// The last lines of what a container wrote.
+    pub(super) fn tail(
+        &mut self,
+        wanted: &ContainerRef,
+        lines: usize,
+    ) -> Result<Vec<String>, EngineError> {
+        let found = self.container("read the output of", wanted)?.clone();
+        if found.started.is_none() {
+            return Ok(Vec::new());
+        }
+        let output = self.behaviour(&found).output;
+        Ok(output[output.len().saturating_sub(lines)..].to_vec())
+    }
+
+    fn owner(&self, found: &SimContainer) -> Option<StackName> {
+        let none = BTreeMap::new();
+        let image = self.images.get(&found.image_id).map(|image| &image.image.config.labels);
+        labels::owning_stack(&found.spec.labels, image.unwrap_or(&none))
+            .and_then(|name| StackName::new(name).ok())
+    }
+
+    fn strangers(&self, others: &[&SimContainer]) -> Vec<Stranger> {
+        let mut strangers: Vec<_> = others
+            .iter()
+            .map(|found| Stranger {
+                name: found.name.clone(),
+                stack: self.owner(found),
+                project: found.spec.labels.get(labels::PROJECT).cloned(),
+                ports: found.ports.clone(),
+            })
+            .collect();
+        strangers.sort_by(|a, b| a.name.cmp(&b.name));
+        strangers
+    }
+
+    fn observed_networks(&self, query: &Query, others: &[&SimContainer]) -> Vec<ObservedNetwork> {
+        let mut selected: Vec<_> = self
+            .networks
+            .values()
+            .map(|network| ObservedNetwork {
+                id: network.id.clone(),
+                spec: network.spec.clone(),
+                stack: stack_of(&network.spec.labels),
+                foreign_containers: others
+                    .iter()
+                    .filter(|found| is_on(found, network))
+                    .map(|found| found.name.clone())
+                    .collect(),
+            })
+            .filter(|network| {
+                network.stack.as_ref() == Some(&query.stack)
+                    || query.networks.contains(&network.spec.name)
+            })
+            .collect();
+        selected.sort_by_key(|network| {
+            let foreign = network.stack.as_ref() != Some(&query.stack);
+            (network.spec.name.clone(), foreign, network.id.clone())
+        });
+        selected
+    }
+
+    fn observed_volumes(&self, query: &Query) -> Vec<ObservedVolume> {
+        self.volumes
+            .values()
+            .map(|spec| ObservedVolume { spec: spec.clone(), stack: stack_of(&spec.labels) })
+            .filter(|volume| {
+                volume.stack.as_ref() == Some(&query.stack)
+                    || query.volumes.contains(&volume.spec.name)
+            })
+            .collect()
+    }
+}
+
+fn read(found: &SimContainer) -> Result<Container, EngineError> {
+    let slot = slot(&found.spec.labels).map_err(|message| EngineError::Unreadable {
+        operation: "look at",
+        object: format!("container {}", found.name),
+        message,
+    })?;
+    let mut spec = found.spec.clone();
+    spec.networking = networking(found);
+    let ids = found.attached.iter().map(|(name, place)| (name.clone(), place.network_id.clone()));
+    Ok(Container {
+        id: ContainerId(found.id.clone()),
+        name: found.name.clone(),
+        slot,
+        image_id: found.image_id.clone(),
+        spec,
+        state: found.state,
+        health: found.health,
+        network_ids: ids.collect(),
+        anonymous_volumes: found.anonymous_volumes.clone(),
+    })
+}
+
+fn networking(found: &SimContainer) -> Networking {
+    let only = |name: &str| found.attached.keys().all(|network| network == name);
+    match &found.spec.networking {
+        Networking::Host => Networking::Host,
+        Networking::Container(other) => Networking::Container(other.clone()),
+        Networking::None if only("none") => Networking::None,
+        Networking::DefaultBridge if only("bridge") => Networking::DefaultBridge,
+        Networking::Networks(networks) if networks.is_empty() && only("bridge") => {
+            Networking::DefaultBridge
+        }
+        _ => Networking::Networks(
+            found
+                .attached
+                .iter()
+                .map(|(name, place)| (name.clone(), place.endpoint.clone()))
+                .collect(),
+        ),
+    }
+}
+
+fn is_on(found: &SimContainer, network: &SimNetwork) -> bool {
+    found.attached.iter().any(|(name, place)| {
+        place.network_id == network.id
+            || (place.network_id.is_empty() && *name == network.spec.name)
+    })
+}
+
+fn stack_of(labels: &BTreeMap<String, String>) -> Option<StackName> {
+    labels.get(labels::STACK).and_then(|name| StackName::new(name).ok())
+}
+
+fn slot(labels: &BTreeMap<String, String>) -> Result<Slot, String> {
+    let label = labels.get(labels::SLOT).ok_or("no slot among its labels")?;
+    let wrong = || format!("`{label}` is no slot");
+    let (service, number) = label.rsplit_once('/').ok_or_else(wrong)?;
+    Ok(Slot {
+        service: service.to_owned().try_into().map_err(|_| wrong())?,
+        number: number.parse().map_err(|_| wrong())?,
+    })
+}
