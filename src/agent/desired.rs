@@ -90,8 +90,12 @@ impl Desired {
     pub fn prune(&self, source: &SourceName, on_engine: &BTreeSet<StackName>) -> Prune {
         let empty = Content::default();
         let content = self.sources.get(source).unwrap_or(&empty);
-        let wanted: BTreeSet<&StackName> =
-            self.sources.values().flat_map(|content| &content.stacks).map(|item| &item.name).collect();
+        let wanted: BTreeSet<&StackName> = self
+            .sources
+            .values()
+            .flat_map(|content| &content.stacks)
+            .map(|item| &item.name)
+            .collect();
         let left: BTreeSet<StackName> =
             on_engine.iter().filter(|name| !wanted.contains(name)).cloned().collect();
         if left.is_empty() {
