@@ -1,4 +1,4 @@
-//! Files of variables: `.env` and `env_file` (specification, "Env_file"), and the raw form of
+//! Files of variables: `.env` and `env_file` (specification, "`Env_file`"), and the raw form of
 //! `docker run --env-file`. It never reads a file or an environment itself.
 
 use super::interpolate::{Lookup, substitute};

@@ -4,14 +4,18 @@ use super::node::{Directive, Map, Node, Value};
 use super::notes::Notes;
 
 /// Lays `over` on `base`.
-pub(crate) fn merge(base: &mut Node, over: Node, path: &str, notes: &mut Notes) {
+pub(crate) fn merge(base: &mut Node, over: Node, path: &[&str], notes: &mut Notes) {
     match over.directive {
         Some(Directive::Override) => return *base = Node { directive: None, ..over },
         Some(Directive::Reset) => return base.value = Value::Null,
         None => {}
     }
-    let name = path.rsplit('.').next().unwrap_or_default();
-    if ["command", "entrypoint", "test"].contains(&name) {
+    let attribute = match path {
+        ["services", _, attribute @ ..] => attribute.join("."),
+        _ => path.join("."),
+    };
+    let name = attribute.as_str();
+    if ["command", "entrypoint", "healthcheck.test"].contains(&name) {
         return *base = over;
     }
     if over.is_null() {
@@ -32,8 +36,8 @@ pub(crate) fn merge(base: &mut Node, over: Node, path: &str, notes: &mut Notes) 
     match (&mut base.value, over.value) {
         (Value::Map(base), Value::Map(over)) => merge_maps(base, over, path, notes),
         (Value::Seq(base), Value::Seq(over)) => append(base, over, name),
-        (Value::Map(_), _) | (_, Value::Map(_)) | (Value::Seq(_), _) | (_, Value::Seq(_)) => {
-            notes.error(place, path, "cannot be laid over a value of another kind");
+        (Value::Map(_) | Value::Seq(_), _) | (_, Value::Map(_) | Value::Seq(_)) => {
+            notes.error(place, &path.join("."), "cannot be laid over a value of another kind");
         }
         (value, over) => {
             *value = over;
@@ -57,23 +61,23 @@ pub(crate) fn drop_resets(node: &mut Node) {
     }
 }
 
-fn merge_maps(base: &mut Map, over: Map, path: &str, notes: &mut Notes) {
+fn merge_maps(base: &mut Map, over: Map, path: &[&str], notes: &mut Notes) {
     for (key, value) in over {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
         if value.directive == Some(Directive::Reset) {
             base.shift_remove(&key);
             continue;
         }
         match base.get_mut(&key) {
             Some(existing) => merge(existing, value, &path, notes),
-            None => drop(base.insert(key, value)),
+            None => drop(base.insert(key.clone(), value)),
         }
     }
 }
 
 /// Attributes that are a mapping or a list of pairs or names.
 fn is_either(name: &str) -> bool {
-    ["environment", "labels", "sysctls", "depends_on", "networks"].contains(&name)
+    ["environment", "labels", "deploy.labels", "sysctls", "depends_on", "networks"].contains(&name)
 }
 
 fn to_map(node: &mut Node, name: &str) {
@@ -142,7 +146,7 @@ mod tests {
     fn merged(base: &str, over: &str) -> Node {
         let parse = |text| yaml::parse(text, 0).unwrap().remove(0);
         let mut base = parse(base);
-        merge(&mut base, parse(over), "", &mut Notes::default());
+        merge(&mut base, parse(over), &["services", "test"], &mut Notes::default());
         base
     }
 

@@ -77,10 +77,10 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
 /// Whether the kind of `node` is the one that `rule` is for.
 fn fits(node: &Node, rule: &Rule) -> bool {
     match (rule, &node.value) {
-        (Rule::Nullable(_), Value::Null) => true,
-        (Rule::Nullable(inner), _) => fits(node, inner),
+        (Rule::Nullable(inner), value) if *value != Value::Null => fits(node, inner),
         (Rule::OneOf(rules), _) => rules.iter().any(|rule| fits(node, rule)),
-        (Rule::Str | Rule::Choice(_), Value::Str(_))
+        (Rule::Nullable(_), Value::Null)
+        | (Rule::Str | Rule::Choice(_), Value::Str(_))
         | (
             Rule::Text | Rule::Number | Rule::Int,
             Value::Str(_) | Value::Int(_) | Value::Float(_),
@@ -184,12 +184,11 @@ fn cast(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
         (Rule::Bool, Value::Str(text)) => cast_bool(text, node, path, notes),
         (_, value) => Some(value.clone()),
     };
-    match value {
-        Some(value) => node.value = value,
-        None => {
-            let text = node.text().unwrap_or_default();
-            notes.error(node.mark, path, format!("must be {}, not `{text}`", describe(rule)));
-        }
+    if let Some(value) = value {
+        node.value = value;
+    } else {
+        let text = node.text().unwrap_or_default();
+        notes.error(node.mark, path, format!("must be {}, not `{text}`", describe(rule)));
     }
 }
 
