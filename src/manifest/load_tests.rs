@@ -167,6 +167,11 @@ fn parts_that_do_not_fit_together_are_refused() {
             "  a: {image: i, container_name: cc}\n  b: {image: i, container_name: cc}\n",
             "container of `a` already",
         ),
+        (
+            "  a: {image: i, networks: {n: {ipv4_address: 10.1.0.2}}}\n\
+             networks: {n: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}\n",
+            "lies in no subnet",
+        ),
         ("  a: {image: i, command: a && b}\n", "needs a shell"),
         ("  a: {image: i, volumes: ['v:/d:rw:x']}\n", "too many colons"),
     ] {

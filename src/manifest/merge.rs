@@ -25,12 +25,18 @@ pub(crate) fn merge(base: &mut Node, over: Node, path: &[&str], notes: &mut Note
         return *base = over;
     }
     let mut over = over;
-    if is_either(name) {
+    if name == "extra_hosts" {
+        to_entries(base);
+        to_entries(&mut over);
+    } else if is_either(name) {
         to_map(base, name);
         to_map(&mut over, name);
     } else if ["dns", "dns_search", "tmpfs", "env_file"].contains(&name) {
         to_list(base);
         to_list(&mut over);
+    }
+    if name == "logging" && drivers_differ(base, &over) {
+        return *base = over;
     }
     let place = over.place();
     match (&mut base.value, over.value) {
@@ -75,9 +81,18 @@ fn merge_maps(base: &mut Map, over: Map, path: &[&str], notes: &mut Notes) {
     }
 }
 
+/// Whether both name a driver, and not the same: then the options of one mean nothing to the other.
+fn drivers_differ(base: &Node, over: &Node) -> bool {
+    match (base.get("driver"), over.get("driver")) {
+        (Some(base), Some(over)) => base.value != over.value,
+        _ => false,
+    }
+}
+
 /// Attributes that are a mapping or a list of pairs or names.
 fn is_either(name: &str) -> bool {
-    ["environment", "labels", "deploy.labels", "sysctls", "depends_on", "networks"].contains(&name)
+    let is_labels = name.ends_with(".labels");
+    is_labels || ["environment", "labels", "sysctls", "depends_on", "networks"].contains(&name)
 }
 
 fn to_map(node: &mut Node, name: &str) {
@@ -95,6 +110,19 @@ fn to_map(node: &mut Node, name: &str) {
         }
     });
     node.value = Value::Map(entries.collect());
+}
+
+/// A mapping of hosts as a list of `host=address`.
+fn to_entries(node: &mut Node) {
+    let Value::Map(map) = &node.value else { return };
+    let mut entries = Vec::new();
+    for (host, addresses) in map {
+        for address in addresses.as_seq().unwrap_or(std::slice::from_ref(addresses)) {
+            let text = format!("{host}={}", address.text().unwrap_or_default());
+            entries.push(Node::str(text, address.mark));
+        }
+    }
+    node.value = Value::Seq(entries);
 }
 
 fn to_list(node: &mut Node) {
