@@ -1,6 +1,8 @@
 //! Compares what the loader makes of documents that nobody here wrote with what Docker Compose
 //! makes of them. Reads the fixtures where they lie beside the project, and says so if they do not.
 
+#![allow(clippy::unwrap_used)] // A record that is not as described must end the test.
+
 use bowline::manifest::{DigestKey, Loaded, Request, load};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

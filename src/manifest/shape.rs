@@ -3,6 +3,7 @@
 
 use super::node::{Map, Node, Value};
 use super::notes::Notes;
+use std::collections::BTreeSet;
 
 /// What a value may be.
 #[derive(Debug)]
@@ -61,7 +62,11 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
             None => refuse(node, rule, path, notes),
         },
         _ if !fits(node, rule) => refuse(node, rule, path, notes),
-        Rule::List(item) | Rule::Set(item) => check_items(node, item, path, notes),
+        Rule::List(item) => check_items(node, item, path, notes),
+        Rule::Set(item) => {
+            check_items(node, item, path, notes);
+            check_unique(node, path, notes);
+        }
         Rule::Map(inner) => {
             for (key, value) in node.as_map_mut().into_iter().flatten() {
                 check(value, inner, &format!("{path}.{key}"), notes);
@@ -120,6 +125,15 @@ fn check_items(node: &mut Node, item: &Rule, path: &str, notes: &mut Notes) {
     if let Value::Seq(items) = &mut node.value {
         for (index, value) in items.iter_mut().enumerate() {
             check(value, item, &format!("{path}.{index}"), notes);
+        }
+    }
+}
+
+fn check_unique(node: &Node, path: &str, notes: &mut Notes) {
+    let mut seen = BTreeSet::new();
+    for text in node.items().iter().filter_map(|item| Some((item.mark, item.as_str()?))) {
+        if !seen.insert(text.1) {
+            notes.error(text.0, path, format!("`{}` is listed twice", text.1));
         }
     }
 }
