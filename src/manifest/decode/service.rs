@@ -177,16 +177,19 @@ fn restart(node: &Node, at: &mut At<'_>) -> RestartPolicy {
         "always" => RestartPolicy::Always,
         "unless-stopped" => RestartPolicy::UnlessStopped,
         "on-failure" => RestartPolicy::OnFailure { max_retries: 0 },
-        _ => match text.strip_prefix("on-failure:").and_then(|count| count.parse().ok()) {
-            Some(max_retries) => RestartPolicy::OnFailure { max_retries },
-            None => {
+        _ => {
+            if let Some(max_retries) =
+                text.strip_prefix("on-failure:").and_then(|count| count.parse().ok())
+            {
+                RestartPolicy::OnFailure { max_retries }
+            } else {
                 let message = format!(
                     "`{text}` is none of: no, always, on-failure, on-failure:N, unless-stopped"
                 );
                 at.fail(written.mark, "restart", message);
                 RestartPolicy::No
             }
-        },
+        }
     }
 }
 
