@@ -156,7 +156,7 @@ const DEPENDENCY: &[Field] = &[
 const DEPLOY: &[Field] = &[
     later("endpoint_mode"),
     some("labels", PAIRS),
-    some("mode", Choice(&["replicated", "global"])),
+    some("mode", Choice(&["replicated", "global", "replicated-job", "global-job"])),
     later("placement"),
     some("replicas", Int),
     some("resources", Object(RESOURCES)),
