@@ -66,7 +66,7 @@ impl World {
         if says_nothing(&spec.entrypoint) && says_nothing(&spec.command) {
             return Err(refused("create", object, 400, "No command specified"));
         }
-        let attached = self.attachments(&new.spec.networking);
+        let attached = Self::attachments(&new.spec.networking);
         let anonymous_volumes = self.make_mounted_volumes(new, &spec);
         let id = self.next_id();
         let container = SimContainer {
@@ -102,7 +102,7 @@ impl World {
         Ok(())
     }
 
-    fn attachments(&self, networking: &Networking) -> BTreeMap<String, Attachment> {
+    fn attachments(networking: &Networking) -> BTreeMap<String, Attachment> {
         let at = |name: &str| BTreeMap::from([(name.to_owned(), Attachment::default())]);
         match networking {
             Networking::Networks(networks) if networks.is_empty() => at("bridge"),

@@ -190,7 +190,9 @@ impl World {
                 left.push(name.clone());
             }
         }
-        left.iter().for_each(|name| self.tell_of_network(name, "disconnect"));
+        for name in left {
+            self.tell_of_network(&name, "disconnect");
+        }
     }
 
     fn join(

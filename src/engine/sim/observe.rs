@@ -17,8 +17,7 @@ impl World {
             .containers
             .values()
             .partition(|found| self.owner(found) == Some(&query.stack).cloned());
-        let mut containers =
-            ours.into_iter().map(|found| read(found)).collect::<Result<Vec<_>, _>>()?;
+        let mut containers = ours.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         containers.sort_by(|a, b| (&a.slot, &a.name).cmp(&(&b.slot, &b.name)));
         let images = query.images.iter().filter_map(|reference| {
             Some((reference.clone(), self.image(reference.as_str())?.image.clone()))
