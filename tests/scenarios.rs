@@ -48,6 +48,7 @@ scenarios! {
     containers: a_name_is_given_once, a_bad_name_is_refused, a_missing_image_is_named,
         a_renamed_container_stays_itself, limits_change_while_it_runs, what_is_missing_is_not_found,
         removing_what_is_gone_succeeds, a_container_without_the_mark_is_a_stranger,
+        labels_that_came_with_the_image_make_a_stranger,
         a_port_is_taken_at_the_start, a_volume_in_use_stays, a_volume_is_made_once;
     lifecycle: start_and_stop_may_be_said_twice, a_process_that_takes_no_notice_is_killed,
         a_killed_container_is_not_restarted, a_crashed_container_is_restarted,
@@ -58,7 +59,7 @@ scenarios! {
     networks: a_network_is_read_back, a_container_joins_and_leaves,
         a_network_with_active_endpoints_stays, a_static_address_needs_a_chosen_subnet,
         a_static_address_must_be_of_the_subnet, joining_a_missing_network_fails,
-        several_networks_are_joined_at_once;
+        several_networks_are_joined_at_once, a_taken_static_address_is_refused;
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Containers and volumes as objects: names, images, ports, ownership.
 
-use super::support::images::SLEEPER;
+use super::support::images::{INHERITED, INHERITED_STACK, SLEEPER};
 use super::world::{World, of};
 use bowline::engine::EngineError;
 use bowline::model::{
-    ContainerPort, HostPorts, Limits, Mount, MountSource, PortBinding, Protocol, RestartPolicy,
-    State, VolumeSpec,
+    ContainerPort, HostPorts, Limits, Mount, MountSource, PortBinding, Protocol, Query,
+    RestartPolicy, StackName, State, VolumeSpec,
 };
 use bowline::plan::{ContainerRef, Step};
 
@@ -125,4 +125,13 @@ pub async fn a_volume_is_made_once(world: &World) {
     assert_eq!(volumes[0].spec.driver.as_deref(), Some("local"));
     assert_eq!(volumes[0].spec.labels, labels);
     assert_eq!(volumes[0].stack, Some(world.stack()));
+}
+
+pub async fn labels_that_came_with_the_image_make_a_stranger(world: &World) {
+    world.foreign("guest", INHERITED);
+    let stack = StackName::new(INHERITED_STACK).unwrap();
+    let found = world.engine.observe(&Query::owned_by(stack.clone())).await.unwrap();
+    assert!(found.containers.is_empty(), "{:#?}", found.containers);
+    assert!(found.strangers.iter().any(|stranger| stranger.name == world.name("guest")));
+    assert!(!world.engine.stacks().await.unwrap().contains_key(&stack));
 }

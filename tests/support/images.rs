@@ -2,7 +2,7 @@
 
 use super::docker::docker;
 use bowline::engine::sim::{Behaviour, Sim};
-use bowline::model::{ContainerPort, ImageConfig, Protocol};
+use bowline::model::{ContainerPort, ImageConfig, Protocol, labels};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -21,6 +21,10 @@ pub const ILL: &str = "t-scn-ill:1";
 pub const RICH: &str = "t-scn-rich:1";
 /// Cannot be started.
 pub const BROKEN: &str = "t-scn-broken:1";
+/// Was built from a container of [`INHERITED_STACK`].
+pub const INHERITED: &str = "t-scn-inherited:1";
+/// The stack whose labels an image passes on.
+pub const INHERITED_STACK: &str = "t-scn-inherited-stack";
 /// Takes no notice of signals.
 pub const DEAF: &str = "t-scn-deaf:1";
 
@@ -80,6 +84,14 @@ fn recipes() -> Vec<Recipe> {
             },
         ),
         recipe(DEAF, vec![r#"CMD ["sleep","600"]"#], Behaviour { stops_with: None, ..sleeps() }),
+        recipe(
+            INHERITED,
+            vec![
+                SLEEP,
+                "LABEL bowline.mark=1f bowline.stack=t-scn-inherited-stack bowline.slot=web/1",
+            ],
+            sleeps(),
+        ),
     ]
 }
 
@@ -122,6 +134,15 @@ fn config(name: &str) -> ImageConfig {
     };
     config.command = texts(&["sleep", "600"]);
     match name {
+        INHERITED => {
+            let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+            config.labels = [
+                label(labels::MARK, "1f"),
+                label(labels::STACK, INHERITED_STACK),
+                label(labels::SLOT, "web/1"),
+            ]
+            .into();
+        }
         WELL => {
             check.test = Some(texts(&["CMD-SHELL", "true"]));
             config.healthcheck = Some(check);
