@@ -2,6 +2,9 @@
 //! `BOWLINE_TEST_ENGINE=docker` on the real one: that both agree is what makes the simulated one
 //! worth testing with.
 
+// Only tests are here; the lint sees that of functions that are marked as one.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
 #[path = "scenarios/containers.rs"]
 mod containers;
 #[path = "scenarios/lifecycle.rs"]
