@@ -1,13 +1,15 @@
 //! The real engine, on a real engine. Runs with `BOWLINE_TEST_ENGINE=docker`.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use bowline::engine::{Engine, EngineError};
 use bowline::model::{
-    Bind, ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Device, Endpoint, Healthcheck,
-    HostPorts, ImageRef, Ipam, IpamPool, Limits, Logging, Mount, MountSource, NetworkSpec,
-    Networking, PortBinding, Protocol, Query, RestartPolicy, Sensitive, State, Tmpfs, Ulimit,
-    VolumeSpec, labels,
+    Bind, ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Device, Endpoint, Health,
+    Healthcheck, HostPorts, ImageRef, Ipam, IpamPool, Limits, Logging, Mount, MountSource,
+    NetworkSpec, Networking, PortBinding, Protocol, Query, RestartPolicy, Sensitive, State, Tmpfs,
+    Ulimit, VolumeSpec, labels,
 };
 use bowline::plan::{ContainerRef, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,8 +46,8 @@ fn port(port: u16, protocol: Protocol) -> ContainerPort {
     ContainerPort { port, protocol }
 }
 
-fn host_port(port: u16) -> Option<HostPorts> {
-    Some(HostPorts { first: port, last: port })
+fn host_port(port: u16) -> HostPorts {
+    HostPorts { first: port, last: port }
 }
 
 async fn network(corner: &Corner, name: &str, subnet: &str) -> NetworkSpec {
@@ -85,7 +87,9 @@ async fn assert_round_trip(corner: &Corner, spec: ContainerSpec) {
     expected.labels.clone_from(&observed.spec.labels);
     expected.files.clear();
     if let Networking::Networks(networks) = &mut expected.networking {
-        networks.values_mut().for_each(|endpoint| endpoint.priority = 0);
+        for endpoint in networks.values_mut() {
+            endpoint.priority = 0;
+        }
     }
     assert_same(&observed.spec, &expected);
     assert_eq!(observed.state, State::Created);
@@ -133,6 +137,7 @@ fn rich_spec(corner: &Corner) -> ContainerSpec {
         entrypoint: Some(texts(&["/bin/busybox"])),
         command: Some(texts(&["sleep", "600"])),
         environment: [
+            ("GONE".to_owned(), None),
             ("A".to_owned(), Some("1=2".to_owned())),
             ("E".to_owned(), Some(String::new())),
         ]
@@ -146,7 +151,7 @@ fn rich_spec(corner: &Corner) -> ContainerSpec {
             PortBinding {
                 container: port(80, Protocol::Tcp),
                 host_ip: Some([127, 0, 0, 1].into()),
-                host: host_port(38080),
+                host: Some(host_port(38080)),
             },
             PortBinding {
                 container: port(81, Protocol::Udp),
@@ -244,6 +249,28 @@ async fn a_container_with_everything_of_the_host_reads_back_as_it_was_asked_for(
 }
 
 #[tokio::test]
+async fn an_emptied_entrypoint_is_told_apart_from_the_image_s() {
+    let corner = corner!("t-docker-empty");
+    let image = corner.name("entry:1");
+    docker(&["create", "--name", &corner.name("made"), corner.image().as_str(), "sh"]);
+    let change = "ENTRYPOINT [\"/bin/sh\"]";
+    docker(&["commit", "--change", change, &corner.name("made"), &image]);
+    docker(&["rm", &corner.name("made")]);
+    let inherited =
+        ContainerSpec { image: ImageRef::new(image.clone()).unwrap(), ..corner.sleeper() };
+    let emptied = ContainerSpec { entrypoint: Some(Vec::new()), ..inherited.clone() };
+    corner.create("a", inherited).await;
+    corner.create("b", emptied).await;
+    let observed = corner.observe().await;
+    docker(&["rm", "-f", &corner.name("a"), &corner.name("b")]);
+    docker(&["rmi", "-f", &image]);
+    let seen: Vec<_> = observed.containers.iter().map(|c| c.spec.entrypoint.clone()).collect();
+    assert_eq!(seen[0], Some(texts(&["/bin/sh"])));
+    assert_ne!(seen[1], seen[0]);
+    assert!(seen[1].as_ref().is_none_or(Vec::is_empty), "{seen:?}");
+}
+
+#[tokio::test]
 async fn what_the_engine_chooses_reads_back_as_nothing_said() {
     let corner = corner!("t-docker-plain");
     let spec = ContainerSpec { networking: Networking::DefaultBridge, ..corner.sleeper() };
@@ -314,20 +341,25 @@ async fn names_and_ports_in_use_are_told_apart() {
         ports: [PortBinding { container: port(80, Protocol::Tcp), host_ip: None, host }].into(),
         ..corner.sleeper()
     };
-    let first = corner.create("a", published(host_port(38181))).await;
+    let first = corner.create("a", published(Some(host_port(38181)))).await;
     corner.perform(Step::Start(first.clone())).await;
 
     let again = Step::CreateContainer(Box::new(corner.container("a", corner.sleeper())));
     let taken = corner.engine.perform(&again, &|_| {}).await.unwrap_err();
     assert!(matches!(taken, EngineError::NameTaken { .. }), "{taken}");
 
-    let second = corner.create("b", published(host_port(38181))).await;
+    let other = corner.create("other", corner.sleeper()).await;
+    let again = Step::Rename { container: other, to: first.name.clone() };
+    let taken = corner.engine.perform(&again, &|_| {}).await.unwrap_err();
+    assert!(matches!(taken, EngineError::NameTaken { .. }), "{taken}");
+
+    let second = corner.create("b", published(Some(host_port(38181)))).await;
     let taken = corner.engine.perform(&Step::Start(second), &|_| {}).await.unwrap_err();
     assert!(matches!(&taken, EngineError::PortTaken { port, .. } if port == "38181"), "{taken}");
 
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let bound = listener.local_addr().unwrap().port();
-    let third = corner.create("c", published(host_port(bound))).await;
+    let third = corner.create("c", published(Some(host_port(bound)))).await;
     let taken = corner.engine.perform(&Step::Start(third), &|_| {}).await.unwrap_err();
     let named = matches!(&taken, EngineError::PortTaken { port, .. } if *port == bound.to_string());
     assert!(named, "{taken}");
@@ -335,8 +367,62 @@ async fn names_and_ports_in_use_are_told_apart() {
     let other = Query::owned_by(bowline::model::StackName::new("t-docker-nobody").unwrap());
     let strangers = corner.engine.observe(&other).await.unwrap().strangers;
     let stranger = strangers.iter().find(|s| s.name == first.name).unwrap();
-    assert_eq!(stranger.ports[0].host, host_port(38181));
+    assert_eq!(stranger.ports[0].host, Some(host_port(38181)));
     assert_eq!(stranger.stack, Some(corner.stack()));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let corner = corner!("t-docker-missing");
+    let image = ImageRef::new("t-docker-absent:1").unwrap();
+    let spec = ContainerSpec { image, ..corner.sleeper() };
+    let step = Step::CreateContainer(Box::new(corner.container("web", spec)));
+    let error = corner.engine.perform(&step, &|_| {}).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot use image t-docker-absent:1: it does not exist");
+
+    let nobody = ContainerRef::named(corner.name("nobody"));
+    let error = corner.engine.perform(&Step::Start(nobody.clone()), &|_| {}).await.unwrap_err();
+    let expected = "cannot start container t-docker-missing-nobody: it does not exist";
+    assert_eq!(error.to_string(), expected);
+    let error = corner.engine.watch(&nobody).await.unwrap_err();
+    assert!(matches!(error, EngineError::NotFound { .. }), "{error}");
+
+    let spec = ContainerSpec { command: Some(texts(&["/no/such"])), ..corner.sleeper() };
+    let web = corner.create("web", spec).await;
+    let error = corner.engine.perform(&Step::Start(web), &|_| {}).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Refused { message, .. } if message.contains("/no/such")));
+    assert!(!error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn a_health_check_s_verdict_and_last_words_are_seen() {
+    let corner = corner!("t-docker-health");
+    let check = |script: &str| {
+        Some(Healthcheck {
+            test: Some(texts(&["CMD-SHELL", script])),
+            interval: Some(Duration::from_millis(100)),
+            retries: Some(1),
+            ..Healthcheck::default()
+        })
+    };
+    let well = ContainerSpec { healthcheck: check("true"), ..corner.sleeper() };
+    let ill = ContainerSpec { healthcheck: check("echo no db; false"), ..corner.sleeper() };
+    for (name, spec, health) in [("a", well, Health::Healthy), ("b", ill, Health::Unhealthy)] {
+        let container = corner.create(name, spec).await;
+        corner.perform(Step::Start(container.clone())).await;
+        let seen = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let sighting = corner.engine.watch(&container).await.unwrap();
+                if sighting.health == health {
+                    break sighting;
+                }
+            }
+        });
+        let output = seen.await.expect("a verdict in time").health_output;
+        assert_eq!(output.as_deref(), (name == "b").then_some("no db"));
+    }
+    let seen: Vec<_> = corner.observe().await.containers.iter().map(|c| c.health).collect();
+    assert_eq!(seen, [Health::Healthy, Health::Unhealthy]);
 }
 
 #[tokio::test]
@@ -502,4 +588,78 @@ async fn our_labels_are_told_back_with_a_mark_of_the_container_s_own() {
     let marks: BTreeSet<_> =
         observed.containers.iter().map(|c| c.spec.labels[labels::MARK].clone()).collect();
     assert_eq!(marks.len(), 2);
+}
+
+#[tokio::test]
+async fn a_terminal_s_output_is_told_line_by_line() {
+    let corner = corner!("t-docker-tty");
+    let script = "busybox printf 'one\\ntwo\\nthree'";
+    let spec = ContainerSpec {
+        command: Some(texts(&["sh", "-c", script])),
+        tty: true,
+        ..corner.sleeper()
+    };
+    let container = corner.create("web", spec).await;
+    corner.perform(Step::Start(container.clone())).await;
+    corner.until(&container, |state| state == State::Exited { code: 0 }).await;
+    let lines = corner.engine.tail(&container, 3).await.unwrap();
+    assert_eq!(lines[..2], ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_container_in_another_s_network_reads_back_as_it_was_asked_for() {
+    let corner = corner!("t-docker-shared");
+    docker(&["create", "--name", &corner.name("host"), corner.image().as_str(), "sh"]);
+    let networking = Networking::Container(corner.name("host"));
+    assert_round_trip(&corner, ContainerSpec { networking, ..corner.sleeper() }).await;
+}
+
+#[tokio::test]
+async fn a_container_whose_network_s_owner_was_replaced_does_not_read_back_its_name() {
+    let corner = corner!("t-docker-orphan");
+    let host = corner.name("host");
+    docker(&["create", "--name", &host, corner.image().as_str(), "sh"]);
+    let networking = Networking::Container(host.clone());
+    corner.create("web", ContainerSpec { networking, ..corner.sleeper() }).await;
+    docker(&["rm", &host]);
+    docker(&["create", "--name", &host, corner.image().as_str(), "sh"]);
+    let found = corner.only().await.spec.networking;
+    assert!(matches!(&found, Networking::Container(id) if *id != host), "{found:?}");
+}
+
+#[tokio::test]
+async fn of_two_networks_with_one_name_the_stack_s_own_comes_first() {
+    let corner = corner!("t-docker-double");
+    let spec = network(&corner, "front", "10.231.23.0/28").await;
+    let step = Step::CreateNetwork { spec: spec.clone(), labels: corner.labels() };
+    let refused = corner.engine.perform(&step, &|_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("already exists"), "{refused}");
+    let ours = corner.observe().await.networks[0].id.clone();
+    if corner.engine.facts().await.unwrap().keeps_network_names_unique() {
+        return;
+    }
+    make_second_network(&spec.name);
+
+    let mut query = Query::owned_by(corner.stack());
+    query.networks.insert(spec.name.clone());
+    let seen = corner.engine.observe(&query).await.unwrap().networks;
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].id, ours);
+}
+
+/// Docker's command line asks the engine to refuse it, so the engine is asked without it.
+fn make_second_network(name: &str) {
+    use std::io::{Read, Write};
+    let mut engine = std::os::unix::net::UnixStream::connect("/var/run/docker.sock").unwrap();
+    let body = format!(r#"{{"Name":"{name}","CheckDuplicate":false}}"#);
+    let length = body.len();
+    write!(
+        engine,
+        "POST /v1.41/networks/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    engine.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
 }

@@ -1,6 +1,8 @@
 //! What the real engine's room makes of an engine that is absent, old, broken or frozen. The
 //! engines here are sockets that answer by rote.
 
+#![allow(clippy::unwrap_used)]
+
 use bowline::engine::docker::Docker;
 use bowline::engine::{Engine, EngineError};
 use bowline::model::{ApiVersion, Query, StackName};
@@ -8,12 +10,15 @@ use bowline::plan::{ContainerRef, Step};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::StreamExt;
 
 /// A status and a body, or nothing: then the connection ends without a word.
 type Answer = Option<(u16, &'static str)>;
+
+/// Instead of a status: no answer, and the connection stays.
+const FROZEN: u16 = 0;
 
 struct Fake {
     home: TempDir,
@@ -43,7 +48,11 @@ impl Fake {
     }
 }
 
-async fn serve(stream: UnixStream, answer: fn(&str) -> Answer, log: Arc<Mutex<Vec<String>>>) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: fn(&str) -> Answer,
+    log: Arc<Mutex<Vec<String>>>,
+) {
     let mut stream = BufReader::new(stream);
     let mut head = Vec::new();
     let mut line = String::new();
@@ -53,6 +62,9 @@ async fn serve(stream: UnixStream, answer: fn(&str) -> Answer, log: Arc<Mutex<Ve
     let Some(request) = head.first().and_then(|first| first.rsplit_once(' ')) else { return };
     log.lock().unwrap().push(request.0.to_owned());
     if let Some((status, body)) = answer(request.0) {
+        if status == FROZEN {
+            return std::future::pending().await;
+        }
         let length = body.len();
         let text = format!(
             "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n\
@@ -67,6 +79,7 @@ fn nothing_runs() -> Query {
 }
 
 /// An engine of 20.10 with nothing on it.
+#[allow(clippy::unnecessary_wraps)] // It is an answer like the others.
 fn empty(request: &str) -> Answer {
     let path = request.split(['?', ' ']).nth(1).unwrap_or_default();
     Some(match path.trim_start_matches("/v1.53").trim_start_matches("/v1.41") {
@@ -161,7 +174,9 @@ async fn an_engine_before_20_10_is_too_old() {
 #[tokio::test]
 async fn one_container_in_an_unknown_state_is_never_an_empty_snapshot() {
     let fake = Fake::new(|request| match request {
-        "GET /v1.41/containers/json?all=true" => Some((200, r#"[{"Id":"1","State":"molten"}]"#)),
+        listed if listed.starts_with("GET /v1.41/containers/json?all=true") => {
+            Some((200, r#"[{"Id":"1","State":"molten"}]"#))
+        }
         other => empty(other),
     });
     let error = fake.engine().observe(&nothing_runs()).await.unwrap_err();
@@ -171,7 +186,7 @@ async fn one_container_in_an_unknown_state_is_never_an_empty_snapshot() {
 #[tokio::test]
 async fn a_container_that_goes_while_it_is_looked_at_is_not_there() {
     let fake = Fake::new(|request| match request {
-        "GET /v1.41/containers/json?all=true" => Some((
+        listed if listed.starts_with("GET /v1.41/containers/json?all=true") => Some((
             200,
             r#"[{"Id":"1","Names":["/web"],"State":"running","ImageID":"sha256:1",
                 "Labels":{"bowline.stack":"shop","bowline.mark":"1"}}]"#,
@@ -182,6 +197,7 @@ async fn a_container_that_goes_while_it_is_looked_at_is_not_there() {
     });
     let observed = fake.engine().observe(&nothing_runs()).await.unwrap();
     assert!(observed.containers.is_empty() && observed.strangers.is_empty());
+    assert!(fake.asked().iter().any(|asked| asked == "GET /v1.41/containers/1/json"));
 }
 
 #[tokio::test]
@@ -208,4 +224,32 @@ async fn an_engine_that_does_not_answer_is_not_waited_for_for_ever() {
     let step = Step::Start(ContainerRef::named("web"));
     let error = engine.perform(&step, &|_| {}).await.unwrap_err();
     assert!(matches!(error, EngineError::TimedOut { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_engine_that_froze_ends_the_stream_of_events() {
+    let fake = Fake::new(|request| match request.split('?').next().unwrap_or_default() {
+        "GET /v1.41/events" | "GET /v1.41/_ping" => Some((FROZEN, "")),
+        _ => empty(request),
+    });
+    let mut events = fake.engine().events().await.unwrap();
+    tokio::time::pause();
+    let error = events.next().await.unwrap().unwrap_err();
+    assert!(matches!(error, EngineError::TimedOut { operation: "ping", .. }), "{error:?}");
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn an_engine_is_also_spoken_with_over_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let engine = Docker::at(&format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, empty, Arc::clone(&log)));
+        }
+    });
+    assert_eq!(engine.facts().await.unwrap().cpus, 2);
+    assert_eq!(*asked.lock().unwrap(), ["GET /version", "GET /v1.41/info"]);
 }

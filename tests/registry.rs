@@ -1,5 +1,7 @@
 //! Pulls from a registry that asks for a password. Runs with `BOWLINE_TEST_ENGINE=docker`.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use bowline::engine::docker::{Credentials, Docker};
@@ -100,6 +102,10 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
+        let images = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        for image in images.lines().filter(|image| image.starts_with(&self.address)) {
+            docker(&["rmi", "-f", image]);
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -141,11 +147,10 @@ async fn a_password_opens_the_registry_and_a_wrong_one_is_not_tried_again() {
     let engine = engine.with_credentials(Credentials::in_directory(right));
     let heard = pull(&engine, &image).await.unwrap();
     assert!(is_there(&engine, &image).await);
-    assert!(heard.iter().any(|line| line.contains("Pull complete")), "{heard:?}");
+    assert!(heard.iter().any(|line| line.contains("Downloaded newer image")), "{heard:?}");
 
     let missing = registry.image("missing");
     assert_lasting(&pull(&engine, &missing).await.unwrap_err());
-    docker(&["rmi", "-f", image.as_str()]);
 }
 
 #[tokio::test]
@@ -166,7 +171,6 @@ async fn a_credential_helper_opens_the_registry() {
     let all = registry.config("all", r#"{"credsStore":"vault"}"#);
     let engine = engine.with_credentials(credentials(all));
     pull(&engine, &image).await.unwrap();
-    docker(&["rmi", "-f", image.as_str()]);
 
     let absent = registry.config("absent", r#"{"credsStore":"no-such-helper"}"#);
     let engine = engine.with_credentials(credentials(absent));

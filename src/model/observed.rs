@@ -245,6 +245,11 @@ impl EngineFacts {
         self.api >= ApiVersion { major: 1, minor: 44 }
     }
 
+    /// Whether a second network of the same name is refused (API 1.44).
+    pub fn keeps_network_names_unique(&self) -> bool {
+        self.api >= ApiVersion { major: 1, minor: 44 }
+    }
+
     /// Whether `healthcheck.start_interval` is kept (API 1.44).
     pub fn keeps_start_interval(&self) -> bool {
         self.api >= ApiVersion { major: 1, minor: 44 }

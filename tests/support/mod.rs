@@ -1,6 +1,6 @@
 //! What the tests on a real engine share.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod docker;
 pub mod images;

@@ -95,7 +95,9 @@ impl Credentials {
     ) -> Result<Option<DockerCredentials>, CredentialsError> {
         let Some(config) = self.config().await? else { return Ok(None) };
         let registry = registry_of(image);
-        let helper = config.helpers.get(registry).or(config.store.as_ref());
+        let same = |key: &String| host_of(key) == host_of(registry);
+        let own = config.helpers.iter().find(|(key, _)| same(key)).map(|(_, helper)| helper);
+        let helper = own.or(config.store.as_ref());
         if let Some(helper) = helper
             && let Some(found) = self.ask(helper, registry).await?
         {
@@ -104,7 +106,7 @@ impl Credentials {
         Ok(config
             .auths
             .iter()
-            .find(|(key, _)| host_of(key) == host_of(registry))
+            .find(|(key, _)| same(key))
             .and_then(|(_, auth)| written(auth, registry)))
     }
 
@@ -231,7 +233,10 @@ fn registry_of(image: &str) -> &str {
 /// Keys of `auths` come with or without scheme and path.
 fn host_of(key: &str) -> &str {
     let key = key.split_once("://").map_or(key, |(_, rest)| rest);
-    key.split('/').next().unwrap_or(key)
+    match key.split('/').next().unwrap_or(key) {
+        "docker.io" => "index.docker.io",
+        host => host,
+    }
 }
 
 #[cfg(test)]
@@ -252,7 +257,7 @@ mod tests {
     fn a_key_of_auths_is_compared_by_its_host() {
         assert_eq!(host_of("https://ghcr.io/v2/"), "ghcr.io");
         assert_eq!(host_of("ghcr.io"), "ghcr.io");
-        assert_eq!(host_of(DOCKER_HUB), "index.docker.io");
+        assert_eq!(host_of(DOCKER_HUB), host_of("docker.io"));
     }
 
     #[test]

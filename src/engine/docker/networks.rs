@@ -55,7 +55,7 @@ pub(super) fn select(
     selected
 }
 
-/// Makes a network.
+/// Makes a network. A second of its name is refused, also by engines that would make it.
 pub(super) async fn create(
     client: &Client,
     spec: &NetworkSpec,
@@ -63,8 +63,25 @@ pub(super) async fn create(
 ) -> Result<(), EngineError> {
     let api = client.api().await?;
     let object = format!("network {}", spec.name);
+    if is_taken(client, &spec.name).await? {
+        return Err(EngineError::Refused {
+            operation: "create",
+            object,
+            status: 409,
+            message: format!("network with name {} already exists", spec.name),
+        });
+    }
     let request = api.create_network(body(spec, labels));
     client.request(Call::long("create", &object), request).await.map(drop)
+}
+
+/// Whether there is a network of this name that a new one would stand beside. From API 1.44 on the
+/// engine sees to it itself; before, containers on such a network cannot be started any more.
+async fn is_taken(client: &Client, name: &str) -> Result<bool, EngineError> {
+    if client.host().await?.facts.keeps_network_names_unique() {
+        return Ok(false);
+    }
+    Ok(list(client).await?.iter().any(|network| network.spec.name == name))
 }
 
 /// Removes a network; one that is gone is removed.

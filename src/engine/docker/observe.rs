@@ -53,7 +53,7 @@ pub(super) async fn observe(
     };
     let (ours, others): (Vec<_>, Vec<_>) = listed.iter().partition(|container| mine(container));
     Ok(Observed {
-        containers: read_all(&host, &ours, inspected)?,
+        containers: read_all(&host, &names(&listed), &ours, inspected)?,
         networks: networks::select(&networks, &others, query),
         volumes: volumes::select(&volumes, query),
         images,
@@ -197,8 +197,14 @@ async fn inspect(
     client.request(Call::short("look at", &object), request).await
 }
 
+/// The names of all containers by id.
+fn names(listed: &[ContainerSummary]) -> BTreeMap<String, String> {
+    listed.iter().filter_map(|summary| Some((summary.id.clone()?, name_of(summary)))).collect()
+}
+
 fn read_all(
     host: &Host,
+    names: &BTreeMap<String, String>,
     ours: &[&ContainerSummary],
     mut inspected: BTreeMap<String, ContainerInspectResponse>,
 ) -> Result<Vec<Container>, EngineError> {
@@ -209,7 +215,8 @@ fn read_all(
         let object = format!("container {}", name_of(summary));
         let call = Call::short("look at", &object);
         containers.push(
-            read_container::read(host, container).map_err(|message| unreadable(call, message))?,
+            read_container::read(host, names, container)
+                .map_err(|message| unreadable(call, message))?,
         );
     }
     containers.sort_by(|a, b| (&a.slot, &a.name).cmp(&(&b.slot, &b.name)));

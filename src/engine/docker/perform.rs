@@ -161,7 +161,8 @@ async fn stop(
     };
     let seconds = i32::try_from(whole_seconds(grace)).unwrap_or(i32::MAX);
     let options = StopContainerOptionsBuilder::new().t(seconds).build();
-    let call = Call { operation: "stop", object: &object, limit: grace + STOP_MARGIN };
+    let call =
+        Call { operation: "stop", object: &object, limit: grace.saturating_add(STOP_MARGIN) };
     gone_is_fine(client.request(call, api.stop_container(&container.key, Some(options))).await)
 }
 

@@ -51,6 +51,8 @@ pub(super) fn write_bindings(ports: &BTreeSet<PortBinding>) -> PortMap {
 pub(super) fn held(ports: &[PortSummary]) -> Vec<PortBinding> {
     let mut held: Vec<_> = ports.iter().filter_map(held_port).collect();
     held.sort_unstable();
+    // The same port on all IPv4 and on all IPv6 addresses is listed twice.
+    held.dedup();
     held
 }
 

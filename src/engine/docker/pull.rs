@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(120);
 
 /// What a registry says when trying again does not help.
-const PERMANENT: [&str; 11] = [
+const PERMANENT: [&str; 13] = [
     "not found",
     "manifest unknown",
     "name unknown",
@@ -26,6 +26,8 @@ const PERMANENT: [&str; 11] = [
     "invalid reference",
     "invalid repository",
     "does not exist",
+    "gave http response to https client",
+    "x509:",
 ];
 
 /// Pulls `image`.

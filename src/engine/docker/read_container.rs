@@ -7,7 +7,7 @@ use super::ports::{container_port, read_bindings};
 use super::{read_limits, read_mounts, read_networking};
 use crate::model::{
     Container, ContainerId, ContainerPort, ContainerSpec, ContentDigest, Device, Healthcheck,
-    ImageRef, Logging, RestartPolicy, Slot, labels,
+    ImageRef, Logging, Networking, RestartPolicy, Slot, labels,
 };
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig,
@@ -23,8 +23,13 @@ const DEFAULT_SHM_SIZE: i64 = 64 << 20;
 /// What the engine adds to the security options of a container that may do everything.
 const LABEL_DISABLE: &str = "label=disable";
 
-/// Reads one container of ours, or says what of it cannot be read.
-pub(super) fn read(host: &Host, container: ContainerInspectResponse) -> Result<Container, String> {
+/// Reads one container of ours, or says what of it cannot be read. `names` holds the names of all
+/// containers by id.
+pub(super) fn read(
+    host: &Host,
+    names: &BTreeMap<String, String>,
+    container: ContainerInspectResponse,
+) -> Result<Container, String> {
     let id = container.id.ok_or("no id")?;
     let name = container.name.ok_or("no name")?.trim_start_matches('/').to_owned();
     let found = container.state.unwrap_or_default();
@@ -42,6 +47,7 @@ pub(super) fn read(host: &Host, container: ContainerInspectResponse) -> Result<C
     read_config(&mut spec, host, &config, &host_config, &id)?;
     let log_config = host_config.log_config.clone();
     read_host_config(&mut spec, host, host_config)?;
+    name_shared(&mut spec, names);
     spec.mounts = mounts.by_target;
     spec.logging = logging(host, log_config, &labels);
     spec.contents = contents(&labels);
@@ -61,6 +67,21 @@ pub(super) fn read(host: &Host, container: ContainerInspectResponse) -> Result<C
         id: ContainerId(id),
         name,
     })
+}
+
+/// The engine turns the name of a container that another shares something with into its id. Turned
+/// back, a replaced one under the same name is still told apart: its id is nobody's any more.
+fn name_shared(spec: &mut ContainerSpec, names: &BTreeMap<String, String>) {
+    if let Networking::Container(other) = &mut spec.networking
+        && let Some(name) = names.get(other.as_str())
+    {
+        other.clone_from(name);
+    }
+    for mode in [&mut spec.pid, &mut spec.ipc].into_iter().flatten() {
+        if let Some(name) = mode.strip_prefix("container:").and_then(|id| names.get(id)) {
+            *mode = format!("container:{name}");
+        }
+    }
 }
 
 /// `K=V` and bare `K`.

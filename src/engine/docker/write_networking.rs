@@ -14,7 +14,8 @@ pub(super) struct Joining<'a> {
     pub after: Vec<(&'a str, &'a Endpoint)>,
 }
 
-/// Engines before API 1.44 take one network when a container is made.
+/// Engines before API 1.44 take one network when a container is made. No network at all leaves the
+/// choice to the engine, as [`Networking::None`] does not.
 pub(super) fn write<'a>(networking: &'a Networking, facts: &EngineFacts) -> Joining<'a> {
     let joined = networking.joined();
     let mode = match networking {
