@@ -62,7 +62,8 @@ scenarios! {
     networks: a_network_is_read_back, a_container_joins_and_leaves,
         a_network_with_active_endpoints_stays, a_static_address_needs_a_chosen_subnet,
         a_static_address_must_be_of_the_subnet, joining_a_missing_network_fails,
-        several_networks_are_joined_at_once, a_taken_static_address_is_refused;
+        several_networks_are_joined_at_once, a_taken_static_address_is_refused,
+        a_network_s_name_is_given_once, a_shared_network_is_told_by_name_while_its_container_lives;
 }
 
 #[tokio::test]

@@ -112,3 +112,24 @@ pub async fn a_taken_static_address_is_refused(world: &World) {
     let error = world.attempt(Step::Start(second)).await.unwrap_err();
     assert!(matches!(error, EngineError::Refused { status: 403, .. }), "{error:?}");
 }
+
+pub async fn a_network_s_name_is_given_once(world: &World) {
+    let name = world.network("net", with_subnet("10.213.8.0/24")).await;
+    let spec = NetworkSpec { name, ..with_subnet("10.213.9.0/24") };
+    let error = world.attempt(Step::CreateNetwork { spec, labels: world.labels() }).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, EngineError::Refused { status: 409, .. }), "{error:?}");
+}
+
+pub async fn a_shared_network_is_told_by_name_while_its_container_lives(world: &World) {
+    let base = world.run("base", of(SLEEPER)).await;
+    let id = world.only().await.id.0;
+    let mut spec = of(SLEEPER);
+    spec.networking = Networking::Container(base.name.clone());
+    world.create("side", spec).await;
+    let side =
+        |found: bowline::model::Observed| found.containers.last().unwrap().spec.networking.clone();
+    assert_eq!(side(world.observe().await), Networking::Container(base.name.clone()));
+    world.perform(Step::Remove(base)).await;
+    assert_eq!(side(world.observe().await), Networking::Container(id));
+}

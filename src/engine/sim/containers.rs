@@ -61,7 +61,12 @@ impl World {
         }
         let mark = self.next_id()[..16].to_owned();
         let keeps = self.facts.keeps_start_interval();
-        let spec = spec::observed(new, &image.image.config, &mark, keeps);
+        let mut spec = spec::observed(new, &image.image.config, &mark, keeps);
+        if let Networking::Container(other) = &mut spec.networking
+            && let Some(id) = self.find(other)
+        {
+            *other = id;
+        }
         let says_nothing = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
         if says_nothing(&spec.entrypoint) && says_nothing(&spec.command) {
             return Err(refused("create", object, 400, "No command specified"));
