@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod docker;
+pub mod images;
+pub mod sim;
 
 use bowline::engine::docker::Docker;
 
