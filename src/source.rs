@@ -1,19 +1,31 @@
-//! Git repositories: a [`Spec`] to a [`Checkout`], and the stacks in it. The one door to git.
+//! Git repositories of stacks, as values: a [`Repository`] is asked to [`sync`](Repository::sync)
+//! and answers with a [`Checkout`], a revision and a directory. Knows nothing of what is in it
+//! beyond the names of files, and never writes to a repository that it follows.
 //!
-//! Local repositories are fetched by libgit2, remote ones over smart HTTP (`http`), whose packs
-//! libgit2 stores. Nothing here knows what a stack is beyond the names of its files.
+//! State of one source, below the state directory: `NAME/git` the clone, `NAME/checkout` the files
+//! of one commit, `NAME/lock`. The checkout keeps its path over all revisions, so that bind mounts
+//! of its directories do not go stale, and files that do not change keep their inode.
 
+mod checkout;
 mod discover;
 mod error;
 mod http;
+mod limits;
 mod local;
 mod location;
+mod mirror;
 mod remote;
 mod repository;
+mod revision;
+mod select;
+mod spec;
 mod watch;
 
 pub use discover::{Discovery, Found, Trouble, discover};
-pub use error::SourceError;
+pub use error::{Fault, SourceError};
+pub use limits::Limits;
 pub use location::{InvalidLocation, Location, Reference};
-pub use repository::{Checkout, Credentials, Repository, Spec, revision_of};
+pub use repository::{Checkout, Repository};
+pub use revision::revision_of;
+pub use spec::{Credentials, Spec};
 pub use watch::{Watch, watch};

@@ -1,20 +1,27 @@
-//! Finds the directories of a checkout that hold a stack.
+//! Finds the directories that hold a compose file. Looks at names only; reads no file.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// How deep directories are looked through.
+/// How deep below the root stacks are looked for.
 const MAX_DEPTH: usize = 16;
-/// How many directories are looked through.
+/// How many directories are looked into.
 const MAX_DIRECTORIES: usize = 10_000;
+/// How many names are looked at, in all directories.
+const MAX_ENTRIES: usize = 200_000;
 
-/// What was found.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What was found below a directory, sorted by directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovery {
-    /// Directories with a compose file, by path.
+    /// The directories with a compose file.
     pub stacks: Vec<Found>,
-    /// What could not be looked at.
+    /// Why there may be more stacks than were found.
     pub problems: Vec<Trouble>,
+    /// What was found more than once; the first is taken.
+    pub warnings: Vec<Trouble>,
 }
 
 /// A directory with a compose file.
@@ -22,119 +29,148 @@ pub struct Discovery {
 pub struct Found {
     /// The directory.
     pub dir: PathBuf,
-    /// The compose file, and the override file beside it if there is one.
+    /// The compose file, and its override if there is one.
     pub files: Vec<PathBuf>,
 }
 
-/// Something that could not be looked at.
+/// Something about a directory or file that its owner should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// Where.
     pub path: PathBuf,
-    /// Why, and what to do.
-    pub message: String,
+    /// What, and what to do.
+    pub what: String,
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.message)
+        write!(f, "{}: {}", self.path.display(), self.what)
     }
 }
 
-/// Every directory at or below `root` that holds a file of one of `names`, of which the first
-/// counts. Hidden directories are passed over; links to directories are not followed.
+/// Every directory at or below `root` that holds a file of one of `names`, the earlier name first,
+/// with the file of the same name and `.override` before its extension. Hidden directories and
+/// links to directories are passed over; a link to a file counts if it stays below `root`.
 pub fn discover(root: &Path, names: &[&str]) -> Discovery {
-    let mut discovery = Discovery::default();
-    let mut waiting = vec![(root.to_owned(), 0)];
-    let mut looked_at = 0;
-    while let Some((dir, depth)) = waiting.pop() {
-        looked_at += 1;
-        if looked_at > MAX_DIRECTORIES {
-            let message =
-                format!("more than {MAX_DIRECTORIES} directories; set `path` to those with stacks");
-            discovery.problems.push(Trouble { path: root.to_owned(), message });
+    let mut search = Search { root, names, found: Discovery::default(), entries: 0 };
+    let mut due = vec![(root.to_owned(), 0)];
+    let mut looked_into = 0;
+    while let Some((dir, depth)) = due.pop() {
+        looked_into += 1;
+        if looked_into > MAX_DIRECTORIES || search.entries > MAX_ENTRIES {
+            search
+                .problem(&dir, "the search ends here: too many files; set `path` to a part of it");
             break;
         }
-        match directories(&dir) {
-            Ok(below) if depth < MAX_DEPTH => {
-                waiting.extend(below.into_iter().map(|dir| (dir, depth + 1)));
-            }
-            Ok(_) => {}
+        let below = search.look_into(&dir);
+        if depth == MAX_DEPTH && !below.is_empty() {
+            search
+                .problem(&dir, &format!("directories more than {MAX_DEPTH} deep are passed over"));
+            continue;
+        }
+        due.extend(below.into_iter().rev().map(|dir| (dir, depth + 1)));
+    }
+    let mut found = search.found;
+    found.stacks.sort_by(|a, b| a.dir.cmp(&b.dir));
+    found
+}
+
+struct Search<'a> {
+    root: &'a Path,
+    names: &'a [&'a str],
+    found: Discovery,
+    entries: usize,
+}
+
+impl Search<'_> {
+    /// Takes in the stack in `dir`, if there is one; the directories below, sorted.
+    fn look_into(&mut self, dir: &Path) -> Vec<PathBuf> {
+        let listed = match list(dir, MAX_ENTRIES.saturating_sub(self.entries)) {
+            Ok(listed) => listed,
             Err(error) => {
-                let message = format!("cannot be read: {error}");
-                discovery.problems.push(Trouble { path: dir.clone(), message });
+                self.problem(dir, &format!("cannot read the directory: {error}"));
+                return Vec::new();
             }
+        };
+        self.entries += listed.count;
+        let names = self.names;
+        let overrides: Vec<String> = names.iter().map(|name| override_of(name)).collect();
+        let files = self.first(dir, &listed.files, names.iter().copied());
+        if let Some(file) = files {
+            let beside = self.first(dir, &listed.files, overrides.iter().map(String::as_str));
+            let files = std::iter::once(file).chain(beside).collect();
+            self.found.stacks.push(Found { dir: dir.to_owned(), files });
         }
-        discovery.stacks.extend(stack_in(dir, names));
+        listed.dirs.into_iter().map(|name| dir.join(name)).collect()
     }
-    discovery.stacks.sort_by(|one, other| one.dir.cmp(&other.dir));
-    discovery
+
+    /// The first of `names` that is there.
+    fn first<'n>(
+        &mut self,
+        dir: &Path,
+        files: &BTreeSet<String>,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Option<PathBuf> {
+        let mut there = names.filter(|name| files.contains(*name));
+        let path = dir.join(there.next()?);
+        let others: Vec<_> = there.collect();
+        if !others.is_empty() {
+            let what = format!("is taken; remove {}, which is not read", others.join(", "));
+            tracing::warn!("{}: {what}", path.display());
+            self.found.warnings.push(Trouble { path: path.clone(), what });
+        }
+        if self.leads_out(&path) {
+            self.problem(&path, "is a link that leads out of the repository; put a file there");
+            return None;
+        }
+        Some(path)
+    }
+
+    fn leads_out(&self, path: &Path) -> bool {
+        if !path.is_symlink() {
+            return false;
+        }
+        match (path.canonicalize(), self.root.canonicalize()) {
+            (Ok(path), Ok(root)) => !path.starts_with(root),
+            _ => true,
+        }
+    }
+
+    fn problem(&mut self, path: &Path, what: &str) {
+        self.found.problems.push(Trouble { path: path.to_owned(), what: what.to_owned() });
+    }
 }
 
-fn stack_in(dir: PathBuf, names: &[&str]) -> Option<Found> {
-    let name = names.iter().find(|name| dir.join(name).is_file())?;
-    let mut files = vec![dir.join(name)];
-    let (stem, _) = name.split_once('.')?;
-    let overrides = ["yaml", "yml"].map(|end| dir.join(format!("{stem}.override.{end}")));
-    files.extend(overrides.into_iter().find(|file| file.is_file()));
-    Some(Found { dir, files })
+/// The names in a directory, sorted.
+#[derive(Default)]
+struct Listed {
+    dirs: BTreeSet<std::ffi::OsString>,
+    files: BTreeSet<String>,
+    count: usize,
 }
 
-fn directories(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
+fn list(dir: &Path, at_most: usize) -> io::Result<Listed> {
+    let mut listed = Listed::default();
+    for entry in fs::read_dir(dir)?.take(at_most + 1) {
         let entry = entry?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if entry.file_type()?.is_dir() && !hidden {
-            found.push(entry.path());
+        listed.count += 1;
+        let name = entry.file_name();
+        if entry.file_type()?.is_dir() {
+            let hidden = name.as_encoded_bytes().starts_with(b".");
+            if !hidden {
+                listed.dirs.insert(name);
+            }
+        } else if let Ok(name) = name.into_string() {
+            listed.files.insert(name);
         }
     }
-    Ok(found)
+    Ok(listed)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NAMES: [&str; 2] = ["compose.yaml", "docker-compose.yml"];
-
-    #[test]
-    fn every_directory_with_a_compose_file_is_a_stack() {
-        let root = tempfile::tempdir().unwrap();
-        for file in [
-            "b/compose.yaml",
-            "b/compose.override.yaml",
-            "a/x/docker-compose.yml",
-            "a/x/compose.yaml",
-            ".hidden/compose.yaml",
-            "none/other.yaml",
-        ] {
-            let path = root.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        std::os::unix::fs::symlink(root.path().join("b"), root.path().join("link")).unwrap();
-        let found = discover(root.path(), &NAMES);
-        let files: Vec<Vec<String>> = found
-            .stacks
-            .iter()
-            .map(|found| {
-                let below =
-                    |file: &PathBuf| file.strip_prefix(root.path()).unwrap().display().to_string();
-                found.files.iter().map(below).collect()
-            })
-            .collect();
-        assert_eq!(
-            files,
-            [vec!["a/x/compose.yaml"], vec!["b/compose.yaml", "b/compose.override.yaml"]]
-        );
-        assert!(found.problems.is_empty());
-    }
-
-    #[test]
-    fn a_root_that_is_not_there_is_a_problem() {
-        let found = discover(Path::new("/nonexistent-root"), &NAMES);
-        assert!(found.stacks.is_empty());
-        assert!(found.problems[0].to_string().contains("/nonexistent-root"));
+/// `compose.yaml` to `compose.override.yaml`.
+fn override_of(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((stem, extension)) => format!("{stem}.override.{extension}"),
+        None => format!("{name}.override"),
     }
 }

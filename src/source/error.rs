@@ -1,88 +1,164 @@
-//! What can go wrong with a repository. No message holds a credential.
+//! What can go wrong with a source, told apart by what the user has to do. Never shows a login.
 
-use std::path::PathBuf;
+use git2::{ErrorClass, ErrorCode};
+use std::io;
+use std::time::Duration;
 
-/// A source could not be brought up to date. What was fetched before stays as it is.
+/// A source could not be read. Shows which source, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// Nothing at that path.
+#[error("{at}: {fault}")]
+pub struct SourceError {
+    /// The source as people know it: its name, if it has one, and its location.
+    pub at: String,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What is wrong with a source.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The path or URL leads nowhere.
+    #[error("there is nothing at this address; correct it, or create the repository")]
+    NotFound,
+    /// The server answers "not found", which some say of private repositories too.
     #[error(
-        "there is no repository at {location}: {cause}; correct the url, or make the repository"
+        "the server has no such repository (HTTP 404), or hides it from who may not read it; \
+         correct the URL or set a login"
     )]
-    NotFound {
-        /// Where.
-        location: String,
-        /// What the system or server said.
-        cause: String,
+    NotServed,
+    /// The path exists and is something else.
+    #[error("this is not a git repository; correct the path, or run `git init` in it")]
+    NotARepository,
+    /// Git refuses to read a repository of another user.
+    #[error(
+        "the repository belongs to another user, so git refuses to read it; \
+         run `git config --system --add safe.directory {path}` if you trust it"
+    )]
+    NotOwned {
+        /// Where it is.
+        path: String,
     },
-    /// Something else answers there.
-    #[error("{location} is no git repository: {cause}")]
-    NotGit {
-        /// Where.
-        location: String,
-        /// What was seen.
-        cause: String,
-    },
-    /// The repository has no commit.
-    #[error("the repository at {location} is empty; commit something to it")]
-    Empty {
-        /// Where.
-        location: String,
-    },
-    /// The branch, tag or commit is not there.
-    #[error("{location} has no {wanted}; it has {known}")]
-    UnknownReference {
-        /// Where.
-        location: String,
-        /// What was asked for.
-        wanted: String,
-        /// Some that exist.
-        known: String,
-    },
-    /// The server wants other credentials, or any.
-    #[error("{location} refuses the login ({status}); check `auth`: user name and password file")]
-    AuthenticationFailed {
-        /// Where.
-        location: String,
-        /// The HTTP status.
+    /// The server asks for a login and none was given.
+    #[error("the server asks for a login (HTTP {status}); set user name and password or token")]
+    LoginMissing {
+        /// 401 or 403.
         status: u16,
     },
-    /// The server cannot be reached, broke off or answered with an error.
-    #[error("cannot reach {location}: {cause}")]
+    /// The server does not accept the login.
+    #[error(
+        "the server does not accept the login (HTTP {status}); correct the user name, the password \
+         or token, and what it may read"
+    )]
+    AuthenticationFailed {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// The branch, tag or commit does not exist.
+    #[error("there is no {wanted}; {exists}")]
+    UnknownReference {
+        /// What was asked for: "branch main".
+        wanted: String,
+        /// What there is instead.
+        exists: String,
+    },
+    /// The repository has no commit.
+    #[error("the repository is empty; push a first commit")]
+    Empty,
+    /// The server cannot be reached, or fails by itself.
+    #[error("cannot be reached: {why}; it is tried again")]
     Unreachable {
-        /// Where.
-        location: String,
-        /// Why.
-        cause: String,
+        /// The system's or the server's words.
+        why: String,
     },
-    /// More than we take.
-    #[error("{location} sends more than {bound} bytes; a source of stacks should be smaller")]
+    /// The server says no in git's own words.
+    #[error("the server refuses: {why}")]
+    Refused {
+        /// Its words.
+        why: String,
+    },
+    /// Nothing came for too long, or all of it took too long.
+    #[error("gave up after {} s of {during}; it is tried again", .after.as_secs_f32())]
+    TimedOut {
+        /// What was waited for.
+        during: &'static str,
+        /// How long.
+        after: Duration,
+    },
+    /// The server's certificate is not accepted, or there is no TLS at all.
+    #[error(
+        "no trusted TLS connection: {why}; correct the URL, or add the server's authority to the \
+         system's certificates"
+    )]
+    Tls {
+        /// The library's words.
+        why: String,
+    },
+    /// The server answers something else than git.
+    #[error("the server does not speak git's smart protocol there: {why}; correct the URL")]
+    NotGit {
+        /// What came instead.
+        why: String,
+    },
+    /// The answer is larger than is accepted.
+    #[error("the repository is larger than the {limit} bytes that are accepted; split it")]
     TooLarge {
-        /// Where.
-        location: String,
-        /// The bound.
-        bound: u64,
+        /// Bytes.
+        limit: u64,
     },
-    /// The clone is damaged; it is made anew at the next try.
-    #[error("the clone {} is damaged: {cause}; it is made anew", path.display())]
+    /// The repository uses something that this version cannot read.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// The feature.
+        what: String,
+    },
+    /// What came, or what was there, is damaged.
+    #[error("the repository is damaged: {why}; run `git fsck` on it")]
     Corrupt {
-        /// The clone.
-        path: PathBuf,
-        /// What is wrong.
-        cause: String,
+        /// The library's words.
+        why: String,
     },
-    /// The state directory cannot be written.
-    #[error("cannot write {}: {cause}", path.display())]
+    /// The caller asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
+    /// Files here could not be read or written.
+    #[error("cannot {doing}: {why}")]
     Io {
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        cause: String,
+        /// What was tried, on which path.
+        doing: String,
+        /// The system's words.
+        why: String,
     },
-    /// The caller gave up.
-    #[error("stopped while fetching {location}")]
-    Cancelled {
-        /// Where.
-        location: String,
-    },
+}
+
+impl Fault {
+    pub(super) fn io(doing: impl Into<String>, error: &io::Error) -> Self {
+        Self::Io { doing: doing.into(), why: error.to_string() }
+    }
+
+    /// Of an error of libgit2 while it worked on a repository. What is neither the system's nor the
+    /// caller's doing is damage.
+    pub(super) fn git(doing: &str, error: &git2::Error) -> Self {
+        let why = error.message().to_owned();
+        match (error.code(), error.class()) {
+            (ErrorCode::User, _) => Self::Cancelled,
+            (_, ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::Checkout) => {
+                Self::Io { doing: doing.to_owned(), why }
+            }
+            _ => Self::Corrupt { why: format!("cannot {doing}: {why}") },
+        }
+    }
+
+    /// Takes out what [`Fault::into_io`] put in; other errors are the connection's.
+    pub(super) fn from_io(error: io::Error) -> Self {
+        let why = error.to_string();
+        match error.into_inner().map(|inner| inner.downcast::<Self>()) {
+            Some(Ok(fault)) => *fault,
+            _ => Self::Unreachable { why },
+        }
+    }
+
+    /// Sends a fault through an interface that knows only [`io::Error`].
+    pub(super) fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
 }

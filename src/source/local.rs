@@ -1,103 +1,73 @@
-//! Repositories on this host, read by libgit2.
+//! A repository on this machine, read by libgit2's own transport. Never writes to it.
 
-use super::error::SourceError;
-use super::location::Reference;
-use super::repository::{Tip, choose, names};
-use git2::{ErrorCode, FetchOptions, ObjectType, Oid, RemoteCallbacks, Repository as Git};
+use super::error::Fault;
+use super::limits::Attempt;
+use super::select::{Offer, Wanted};
+use git2::{AutotagOption, Direction, ErrorCode, FetchOptions, Oid, RemoteCallbacks, Repository};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Looks up what `reference` names.
-pub(super) fn tip(path: &Path, reference: &Reference) -> Result<Tip, SourceError> {
-    let git = open(path)?;
-    let known = references(&git, path)?;
-    let head = git.find_reference("HEAD").ok();
-    let head = head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned));
-    if known.is_empty() {
-        return Err(SourceError::Empty { location: path.display().to_string() });
-    }
-    let found = choose(reference, head.as_deref(), &known).map(|(_, id)| *id);
-    let found = found.or_else(|| match reference {
-        Reference::Commit(text) | Reference::Any(text) => commit(&git, text),
-        // A detached HEAD names a commit and no branch.
-        Reference::Head => git.head().ok().and_then(|head| head.target()),
-        Reference::Branch(_) | Reference::Tag(_) => None,
-    });
-    found.map(|id| Tip { id }).ok_or_else(|| SourceError::UnknownReference {
-        location: path.display().to_string(),
-        wanted: reference.to_string(),
-        known: names(&known),
-    })
+/// Where the fetched tip is kept; the next fetch begins from it.
+pub(super) const TIP: &str = "refs/bowline/tip";
+
+/// What the repository at `path` offers.
+pub(super) fn list(path: &Path) -> Result<Offer, Fault> {
+    probe(path)?;
+    let doing = "list the references";
+    let failed = |error: git2::Error| Fault::git(doing, &error);
+    let mut remote = git2::Remote::create_detached(address(path)?).map_err(failed)?;
+    let connection = remote.connect_auth(Direction::Fetch, None, None).map_err(failed)?;
+    let heads = connection.list().map_err(failed)?;
+    let named = heads.iter().filter(|head| !head.name().ends_with("^{}"));
+    Ok(Offer(named.map(|head| (head.name().to_owned(), head.oid())).collect()))
 }
 
-/// Fetches all branches and tags into the clone.
+/// Fetches `wanted` into `into`, with its history, and returns what came: the reference may have
+/// moved since it was listed.
 pub(super) fn fetch(
-    clone: &Git,
     path: &Path,
-    reference: &Reference,
-    cancelled: &AtomicBool,
-) -> Result<(), SourceError> {
-    let location = path.display().to_string();
-    let failed = |error: &git2::Error| {
-        if cancelled.load(Ordering::Relaxed) {
-            SourceError::Cancelled { location: location.clone() }
-        } else {
-            SourceError::Unreachable {
-                location: location.clone(),
-                cause: error.message().to_owned(),
-            }
-        }
+    wanted: &Wanted,
+    into: &Repository,
+    attempt: &Attempt<'_>,
+) -> Result<Oid, Fault> {
+    let failed = |error: git2::Error| match attempt.check() {
+        Err(fault) => fault,
+        Ok(()) => Fault::git("fetch", &error),
+    };
+    let refspecs = match &wanted.offered_as {
+        Some(name) => vec![format!("+{name}:{TIP}")],
+        None => vec![
+            "+refs/heads/*:refs/bowline/heads/*".to_owned(),
+            "+refs/tags/*:refs/bowline/tags/*".to_owned(),
+        ],
     };
     let mut callbacks = RemoteCallbacks::new();
-    callbacks.transfer_progress(|_| !cancelled.load(Ordering::Relaxed));
+    callbacks.transfer_progress(|_| attempt.check().is_ok());
     let mut options = FetchOptions::new();
-    options.remote_callbacks(callbacks).download_tags(git2::AutotagOption::None);
-    let url = path.to_string_lossy();
-    let mut remote = clone.remote_anonymous(&url).map_err(|error| failed(&error))?;
-    let mut wanted = vec!["+refs/heads/*:refs/bowline/heads/*", "+refs/tags/*:refs/bowline/tags/*"];
-    if *reference == Reference::Head {
-        wanted.push("+HEAD:refs/bowline/head");
+    options.remote_callbacks(callbacks).download_tags(AutotagOption::None).update_fetchhead(false);
+    let mut remote = into.remote_anonymous(address(path)?).map_err(failed)?;
+    remote.fetch(&refspecs, Some(&mut options), None).map_err(failed)?;
+    attempt.check()?;
+    match wanted.offered_as {
+        Some(_) => into.refname_to_id(TIP).map_err(failed),
+        None => Ok(wanted.id),
     }
-    remote.fetch(&wanted, Some(&mut options), None).map_err(|error| failed(&error))
 }
 
-fn open(path: &Path) -> Result<Git, SourceError> {
-    let location = path.display().to_string();
-    Git::open(path).map_err(|error| match error.code() {
-        ErrorCode::NotFound if path.exists() => {
-            SourceError::NotGit { location, cause: "the directory holds no repository".to_owned() }
-        }
-        ErrorCode::NotFound => {
-            SourceError::NotFound { location, cause: "no such directory".to_owned() }
-        }
-        // Owned by another user: git's own protection against foreign hooks and settings.
-        ErrorCode::Owner => SourceError::NotFound {
-            location,
-            cause: "it belongs to another user, and git does not trust it".to_owned(),
-        },
-        _ => SourceError::NotGit { location, cause: error.message().to_owned() },
+fn address(path: &Path) -> Result<&str, Fault> {
+    path.to_str().ok_or_else(|| Fault::Unsupported { what: "a path that is not UTF-8".into() })
+}
+
+/// Tells the reasons apart for which a repository cannot be opened.
+pub(super) fn probe(path: &Path) -> Result<(), Fault> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Fault::NotFound),
+        Err(error) => return Err(Fault::io(format!("read {}", path.display()), &error)),
+        Ok(metadata) if !metadata.is_dir() => return Err(Fault::NotARepository),
+        Ok(_) => {}
+    }
+    Repository::open(path).map(drop).map_err(|error| match error.code() {
+        ErrorCode::NotFound => Fault::NotARepository,
+        ErrorCode::Owner => Fault::NotOwned { path: path.display().to_string() },
+        _ => Fault::git("open it", &error),
     })
-}
-
-fn references(git: &Git, path: &Path) -> Result<Vec<(String, Oid)>, SourceError> {
-    let broken = |error: git2::Error| SourceError::NotGit {
-        location: path.display().to_string(),
-        cause: error.message().to_owned(),
-    };
-    let references = git.references().map_err(broken)?;
-    let mut known: Vec<(String, Oid)> = references
-        .flatten()
-        .filter_map(|reference| {
-            let id = reference.resolve().ok()?.target()?;
-            Some((reference.name().ok()?.to_owned(), id))
-        })
-        .collect();
-    known.sort();
-    Ok(known)
-}
-
-fn commit(git: &Git, text: &str) -> Option<Oid> {
-    let is_hex = text.len() >= 7 && text.chars().all(|c| c.is_ascii_hexdigit());
-    let object = git.revparse_single(text).ok().filter(|_| is_hex)?;
-    (object.kind() == Some(ObjectType::Commit)).then(|| object.id())
 }

@@ -1,0 +1,71 @@
+//! Shows one commit's files in the checkout. Leaves alone what others put there, unless it stands
+//! where a file of the commit belongs.
+
+use super::error::Fault;
+use super::mirror::Mirror;
+use git2::build::CheckoutBuilder;
+use git2::{Delta, Oid, Tree};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Makes `root` show `commit`. A switch that was interrupted is finished first: only then does the
+/// list of our files tell which of them have to go.
+pub(super) fn switch(mirror: &Mirror, root: &Path, commit: Oid) -> Result<(), Fault> {
+    if let Some(begun) = interrupted(mirror).filter(|begun| *begun != commit) {
+        show(mirror, root, begun)?;
+    }
+    show(mirror, root, commit)
+}
+
+/// The commit of a switch that did not end.
+pub(super) fn interrupted(mirror: &Mirror) -> Option<Oid> {
+    mirror.head().filter(|begun| mirror.shown() != Some(*begun))
+}
+
+fn show(mirror: &Mirror, root: &Path, commit: Oid) -> Result<(), Fault> {
+    let failed = |error: git2::Error| Fault::git(&format!("write {}", root.display()), &error);
+    fs::create_dir_all(root)
+        .map_err(|error| Fault::io(format!("make {}", root.display()), &error))?;
+    let repository = &mirror.repository;
+    repository.set_workdir(root, false).map_err(failed)?;
+    let tree = repository.find_commit(commit).and_then(|commit| commit.tree()).map_err(failed)?;
+    // With `HEAD` at the commit itself, only files that differ from it in content are written.
+    repository.set_head_detached(commit).map_err(failed)?;
+    for path in departed(mirror, &tree).map_err(failed)? {
+        remove(root, &path);
+    }
+    let mut options = CheckoutBuilder::new();
+    options.force().recreate_missing(true).disable_filters(true);
+    repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(failed)?;
+    let mut index = repository.index().map_err(failed)?;
+    index.read_tree(&tree).and_then(|()| index.write()).map_err(failed)?;
+    mirror.set_shown(commit)
+}
+
+/// Files that we wrote and that `tree` does not have.
+fn departed(mirror: &Mirror, tree: &Tree<'_>) -> Result<Vec<PathBuf>, git2::Error> {
+    let repository = &mirror.repository;
+    let mut index = repository.index()?;
+    index.read(true)?;
+    let diff = repository.diff_tree_to_index(Some(tree), Some(&index), None)?;
+    let left = diff.deltas().filter(|delta| delta.status() == Delta::Added);
+    let path = |bytes| PathBuf::from(OsStr::from_bytes(bytes));
+    Ok(left.filter_map(|delta| delta.new_file().path_bytes().map(path)).collect())
+}
+
+/// Removes a file, and the directories that are empty without it. Does not follow links: a
+/// directory that became one leads out of the checkout.
+fn remove(root: &Path, path: &Path) {
+    let is_directory = |dir: &Path| fs::symlink_metadata(dir).is_ok_and(|found| found.is_dir());
+    let parents: Vec<_> =
+        path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
+    if !parents.iter().all(|parent| is_directory(&root.join(parent))) {
+        return;
+    }
+    // What cannot be removed is somebody else's by now; what stands in the way fails the checkout.
+    if fs::remove_file(root.join(path)).is_ok() {
+        let _ = parents.iter().try_for_each(|parent| fs::remove_dir(root.join(parent)));
+    }
+}

@@ -1,0 +1,189 @@
+//! The clone of one source: a bare repository of ours with what was fetched. Knows no network.
+
+use super::error::Fault;
+use super::local::TIP;
+use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The commit that the checkout shows in full. `HEAD` is the one that it was begun with: they
+/// differ after an interrupted switch.
+const SHOWN: &str = "refs/bowline/shown";
+/// Which repository this is a clone of.
+const ORIGIN: &str = "bowline-origin";
+
+/// Where the state of one source lies.
+#[derive(Debug, Clone)]
+pub(super) struct Home(pub(super) PathBuf);
+
+impl Home {
+    /// The files of the commit that is shown.
+    pub(super) fn checkout(&self) -> PathBuf {
+        self.0.join("checkout")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    fn clone(&self) -> PathBuf {
+        self.0.join("git")
+    }
+
+    fn begun(&self) -> PathBuf {
+        self.0.join("git.new")
+    }
+
+    fn former(&self) -> PathBuf {
+        self.0.join("git.old")
+    }
+}
+
+/// A clone.
+pub(super) struct Mirror {
+    pub(super) repository: Repository,
+}
+
+impl Mirror {
+    /// The clone of `origin`; `None` where there is none, or one of another repository.
+    pub(super) fn open(home: &Home, origin: &str) -> Result<Option<Self>, Fault> {
+        let path = home.clone();
+        match fs::read_to_string(path.join(ORIGIN)) {
+            Ok(written) if written == origin => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::io(format!("read {}", path.display()), &error)),
+        }
+        let repository = Repository::open_bare(&path)
+            .map_err(|error| Fault::Corrupt { why: error.message().to_owned() })?;
+        Ok(Some(Self { repository }))
+    }
+
+    /// A new clone, filled by `fetch`, in place of what was there. Until it is complete, what was
+    /// there stays.
+    pub(super) fn anew<T>(
+        home: &Home,
+        origin: &str,
+        fetch: impl FnOnce(&Self) -> Result<T, Fault>,
+    ) -> Result<(Self, T), Fault> {
+        let begun = home.begun();
+        remove(&begun)?;
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).external_template(false);
+        let repository = Repository::init_opts(&begun, &options)
+            .map_err(|error| Fault::git(&format!("make {}", begun.display()), &error))?;
+        let mirror = Self { repository };
+        let fetched = fetch(&mirror)?;
+        write(&begun.join(ORIGIN), origin.as_bytes())?;
+        keep_index(home)?;
+        drop(mirror);
+        swap(home)?;
+        let mirror = Self::open(home, origin)?
+            .ok_or_else(|| Fault::Corrupt { why: "the new clone is gone".into() })?;
+        Ok((mirror, fetched))
+    }
+
+    /// The commit that `id` is or, as an annotated tag, leads to; `None` unless it is here.
+    pub(super) fn commit(&self, id: Oid) -> Result<Option<Oid>, Fault> {
+        let object = match self.repository.find_object(id, None) {
+            Ok(object) => object,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::git("read a commit", &error)),
+        };
+        let Ok(commit) = object.peel_to_commit() else {
+            return Err(Fault::Unsupported { what: format!("{id}, which is not a commit,") });
+        };
+        commit.tree().map_err(|error| Fault::git("read a commit's tree", &error))?;
+        Ok(Some(commit.id()))
+    }
+
+    /// The commit that was fetched last, from which the next fetch can begin.
+    pub(super) fn tip(&self) -> Option<Oid> {
+        self.repository.find_reference(TIP).ok()?.peel_to_commit().ok().map(|commit| commit.id())
+    }
+
+    pub(super) fn set_tip(&self, id: Oid) -> Result<(), Fault> {
+        self.point(TIP, id)
+    }
+
+    /// The commit that the checkout shows in full.
+    pub(super) fn shown(&self) -> Option<Oid> {
+        self.repository.refname_to_id(SHOWN).ok()
+    }
+
+    pub(super) fn set_shown(&self, id: Oid) -> Result<(), Fault> {
+        self.point(SHOWN, id)
+    }
+
+    /// The commit that the last switch of the checkout began with.
+    pub(super) fn head(&self) -> Option<Oid> {
+        self.repository.refname_to_id("HEAD").ok()
+    }
+
+    /// How many packs there are.
+    pub(super) fn packs(&self) -> usize {
+        let Ok(entries) = fs::read_dir(self.repository.path().join("objects/pack")) else {
+            return 0;
+        };
+        let is_pack = |path: PathBuf| path.extension().is_some_and(|extension| extension == "pack");
+        entries.flatten().filter(|entry| is_pack(entry.path())).count()
+    }
+
+    /// The commits whose parents are missing on purpose.
+    pub(super) fn shallow(&self) -> Vec<Oid> {
+        let text = fs::read_to_string(self.repository.path().join("shallow")).unwrap_or_default();
+        text.lines().filter_map(|line| Oid::from_str(line).ok()).collect()
+    }
+
+    pub(super) fn set_shallow(&self, ids: &[Oid]) -> Result<(), Fault> {
+        let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let path = self.repository.path();
+        write(&path.join("shallow.new"), text.as_bytes())?;
+        rename(&path.join("shallow.new"), &path.join("shallow"))
+    }
+
+    fn point(&self, name: &str, id: Oid) -> Result<(), Fault> {
+        let written = self.repository.reference(name, id, true, "bowline");
+        written.map(drop).map_err(|error| Fault::git(&format!("write {name}"), &error))
+    }
+}
+
+/// The index lists the files of ours in the checkout; the new clone needs it to remove them.
+fn keep_index(home: &Home) -> Result<(), Fault> {
+    for former in [home.clone(), home.former()] {
+        let index = former.join("index");
+        if git2::Index::open(&index).is_ok_and(|index| !index.is_empty()) {
+            let kept = fs::copy(&index, home.begun().join("index"));
+            return kept.map(drop).map_err(|error| Fault::io("keep the list of files", &error));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the new clone in place. A crash in between leaves the list of files in one of the two.
+fn swap(home: &Home) -> Result<(), Fault> {
+    if home.clone().exists() {
+        remove(&home.former())?;
+        rename(&home.clone(), &home.former())?;
+    }
+    rename(&home.begun(), &home.clone())?;
+    remove(&home.former())
+}
+
+fn remove(path: &Path) -> Result<(), Fault> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Fault::io(format!("remove {}", path.display()), &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
+    fs::rename(from, to).map_err(|error| Fault::io(format!("write {}", to.display()), &error))
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    fs::write(path, content).map_err(|error| Fault::io(format!("write {}", path.display()), &error))
+}
