@@ -21,7 +21,6 @@ use crate::engine::Engine;
 use crate::manifest::DigestKey;
 use crate::model::{SourceName, StackName};
 use crate::pass::{Means, Subject};
-use crate::source::{Repository, Spec};
 use crate::status::{PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
 use crate::systemd;
@@ -102,14 +101,8 @@ pub async fn run(
 }
 
 fn watched(source: &crate::config::Source, config: &Config, digest_key: &DigestKey) -> Watched {
-    let spec = Spec {
-        name: source.name.clone(),
-        location: source.location.clone(),
-        reference: source.reference.clone(),
-        credentials: source.credentials.clone(),
-    };
     Watched {
-        repository: Repository::open(spec, &config.state_dir.join("sources")),
+        state_dir: config.state_dir.join("sources"),
         reading: load::Reading {
             path: source.path.clone(),
             variables: source.variables.clone(),
@@ -194,9 +187,8 @@ impl World {
                 let revision = wish.revision.clone();
                 let subject = Subject { stack, source, revision };
                 let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
-                let due = move |image: &_, policy| {
-                    pulls.is_due(image, policy, resync, Instant::now())
-                };
+                let due =
+                    move |image: &_, policy| pulls.is_due(image, policy, resync, Instant::now());
                 means.reconcile(&subject, &due).await
             }
             Want::Gone => means.remove(name, source, false).await,

@@ -10,13 +10,13 @@ pub use error::ConfigError;
 
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName};
+use crate::source::{Location, Reference};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use url::Url;
 
 /// Everything that an operator sets, with the defaults filled in.
 #[derive(Debug, Clone)]
@@ -66,30 +66,6 @@ pub struct Source {
     pub variables: BTreeMap<String, String>,
     /// The Compose profiles that are on.
     pub profiles: BTreeSet<String>,
-}
-
-/// Where a repository is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
-    /// On this host.
-    Local(PathBuf),
-    /// Over http or https; holds no credentials.
-    Remote(Url),
-}
-
-/// What of a repository is followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
-    /// The branch that the repository itself calls its head.
-    Head,
-    /// A branch, tag or commit, whichever there is.
-    Any(String),
-    /// A branch.
-    Branch(String),
-    /// A tag.
-    Tag(String),
-    /// A commit.
-    Commit(String),
 }
 
 /// A login. The password stays in its file until it is needed, so that it can be exchanged there.

@@ -11,9 +11,25 @@ const PURE: [&str; 4] = ["model", "manifest", "plan", "status"];
 const EDGES: [&str; 6] = ["source", "engine", "store", "http", "metrics", "systemd"];
 /// What a pure room must not name.
 const IMPURE: [&str; 19] = [
-    "tokio", "async fn", ".await", "std::fs", "std::net::Tcp", "std::process", "std::thread",
-    "std::env", "Instant::now", "SystemTime", "Timestamp::now", "Zoned::now", "getrandom", "bollard",
-    "git2", "ureq", "axum", "HashMap", "HashSet",
+    "tokio",
+    "async fn",
+    ".await",
+    "std::fs",
+    "std::net::Tcp",
+    "std::process",
+    "std::thread",
+    "std::env",
+    "Instant::now",
+    "SystemTime",
+    "Timestamp::now",
+    "Zoned::now",
+    "getrandom",
+    "bollard",
+    "git2",
+    "ureq",
+    "axum",
+    "HashMap",
+    "HashSet",
 ];
 /// Edges that another edge may know, each with its reason: the page of `http` shows what `metrics`
 /// holds.
@@ -79,9 +95,7 @@ fn first_names(path: &str) -> Vec<String> {
     };
     match path.strip_prefix('{') {
         None => vec![word(path)],
-        Some(list) => {
-            list.split('}').next().unwrap_or_default().split(',').map(word).collect()
-        }
+        Some(list) => list.split('}').next().unwrap_or_default().split(',').map(word).collect(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use support::agent::{Agent, Settings, free_port};
 use support::docker::docker;
-use support::images::Image;
+use support::packed::Image;
 use support::program::{Ended, Running, bowline, command, signal};
 use support::repository::Git;
 use support::stacks::{CONTAINERS, NETWORKS, Stacks, VOLUMES, containers, ids, is_running};

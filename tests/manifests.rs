@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::agent::{free_port, get};
 use support::docker::docker;
-use support::images::Image;
+use support::packed::Image;
 use support::program::{Ended, bowline};
 use support::stacks::{
     CONTAINERS, NETWORKS, Stacks, VOLUMES, container, containers, ids, is_running, lives,

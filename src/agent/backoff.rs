@@ -7,7 +7,7 @@ const FACTOR: u32 = 2;
 
 /// Waits that double from `first` up to `max`, each shortened by a share that chance chooses.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     max: Duration,
     jitter: f64,
@@ -16,14 +16,14 @@ pub struct Backoff {
 impl Backoff {
     /// Waits from `first` to `max`. `jitter` is the share of a wait that chance may take off, from
     /// 0 (none) to 1 (all of it); what lies outside is brought to the nearer end.
-    pub fn new(first: Duration, max: Duration, jitter: f64) -> Self {
+    pub(crate) fn new(first: Duration, max: Duration, jitter: f64) -> Self {
         let jitter = if jitter.is_nan() { 0.0 } else { jitter.clamp(0.0, 1.0) };
         Self { first, max: max.max(first), jitter }
     }
 
     /// The wait after `attempt` failures in a row, where the first failure is 1; `random` is from 0
     /// up to 1. No wait without a failure, and never more than the bound.
-    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
+    pub(crate) fn delay(&self, attempt: u32, random: f64) -> Duration {
         let Some(doublings) = attempt.checked_sub(1) else { return Duration::ZERO };
         let grown = FACTOR
             .checked_pow(doublings)

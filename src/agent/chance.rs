@@ -1,7 +1,7 @@
 //! Chance, drawn from the system. It only spreads waits and never decides anything.
 
 /// A fresh number from 0 up to and without 1. The middle, should the system have none to give.
-pub fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     getrandom::u32().map_or(0.5, |drawn| f64::from(drawn) / (f64::from(u32::MAX) + 1.0))
 }
 

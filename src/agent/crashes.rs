@@ -21,7 +21,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
 /// How often each stack's containers had to be started lately.
 #[derive(Debug, Default)]
-pub struct Crashes(BTreeMap<StackName, Starts>);
+pub(crate) struct Crashes(BTreeMap<StackName, Starts>);
 
 #[derive(Debug)]
 struct Starts {
@@ -31,7 +31,7 @@ struct Starts {
 
 impl Crashes {
     /// Takes note of what a pass did.
-    pub fn note(&mut self, report: &Report, now: Instant) {
+    pub(crate) fn note(&mut self, report: &Report, now: Instant) {
         let started = report.actions.iter().any(|action| action.action == Action::Start);
         if !started {
             return;
@@ -45,7 +45,7 @@ impl Crashes {
     }
 
     /// How long the next repair of `stack` shall wait.
-    pub fn delay(&self, stack: &StackName, now: Instant) -> Duration {
+    pub(crate) fn delay(&self, stack: &StackName, now: Instant) -> Duration {
         let Some(starts) = self.0.get(stack) else { return Duration::ZERO };
         let since = now.duration_since(starts.last);
         if starts.count < FREE_STARTS || since > MEMORY {
@@ -57,7 +57,7 @@ impl Crashes {
     }
 
     /// Forgets a stack that is gone.
-    pub fn forget(&mut self, stack: &StackName) {
+    pub(crate) fn forget(&mut self, stack: &StackName) {
         self.0.remove(stack);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The stacks that the sources hold.
 #[derive(Debug, Default)]
-pub struct Desired {
+pub(crate) struct Desired {
     sources: BTreeMap<SourceName, Content>,
     /// Stacks that left their source and are to be taken away.
     gone: BTreeMap<StackName, SourceName>,
@@ -15,7 +15,7 @@ pub struct Desired {
 
 /// What one source holds at one revision.
 #[derive(Debug, Clone, Default)]
-pub struct Content {
+pub(crate) struct Content {
     /// The commit.
     pub revision: Option<Revision>,
     /// Its stacks.
@@ -24,7 +24,7 @@ pub struct Content {
 
 /// A stack in a source.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(crate) struct Item {
     /// Its name; of a file in error the name that it had before, or its directory's.
     pub name: StackName,
     /// Its first file, relative to the checkout.
@@ -35,7 +35,7 @@ pub struct Item {
 
 /// What shall become of a stack.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// The source that asks for it.
     pub source: SourceName,
     /// At this commit.
@@ -46,7 +46,7 @@ pub struct Wish {
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub enum Want {
+pub(crate) enum Want {
     /// It shall run so.
     Run(Arc<Stack>),
     /// Its files are in error: it stays as it is.
@@ -57,7 +57,7 @@ pub enum Want {
 
 /// What a source's new content means for the stacks that it made on the engine.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Prune {
+pub(crate) enum Prune {
     /// These are to be taken away; possibly none.
     Now(BTreeSet<StackName>),
     /// These have left the source, but are kept for this reason.
@@ -66,7 +66,7 @@ pub enum Prune {
 
 impl Desired {
     /// Takes in what `source` holds now. Returns the stacks concerned, before and after.
-    pub fn set(&mut self, source: &SourceName, content: Content) -> BTreeSet<StackName> {
+    pub(crate) fn set(&mut self, source: &SourceName, content: Content) -> BTreeSet<StackName> {
         let names = |content: &Content| -> Vec<StackName> {
             content.stacks.iter().map(|item| item.name.clone()).collect()
         };
@@ -79,7 +79,7 @@ impl Desired {
     }
 
     /// The name under which `file` of `source` was last known.
-    pub fn name_of(&self, source: &SourceName, file: &str) -> Option<&StackName> {
+    pub(crate) fn name_of(&self, source: &SourceName, file: &str) -> Option<&StackName> {
         let content = self.sources.get(source)?;
         content.stacks.iter().find(|item| item.file == file).map(|item| &item.name)
     }
@@ -87,11 +87,15 @@ impl Desired {
     /// Decides which of the stacks that `source` made on the engine have left it. A source that
     /// holds nothing, or something in error, takes nothing away: the name of a file in error is
     /// unknown.
-    pub fn prune(&self, source: &SourceName, on_engine: &BTreeSet<StackName>) -> Prune {
+    pub(crate) fn prune(&self, source: &SourceName, on_engine: &BTreeSet<StackName>) -> Prune {
         let empty = Content::default();
         let content = self.sources.get(source).unwrap_or(&empty);
-        let wanted: BTreeSet<&StackName> =
-            self.sources.values().flat_map(|content| &content.stacks).map(|item| &item.name).collect();
+        let wanted: BTreeSet<&StackName> = self
+            .sources
+            .values()
+            .flat_map(|content| &content.stacks)
+            .map(|item| &item.name)
+            .collect();
         let left: BTreeSet<StackName> =
             on_engine.iter().filter(|name| !wanted.contains(name)).cloned().collect();
         if left.is_empty() {
@@ -108,17 +112,17 @@ impl Desired {
     }
 
     /// Notes that a stack is to be taken away.
-    pub fn take_away(&mut self, name: StackName, source: SourceName) {
+    pub(crate) fn take_away(&mut self, name: StackName, source: SourceName) {
         self.gone.insert(name, source);
     }
 
     /// Notes that a stack is gone for good.
-    pub fn forget(&mut self, name: &StackName) {
+    pub(crate) fn forget(&mut self, name: &StackName) {
         self.gone.remove(name);
     }
 
     /// What shall become of `name`; `None` if nobody asks for anything.
-    pub fn wish(&self, name: &StackName) -> Option<Wish> {
+    pub(crate) fn wish(&self, name: &StackName) -> Option<Wish> {
         let mut items = self.sources.iter().flat_map(|(source, content)| {
             let items = content.stacks.iter().filter(|item| item.name == *name);
             items.map(move |item| (source, content, item))
@@ -139,7 +143,7 @@ impl Desired {
     }
 
     /// All stacks of which something is asked.
-    pub fn names(&self) -> BTreeSet<StackName> {
+    pub(crate) fn names(&self) -> BTreeSet<StackName> {
         let held = self.sources.values().flat_map(|content| &content.stacks);
         held.map(|item| item.name.clone()).chain(self.gone.keys().cloned()).collect()
     }

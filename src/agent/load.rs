@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn a_directory_gives_its_name_as_compose_does() {
-        for (dir, name) in [("/r/My App", "myapp"), ("/r/a.b", "ab"), ("/r/_-x", "x"), ("/", "unnamed")] {
+        for (dir, name) in
+            [("/r/My App", "myapp"), ("/r/a.b", "ab"), ("/r/_-x", "x"), ("/", "unnamed")]
+        {
             assert_eq!(name_after(Path::new(dir)).as_str(), name);
         }
     }

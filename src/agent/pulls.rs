@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 /// The last pull of each image.
 #[derive(Debug, Clone, Default)]
-pub struct Pulls(BTreeMap<String, Instant>);
+pub(crate) struct Pulls(BTreeMap<String, Instant>);
 
 impl Pulls {
     /// Whether `policy` asks for another pull of `image`. `always` means at every resync: wake-ups
     /// come by the second, and each would ask the registry.
-    pub fn is_due(
+    pub(crate) fn is_due(
         &self,
         image: &ImageRef,
         policy: PullPolicy,
@@ -34,7 +34,7 @@ impl Pulls {
 
     /// Takes note of the pulls of a pass. Those that failed stay due and are
     /// retried with the pass's backoff.
-    pub fn note(&mut self, report: &Report, now: Instant) {
+    pub(crate) fn note(&mut self, report: &Report, now: Instant) {
         for action in report.actions.iter().filter(|action| action.action == Action::Pull) {
             if let (Object::Image(image), None) = (&action.object, &action.error) {
                 self.0.insert(image.clone(), now);

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 const FARTHEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// A queue of keys, shared by clones of it.
-pub struct Queue<K: Ord + Clone>(Arc<Inner<K>>);
+pub(crate) struct Queue<K: Ord + Clone>(Arc<Inner<K>>);
 
 struct Inner<K> {
     line: Mutex<Line<K>>,
@@ -25,7 +25,7 @@ struct Inner<K> {
 
 /// How a piece of work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Well: the key's failures are forgotten.
     Succeeded,
     /// Badly: the key runs again after its backoff.
@@ -35,7 +35,7 @@ pub enum Outcome {
 /// A key to work on. No other worker gets it until this is done. Dropping it unfinished, as a
 /// panic does, counts as a failure.
 #[must_use = "dropping it unfinished counts as a failure"]
-pub struct Work<K: Ord + Clone> {
+pub(crate) struct Work<K: Ord + Clone> {
     key: K,
     failures: u32,
     queue: Queue<K>,
@@ -44,7 +44,7 @@ pub struct Work<K: Ord + Clone> {
 
 impl<K: Ord + Clone> Queue<K> {
     /// An empty queue. `random` gives numbers from 0 up to 1, for the jitter of `backoff`.
-    pub fn new(backoff: Backoff, random: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(backoff: Backoff, random: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             line: Mutex::new(Line::default()),
             changed: Notify::new(),
@@ -54,32 +54,32 @@ impl<K: Ord + Clone> Queue<K> {
     }
 
     /// `key` is due now, whatever it waits for: a delay or its backoff.
-    pub fn add(&self, key: K) {
+    pub(crate) fn add(&self, key: K) {
         self.add_after(key, Duration::ZERO);
     }
 
     /// `key` is due after `delay` at the latest: an earlier deadline that it already has stays.
-    pub fn add_after(&self, key: K, delay: Duration) {
+    pub(crate) fn add_after(&self, key: K, delay: Duration) {
         self.lock().add(key, Instant::now() + delay.min(FARTHEST));
         self.0.changed.notify_waiters();
     }
 
     /// `key` is due as soon as its backoff allows: now, unless it failed last. For wake-ups that a
     /// failing pass could cause itself, which with [`Queue::add`] would run it without a pause.
-    pub fn add_rate_limited(&self, key: K) {
+    pub(crate) fn add_rate_limited(&self, key: K) {
         self.lock().add_rate_limited(key, Instant::now());
         self.0.changed.notify_waiters();
     }
 
     /// `key` waits no longer and has no failures. Work on it that runs now is not disturbed and
     /// does not come back, unless `key` is added again.
-    pub fn forget(&self, key: &K) {
+    pub(crate) fn forget(&self, key: &K) {
         self.lock().forget(key);
     }
 
     /// Waits for a key that is due, and takes it: the one with the earliest deadline first.
     /// `None` once the queue is closed. Giving up the wait loses nothing.
-    pub async fn next(&self) -> Option<Work<K>> {
+    pub(crate) async fn next(&self) -> Option<Work<K>> {
         loop {
             let mut changed = std::pin::pin!(self.0.changed.notified());
             // From here on a change is heard, also one before the `select!` below.
@@ -105,17 +105,12 @@ impl<K: Ord + Clone> Queue<K> {
     }
 
     /// How many keys are due and not yet worked on.
-    pub fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.lock().due(Instant::now())
     }
 
-    /// How many keys are being worked on.
-    pub fn running(&self) -> usize {
-        self.lock().running()
-    }
-
     /// Ends every wait, now and later; nothing more is taken or added. Work that runs goes on.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().close();
         self.0.changed.notify_waiters();
     }
@@ -149,17 +144,12 @@ impl<K: Ord + Clone> Clone for Queue<K> {
 
 impl<K: Ord + Clone> Work<K> {
     /// What to work on.
-    pub fn key(&self) -> &K {
+    pub(crate) fn key(&self) -> &K {
         &self.key
     }
 
-    /// How often in a row work on this key has failed up to now.
-    pub fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// Gives the key back.
-    pub fn done(mut self, outcome: Outcome) {
+    pub(crate) fn done(mut self, outcome: Outcome) {
         self.finished = true;
         self.queue.finish(&self.key, outcome);
     }

@@ -18,12 +18,12 @@ const JITTER: f64 = 0.1;
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Wake-ups that have been set going.
-pub struct Schedule(TaskTracker);
+pub(crate) struct Schedule(TaskTracker);
 
 impl Schedule {
     /// Calls `wake` at every `interval`, the first time after one of them, and whenever `cron`
     /// (six fields, in UTC) comes due, until `cancel`. `wake` must return quickly.
-    pub fn start(
+    pub(crate) fn start(
         interval: Option<Duration>,
         cron: Option<Cron>,
         wake: impl Fn() + Send + Sync + 'static,
@@ -42,7 +42,7 @@ impl Schedule {
     }
 
     /// Waits until nothing will wake any more, which follows the cancellation.
-    pub async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         self.0.wait().await;
     }
 }

@@ -7,10 +7,11 @@ use super::load::{Reading, load};
 use super::schedule::Schedule;
 use crate::config::Source;
 use crate::model::{SourceName, StackName};
-use crate::source::{Checkout, Repository, SourceError, watch};
+use crate::source::{Checkout, Credentials, Repository, SourceError, Spec, watch};
 use crate::status::SourceReport;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,23 +25,26 @@ const SETTLE: Duration = Duration::from_millis(15);
 /// A source with all that its task needs.
 pub(super) struct Watched {
     pub(super) config: Source,
-    pub(super) repository: Repository,
+    /// Where its clone is.
+    pub(super) state_dir: PathBuf,
     pub(super) reading: Reading,
 }
 
 /// Follows one source until the agent stops.
-pub(super) async fn follow(world: Arc<World>, mut watched: Watched) {
+pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     let due = Arc::new(Notify::new());
     let name = watched.config.name.clone();
-    let _watch = watch_local(&watched.config, &due);
+    let mut watch = None;
     let wake = Arc::clone(&due);
     let stop = world.stop.clone();
     let (interval, cron) = (watched.config.interval, watched.config.cron.clone());
     let _schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
     let mut first = true;
     loop {
-        watched = sync(&world, watched, first).await;
-        first = false;
+        // Before the fetch, so that no change falls between the two; again after an error, since
+        // the repository may only have come to be.
+        watch = watch.or_else(|| watch_local(&watched.config, &due));
+        first &= !sync(&world, &watched, first).await;
         world.source_tried(&name);
         tokio::select! {
             () = due.notified() => sleep(SETTLE).await,
@@ -64,17 +68,61 @@ fn watch_local(config: &Source, due: &Arc<Notify>) -> Option<crate::source::Watc
     }
 }
 
-async fn sync(world: &Arc<World>, watched: Watched, first: bool) -> Watched {
-    let name = watched.config.name.clone();
+/// One fetch, and what follows from it. Returns whether there is a checkout now.
+async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> bool {
+    let name = &watched.config.name;
     let (started, began) = (Timestamp::now(), Instant::now());
+    let (last, result) = match repository(watched) {
+        Ok(repository) => fetch(world, repository, first).await,
+        Err(error) => (None, Err(error)),
+    };
+    world.note_source(&SourceReport {
+        source: name.clone(),
+        started,
+        took: began.elapsed(),
+        outcome: result.as_ref().map(|checkout| checkout.revision.clone()).map_err(Clone::clone),
+    });
+    let checkout = match result {
+        Ok(checkout) => Some(checkout).filter(|checkout| checkout.moved || first),
+        Err(error) => {
+            tracing::error!(source = %name, "{error}");
+            last
+        }
+    };
+    let Some(checkout) = checkout else { return !first };
+    take_in(world, name, &watched.reading, &checkout).await;
+    true
+}
+
+/// The clone with the login of now: a password may be exchanged in its file at any time.
+fn repository(watched: &Watched) -> Result<Repository, String> {
+    let config = &watched.config;
+    let credentials = config.auth.as_ref().map(|auth| {
+        let password = auth.password().map_err(|error| error.to_string())?;
+        Ok::<_, String>(Credentials { username: auth.username.clone(), password })
+    });
+    let spec = Spec {
+        name: config.name.clone(),
+        location: config.location.clone(),
+        reference: config.reference.clone(),
+        credentials: credentials.transpose()?,
+    };
+    Ok(Repository::open(spec, &watched.state_dir))
+}
+
+/// Fetches off the async threads. At the start, while the source is away, what an earlier process
+/// fetched will do: it comes first.
+async fn fetch(
+    world: &Arc<World>,
+    mut repository: Repository,
+    first: bool,
+) -> (Option<Checkout>, Result<Checkout, String>) {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
-    let mut repository = watched.repository;
-    let work = tokio::task::spawn_blocking(move || {
-        let result = repository.sync(&flag);
-        (repository, result)
+    let mut work = tokio::task::spawn_blocking(move || {
+        let last = if first { repository.last().ok().flatten() } else { None };
+        (last, repository.sync(&flag).map_err(|error: SourceError| error.to_string()))
     });
-    tokio::pin!(work);
     let joined = tokio::select! {
         joined = &mut work => joined,
         () = world.stop.cancelled() => {
@@ -82,44 +130,7 @@ async fn sync(world: &Arc<World>, watched: Watched, first: bool) -> Watched {
             work.await
         }
     };
-    let (repository, result) = joined.expect("fetching does not panic and is never aborted");
-    let report = SourceReport {
-        source: name.clone(),
-        started,
-        took: began.elapsed(),
-        outcome: match &result {
-            Ok(checkout) => Ok(checkout.revision.clone()),
-            Err(error) => Err(error.to_string()),
-        },
-    };
-    world.note_source(&report);
-    let watched = Watched { repository, ..watched };
-    if let Some(checkout) = checkout_to_use(&watched, result, first) {
-        take_in(world, &name, &watched.reading, &checkout).await;
-    }
-    watched
-}
-
-/// The checkout to load, if there is anything new in it. At the start, while the source is away,
-/// what an earlier process fetched will do.
-fn checkout_to_use(
-    watched: &Watched,
-    result: Result<Checkout, SourceError>,
-    first: bool,
-) -> Option<Checkout> {
-    let name = &watched.config.name;
-    match result {
-        Ok(checkout) if checkout.moved || first => Some(checkout),
-        Ok(_) => None,
-        Err(error) => {
-            tracing::error!(source = %name, "{error}");
-            let last = if first { watched.repository.last() } else { Ok(None) };
-            last.unwrap_or_else(|error| {
-                tracing::error!(source = %name, "no earlier checkout: {error}");
-                None
-            })
-        }
-    }
+    joined.unwrap_or_else(|error| (None, Err(format!("a defect of Bowline: {error}"))))
 }
 
 async fn take_in(world: &Arc<World>, name: &SourceName, reading: &Reading, checkout: &Checkout) {

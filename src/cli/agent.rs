@@ -1,11 +1,11 @@
 //! `bowline agent`: the long-running one, usually under systemd.
 
 use super::{Common, EngineKind};
+use crate::agent::Views;
 use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
-use crate::agent::Views;
 use crate::http;
 use crate::log::{self, Format};
 use anyhow::Context;
@@ -72,11 +72,7 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(
-    common: &Common,
-    config: &Config,
-    views: &Views,
-) -> anyhow::Result<Arc<dyn Engine>> {
+fn open(common: &Common, config: &Config, views: &Views) -> anyhow::Result<Arc<dyn Engine>> {
     if common.engine == EngineKind::Sim {
         return Ok(Arc::new(Sim::new()));
     }

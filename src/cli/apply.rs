@@ -74,7 +74,9 @@ pub(super) fn stop_on_interrupt() -> CancellationToken {
     let cancelled = stop.clone();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
-            anstream::eprintln!("stopping after the changes under way; press Ctrl-C again to end now");
+            anstream::eprintln!(
+                "stopping after the changes under way; press Ctrl-C again to end now"
+            );
             cancelled.cancel();
         }
         if tokio::signal::ctrl_c().await.is_ok() {

@@ -5,9 +5,9 @@ mod repository;
 mod scene;
 
 use super::{Common, EngineKind};
+use crate::engine::Engine;
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
-use crate::engine::Engine;
 use crate::log::{self, Format};
 use clap::Args;
 use scene::Scene;

@@ -77,9 +77,7 @@ fn print(plan: &Plan) {
 
 fn to_json(plan: &Plan) -> Value {
     let place = |place: &Option<crate::model::Place>| place.as_ref().map(ToString::to_string);
-    let problem = |problem: &crate::plan::Problem| {
-        json!({ "field": problem.field, "message": problem.message, "place": place(&problem.place) })
-    };
+    let problem = |problem: &crate::plan::Problem| json!({ "field": problem.field, "message": problem.message, "place": place(&problem.place) });
     let changes: Vec<Value> = plan
         .changes
         .iter()

@@ -53,8 +53,8 @@ async fn serve(address: &str) -> anyhow::Result<ExitCode> {
 
 /// Healthy, unless the file named by `UNHEALTHY_FILE` is there.
 async fn health() -> (StatusCode, &'static str) {
-    let sick = std::env::var_os("UNHEALTHY_FILE")
-        .is_some_and(|file| std::path::Path::new(&file).exists());
+    let sick =
+        std::env::var_os("UNHEALTHY_FILE").is_some_and(|file| std::path::Path::new(&file).exists());
     if sick { (StatusCode::SERVICE_UNAVAILABLE, "sick\n") } else { (StatusCode::OK, "well\n") }
 }
 

@@ -28,7 +28,10 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     match tokio::task::spawn_blocking(move || ask(&url)).await? {
         Ok(Some(snapshot)) => show(&snapshot, arguments.output)?,
         Ok(None) => {
-            anstream::eprintln!("no agent answers at {}; this is what the engine shows", arguments.agent);
+            anstream::eprintln!(
+                "no agent answers at {}; this is what the engine shows",
+                arguments.agent
+            );
             show_engine(common, arguments.output).await?;
         }
         Err(error) => return Err(error),

@@ -107,7 +107,7 @@ impl Target {
         let spec = source::Spec {
             name: source_name(&self.target)?,
             location,
-            reference: self.reference.as_deref().map_or(Reference::Default, Reference::guess),
+            reference: self.reference.clone().map_or(Reference::Head, Reference::Any),
             credentials: None,
         };
         let state = common.state_dir().join("sources");

@@ -20,7 +20,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
             Ok(loaded) => {
                 anstream::eprint!("{}", loaded.warnings.render(colored()));
                 let services = loaded.stack.services.len();
-                println!("{}: stack {} is fine: {services} services", entry.file, loaded.stack.name);
+                println!(
+                    "{}: stack {} is fine: {services} services",
+                    entry.file, loaded.stack.name
+                );
             }
             Err(problems) => {
                 anstream::eprint!("{}", problems.render(colored()));

@@ -1,14 +1,14 @@
 //! What the values of a configuration mean, and whether they hold together.
 
-use super::{Auth, Config, ConfigError, Location, Log, Reference, Source, place, raw};
+use super::{Auth, Config, ConfigError, Log, Source, place, raw};
 use crate::model::SourceName;
+use crate::source::{InvalidLocation, Location, Reference};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
-use url::Url;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -105,25 +105,13 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
 }
 
 fn location(text: &str, field: &str, at: &At<'_>) -> Result<Location, ConfigError> {
-    let unknown = "expected a path, or a url that begins with file://, http:// or https://";
-    if text.is_empty() || (!text.contains("://") && text.contains(':') && !text.contains("/:")) {
-        return Err(at.wrong(field, unknown));
-    }
-    if !text.contains("://") {
-        return Ok(Location::Local(from_file(at, Path::new(text))));
-    }
-    // The text may hold a password, so no error shows it.
-    let url = Url::parse(text).map_err(|error| at.wrong(field, format!("{error}; {unknown}")))?;
-    match url.scheme() {
-        "file" => match url.to_file_path() {
-            Ok(path) => Ok(Location::Local(path)),
-            Err(()) => Err(at.wrong(field, "no path on this host; write file:///path")),
-        },
-        "http" | "https" if url.username().is_empty() && url.password().is_none() => {
-            Ok(Location::Remote(url))
+    match text.parse() {
+        Ok(Location::Local(path)) if !text.contains("://") => {
+            Ok(Location::Local(from_file(at, &path)))
         }
-        "http" | "https" => Err(at.wrong(field, "holds a login; move it to `auth`")),
-        other => Err(at.wrong(field, format!("`{other}` is not supported; {unknown}"))),
+        Ok(location) => Ok(location),
+        Err(InvalidLocation::Login) => Err(at.wrong(field, "holds a login; move it to `auth`")),
+        Err(error) => Err(at.wrong(field, error)),
     }
 }
 

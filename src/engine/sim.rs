@@ -90,8 +90,12 @@ impl Sim {
             tokio::time::sleep(latency).await;
         }
         self.act(|world| {
-            world.faults.count(operation)?;
-            act(world)
+            let was_down = world.faults.down;
+            let counted = world.faults.count(operation);
+            if world.faults.down && !was_down {
+                world.hang_up(&faults::unreachable());
+            }
+            counted.and_then(|()| act(world))
         })
     }
 

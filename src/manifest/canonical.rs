@@ -139,7 +139,6 @@ fn attribute(path: &str, key: &str, node: &mut Node, base: &Base<'_>, notes: &mu
         "volumes" => mounts::expand(path, node, base, notes),
         "devices" => devices(path, node, notes),
         "extra_hosts" => extra_hosts(path, node, notes),
-        "ulimits" => {}
         "mem_limit" | "mem_reservation" | "memswap_limit" | "shm_size" => bytes(path, node, notes),
         "stop_grace_period" => duration(path, node, notes),
         "healthcheck" => healthcheck(path, node, notes),
@@ -311,6 +310,7 @@ fn extra_hosts(path: &str, node: &mut Node, notes: &mut Notes) {
         }
         _ => {}
     }
+    found.sort();
     let items = found.into_iter().map(|(host, address, mark)| {
         if host.is_empty() || host.contains(':') {
             notes.error(mark, path, format!("`{host}` is no host name"));
@@ -384,7 +384,7 @@ fn deploy(path: &str, node: &mut Node, notes: &mut Notes) {
     for (kind, limits) in resources.into_iter().flatten() {
         let Some(limits) = limits.as_map_mut() else { continue };
         edit(limits, "memory", |node| {
-            bytes(&format!("{path}.resources.{kind}.memory"), node, notes)
+            bytes(&format!("{path}.resources.{kind}.memory"), node, notes);
         });
         edit(limits, "cpus", |node| match node.text().and_then(|text| text.parse::<f64>().ok()) {
             Some(number) if number >= 0.0 => node.value = Value::Float(number),

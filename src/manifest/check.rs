@@ -4,6 +4,7 @@
 use super::node::Node;
 use super::notes::Notes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// Checks the long form; `inactive` are the services that no profile selects.
 pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes) {
@@ -17,6 +18,7 @@ pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes)
         let path = format!("services.{name}");
         check_service(&path, service, notes);
         check_references(root, &path, service, notes);
+        check_addresses(root, &path, service, notes);
         check_limits(&path, service, notes);
         check_dependencies(&path, service, &services, inactive, notes);
     }
@@ -80,6 +82,35 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
             refer("volumes", source, mount);
         }
     }
+}
+
+fn check_addresses(root: &Node, path: &str, service: &Node, notes: &mut Notes) {
+    for (network, endpoint) in service.get("networks").into_iter().flat_map(Node::entries) {
+        for key in ["ipv4_address", "ipv6_address"] {
+            let Some(written) = endpoint.get(key) else { continue };
+            let path = format!("{path}.networks.{network}.{key}");
+            if replicas(service) > 1 {
+                notes.error(written.mark, &path, "is one address, and there are several replicas");
+            }
+            let Some(address) = written.as_str().and_then(|text| text.parse::<IpAddr>().ok())
+            else {
+                continue;
+            };
+            let subnets = subnets(root, network);
+            if !subnets.is_empty() && !subnets.iter().any(|subnet| subnet.contains(&address)) {
+                let message = format!("{address} lies in no subnet of network `{network}`");
+                notes.error(written.mark, &path, message);
+            }
+        }
+    }
+}
+
+/// The subnets that a network declares.
+fn subnets(root: &Node, network: &str) -> Vec<ipnet::IpNet> {
+    let declared = root.get("networks").and_then(|all| all.get(network));
+    let pools = declared.and_then(|spec| spec.get("ipam")?.get("config")).map(Node::items);
+    let subnet = |pool: &Node| pool.get("subnet")?.as_str()?.parse().ok();
+    pools.unwrap_or_default().iter().filter_map(subnet).collect()
 }
 
 fn check_limits(path: &str, service: &Node, notes: &mut Notes) {

@@ -3,9 +3,10 @@
 
 use super::node::{Node, Value};
 use serde_json::{Map, Number, Value as Json, json};
+use std::collections::BTreeSet;
 
 /// The whole model.
-pub(crate) fn config(root: &Node, project: &str) -> Json {
+pub(crate) fn config(root: &Node, extensions: &super::node::Map, project: &str) -> Json {
     let mut out = Map::new();
     out.insert("name".to_owned(), Json::from(project));
     let mut services = Map::new();
@@ -15,7 +16,11 @@ pub(crate) fn config(root: &Node, project: &str) -> Json {
     out.insert("services".to_owned(), Json::Object(services));
     for kind in ["networks", "volumes", "configs", "secrets"] {
         let mut section = Map::new();
+        let used = used(root, kind);
         for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {
+            if !used.contains(key.as_str()) {
+                continue;
+            }
             let mut resource = pruned(node, kind);
             if kind == "networks"
                 && let Some(map) = resource.as_object_mut()
@@ -29,7 +34,22 @@ pub(crate) fn config(root: &Node, project: &str) -> Json {
             out.insert(kind.to_owned(), Json::Object(section));
         }
     }
+    for (key, node) in extensions {
+        out.insert(key.clone(), verbatim(node));
+    }
     Json::Object(out)
+}
+
+/// The keys of `kind` that a service refers to; Compose leaves the others out.
+fn used<'a>(root: &'a Node, kind: &str) -> BTreeSet<&'a str> {
+    let mut used = BTreeSet::new();
+    for (_, service) in root.get("services").into_iter().flat_map(Node::entries) {
+        let Some(references) = service.get(kind) else { continue };
+        used.extend(references.entries().map(|(key, _)| key.as_str()));
+        let items = references.items().iter();
+        used.extend(items.filter_map(|item| item.get("source").and_then(Node::as_str)));
+    }
+    used
 }
 
 fn without_options(ipam: Json) -> Json {
@@ -46,6 +66,12 @@ fn service(node: &Node) -> Json {
                 verbatim(value)
             }
             "env_file" => continue,
+            "deploy" => deploy(value),
+            "mem_limit" | "mem_reservation" | "memswap_limit" | "shm_size"
+                if value.as_str() == Some("0") =>
+            {
+                continue;
+            }
             _ => pruned(value, key),
         };
         let keeps = matches!(key.as_str(), "command" | "entrypoint" | "scale" | "healthcheck");
@@ -59,12 +85,22 @@ fn service(node: &Node) -> Json {
     Json::Object(out)
 }
 
+/// Compose always prints `placement` and `resources`.
+fn deploy(node: &Node) -> Json {
+    let mut deploy = pruned(node, "deploy");
+    if let Some(map) = deploy.as_object_mut() {
+        map.entry("placement").or_insert(json!({}));
+        map.entry("resources").or_insert(json!({}));
+    }
+    deploy
+}
+
 fn is_empty(value: &Json) -> bool {
     match value {
         Json::Null => true,
         Json::Bool(flag) => !flag,
         Json::Number(number) => number.as_f64() == Some(0.0),
-        Json::String(text) => text.is_empty() || text == "0",
+        Json::String(text) => text.is_empty(),
         Json::Array(items) => items.is_empty(),
         Json::Object(map) => map.is_empty(),
     }
@@ -92,9 +128,15 @@ fn pruned(node: &Node, key: &str) -> Json {
             let is_free = free.contains(&key);
             let entries = map.iter().map(|(key, value)| (key.clone(), pruned(value, key)));
             let kept = |key: &str, value: &Json| {
+                if key == "size" && value == "0" {
+                    return false;
+                }
                 is_free
                     || !is_empty(value)
-                    || matches!(key, "replicas" | "parallelism" | "required" | "volume" | "bind")
+                    || matches!(
+                        key,
+                        "replicas" | "parallelism" | "required" | "volume" | "bind" | "tmpfs"
+                    )
             };
             Json::Object(entries.filter(|(key, value)| kept(key, value)).collect())
         }

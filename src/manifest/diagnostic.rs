@@ -106,10 +106,10 @@ fn render_one(diagnostic: &Diagnostic, renderer: &Renderer) -> String {
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    let rendered = renderer.render(&[group]);
+    let text = renderer.render(&[group]);
     match (&diagnostic.place, &diagnostic.source) {
-        (Some(place), None) => format!("{rendered}\n --> {place}"),
-        _ => rendered,
+        (Some(place), None) => format!("{text}\n --> {place}"),
+        _ => text,
     }
 }
 

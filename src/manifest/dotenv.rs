@@ -1,4 +1,4 @@
-//! Files of variables: `.env` and `env_file` (specification, "Env_file"), and the raw form of
+//! Files of variables: `.env` and `env_file` (specification, "`Env_file`"), and the raw form of
 //! `docker run --env-file`. It never reads a file or an environment itself.
 
 use super::interpolate::{Lookup, substitute};
@@ -55,7 +55,7 @@ pub(crate) fn parse_raw(text: &str, lookup: Lookup<'_>) -> Result<Vec<(String, S
             None => (line, lookup(line)),
         };
         if key.is_empty() || key.contains(char::is_whitespace) {
-            return Err(format!("line {}: `{key}` is no name of a variable", index + 1));
+            return Err(format!("line {}: does not begin with the name of a variable", index + 1));
         }
         variables.extend(value.map(|value| (key.to_owned(), value)));
     }
@@ -86,7 +86,7 @@ fn read_key(text: &str) -> Result<(Key, &str), String> {
         return Err("key cannot contain a space".to_owned());
     }
     if let Some(c) = name.chars().find(|c| !c.is_alphanumeric() && !"_.-[]".contains(*c)) {
-        return Err(format!("unexpected character `{c}` in variable name `{name}`"));
+        return Err(format!("unexpected character `{c}` in the name of a variable"));
     }
     let after = &text[end..];
     match after.strip_prefix(['=', ':']) {

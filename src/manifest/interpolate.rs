@@ -17,8 +17,8 @@ pub(crate) enum SubstituteError {
     #[error("required variable {name} is missing a value{}{message}", if message.is_empty() { "" } else { ": " })]
     Missing { name: String, message: String },
     /// Neither a variable nor an escaped dollar.
-    #[error("invalid interpolation format: `{0}`")]
-    Invalid(String),
+    #[error("invalid interpolation format")]
+    Invalid,
 }
 
 /// Fills in every text of `node`; what cannot be filled in is noted at its place.
@@ -30,7 +30,7 @@ pub(crate) fn interpolate(node: &mut Node, path: &str, lookup: Lookup<'_>, notes
             match substitute(text, lookup, &mut unset) {
                 Ok(filled) => *text = filled,
                 Err(error) => {
-                    let help = matches!(error, SubstituteError::Invalid(_))
+                    let help = matches!(error, SubstituteError::Invalid)
                         .then(|| "a dollar sign that is meant as such is written `$$`".to_owned());
                     notes.error_with_help(mark, path, error.to_string(), help);
                 }
@@ -73,7 +73,7 @@ fn fill(
     unset: &mut Vec<String>,
     depth: usize,
 ) -> Result<String, SubstituteError> {
-    let invalid = || SubstituteError::Invalid(text.to_owned());
+    let invalid = || SubstituteError::Invalid;
     if depth > MAX_DEPTH {
         return Err(invalid());
     }

@@ -20,6 +20,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     let name = session.project_name(&root);
     session.variables.entry("COMPOSE_PROJECT_NAME".to_owned()).or_insert(name.clone());
     session.interpolate(&mut root);
+    let extensions = take_extensions(&mut root);
     shape::check(&mut root, &schema::FILE, "", &mut session.notes);
     if session.notes.has_errors() {
         return Err(session.fail());
@@ -40,7 +41,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     if session.notes.has_errors() {
         return Err(session.fail());
     }
-    let config = config::config(&root, &name);
+    let config = config::config(&root, &extensions, &name);
     let contents = session.read_contents(&root);
     let mut stack = decode::stack(&root, stack_name, &contents, request, &mut session.notes);
     stack.working_dir = directory.to_string_lossy().into_owned();
@@ -52,6 +53,21 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     }
     let inputs = session.inputs;
     Ok(Loaded { stack, config, warnings: session.notes.into_diagnostics(), inputs })
+}
+
+/// What the user keeps at the top of the file for himself.
+fn take_extensions(root: &mut Node) -> Map {
+    let mut extensions = Map::new();
+    if let Some(map) = root.as_map_mut() {
+        map.retain(|key, node| {
+            let is_extension = key.starts_with("x-");
+            if is_extension {
+                extensions.insert(key.clone(), node.clone());
+            }
+            !is_extension
+        });
+    }
+    extensions
 }
 
 struct Session<'a> {
@@ -140,7 +156,7 @@ impl<'a> Session<'a> {
         for path in self.request.files.clone() {
             for document in self.documents(&path) {
                 match &mut merged {
-                    Some(base) => merge::merge(base, document, "", &mut self.notes),
+                    Some(base) => merge::merge(base, document, &[], &mut self.notes),
                     None => merged = Some(document),
                 }
             }
@@ -330,3 +346,7 @@ fn walk(node: &Node, path: &str, visit: &mut dyn FnMut(&str, &Node)) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

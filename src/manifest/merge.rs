@@ -4,14 +4,18 @@ use super::node::{Directive, Map, Node, Value};
 use super::notes::Notes;
 
 /// Lays `over` on `base`.
-pub(crate) fn merge(base: &mut Node, over: Node, path: &str, notes: &mut Notes) {
+pub(crate) fn merge(base: &mut Node, over: Node, path: &[&str], notes: &mut Notes) {
     match over.directive {
         Some(Directive::Override) => return *base = Node { directive: None, ..over },
         Some(Directive::Reset) => return base.value = Value::Null,
         None => {}
     }
-    let name = path.rsplit('.').next().unwrap_or_default();
-    if ["command", "entrypoint", "test"].contains(&name) {
+    let attribute = match path {
+        ["services", _, attribute @ ..] => attribute.join("."),
+        _ => path.join("."),
+    };
+    let name = attribute.as_str();
+    if ["command", "entrypoint", "healthcheck.test"].contains(&name) {
         return *base = over;
     }
     if over.is_null() {
@@ -21,19 +25,25 @@ pub(crate) fn merge(base: &mut Node, over: Node, path: &str, notes: &mut Notes) 
         return *base = over;
     }
     let mut over = over;
-    if is_either(name) {
+    if name == "extra_hosts" {
+        to_entries(base);
+        to_entries(&mut over);
+    } else if is_either(name) {
         to_map(base, name);
         to_map(&mut over, name);
     } else if ["dns", "dns_search", "tmpfs", "env_file"].contains(&name) {
         to_list(base);
         to_list(&mut over);
     }
+    if name == "logging" && drivers_differ(base, &over) {
+        return *base = over;
+    }
     let place = over.place();
     match (&mut base.value, over.value) {
         (Value::Map(base), Value::Map(over)) => merge_maps(base, over, path, notes),
         (Value::Seq(base), Value::Seq(over)) => append(base, over, name),
-        (Value::Map(_), _) | (_, Value::Map(_)) | (Value::Seq(_), _) | (_, Value::Seq(_)) => {
-            notes.error(place, path, "cannot be laid over a value of another kind");
+        (Value::Map(_) | Value::Seq(_), _) | (_, Value::Map(_) | Value::Seq(_)) => {
+            notes.error(place, &path.join("."), "cannot be laid over a value of another kind");
         }
         (value, over) => {
             *value = over;
@@ -57,23 +67,32 @@ pub(crate) fn drop_resets(node: &mut Node) {
     }
 }
 
-fn merge_maps(base: &mut Map, over: Map, path: &str, notes: &mut Notes) {
+fn merge_maps(base: &mut Map, over: Map, path: &[&str], notes: &mut Notes) {
     for (key, value) in over {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
         if value.directive == Some(Directive::Reset) {
             base.shift_remove(&key);
             continue;
         }
         match base.get_mut(&key) {
             Some(existing) => merge(existing, value, &path, notes),
-            None => drop(base.insert(key, value)),
+            None => drop(base.insert(key.clone(), value)),
         }
+    }
+}
+
+/// Whether both name a driver, and not the same: then the options of one mean nothing to the other.
+fn drivers_differ(base: &Node, over: &Node) -> bool {
+    match (base.get("driver"), over.get("driver")) {
+        (Some(base), Some(over)) => base.value != over.value,
+        _ => false,
     }
 }
 
 /// Attributes that are a mapping or a list of pairs or names.
 fn is_either(name: &str) -> bool {
-    ["environment", "labels", "sysctls", "depends_on", "networks"].contains(&name)
+    let is_labels = name.ends_with(".labels");
+    is_labels || ["environment", "labels", "sysctls", "depends_on", "networks"].contains(&name)
 }
 
 fn to_map(node: &mut Node, name: &str) {
@@ -91,6 +110,19 @@ fn to_map(node: &mut Node, name: &str) {
         }
     });
     node.value = Value::Map(entries.collect());
+}
+
+/// A mapping of hosts as a list of `host=address`.
+fn to_entries(node: &mut Node) {
+    let Value::Map(map) = &node.value else { return };
+    let mut entries = Vec::new();
+    for (host, addresses) in map {
+        for address in addresses.as_seq().unwrap_or(std::slice::from_ref(addresses)) {
+            let text = format!("{host}={}", address.text().unwrap_or_default());
+            entries.push(Node::str(text, address.mark));
+        }
+    }
+    node.value = Value::Seq(entries);
 }
 
 fn to_list(node: &mut Node) {
@@ -142,7 +174,7 @@ mod tests {
     fn merged(base: &str, over: &str) -> Node {
         let parse = |text| yaml::parse(text, 0).unwrap().remove(0);
         let mut base = parse(base);
-        merge(&mut base, parse(over), "", &mut Notes::default());
+        merge(&mut base, parse(over), &["services", "test"], &mut Notes::default());
         base
     }
 

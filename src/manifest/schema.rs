@@ -37,7 +37,7 @@ pub(crate) const FILE: Rule = Object(&[
     some("networks", Nullable(&Map(&Nullable(&NETWORK)))),
     some("volumes", Nullable(&Map(&Nullable(&VOLUME)))),
     some("configs", Nullable(&Map(&CONTENT))),
-    some("secrets", Nullable(&Map(&CONTENT))),
+    some("secrets", Nullable(&Map(&SECRET))),
 ]);
 
 const SERVICE: Rule = Object(&[
@@ -156,7 +156,7 @@ const DEPENDENCY: &[Field] = &[
 const DEPLOY: &[Field] = &[
     later("endpoint_mode"),
     some("labels", PAIRS),
-    some("mode", Choice(&["replicated", "global"])),
+    some("mode", Choice(&["replicated", "global", "replicated-job", "global-job"])),
     later("placement"),
     some("replicas", Int),
     some("resources", Object(RESOURCES)),
@@ -189,7 +189,7 @@ const UPDATE: &[Field] = &[
     some("parallelism", Int),
 ];
 
-const DEVICE: &[Field] = &[must("source", Str), some("target", Str), some("permissions", Str)];
+const DEVICE: &[Field] = &[must("source", Str), must("target", Str), some("permissions", Str)];
 
 const ENV_FILE: &[Field] =
     &[must("path", Str), some("required", Bool), some("format", Choice(&["raw"]))];
@@ -286,6 +286,17 @@ const VOLUME: Rule = Object(&[
     some("external", EXTERNAL),
     some("labels", PAIRS),
     some("name", Str),
+]);
+
+const SECRET: Rule = Object(&[
+    later("driver"),
+    later("driver_opts"),
+    some("environment", Str),
+    some("external", EXTERNAL),
+    some("file", Str),
+    some("labels", PAIRS),
+    some("name", Str),
+    later("template_driver"),
 ]);
 
 const CONTENT: Rule = Object(&[

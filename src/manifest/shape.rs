@@ -3,6 +3,7 @@
 
 use super::node::{Map, Node, Value};
 use super::notes::Notes;
+use std::collections::BTreeSet;
 
 /// What a value may be.
 #[derive(Debug)]
@@ -61,7 +62,11 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
             None => refuse(node, rule, path, notes),
         },
         _ if !fits(node, rule) => refuse(node, rule, path, notes),
-        Rule::List(item) | Rule::Set(item) => check_items(node, item, path, notes),
+        Rule::List(item) => check_items(node, item, path, notes),
+        Rule::Set(item) => {
+            check_items(node, item, path, notes);
+            check_unique(node, path, notes);
+        }
         Rule::Map(inner) => {
             for (key, value) in node.as_map_mut().into_iter().flatten() {
                 check(value, inner, &format!("{path}.{key}"), notes);
@@ -77,10 +82,10 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
 /// Whether the kind of `node` is the one that `rule` is for.
 fn fits(node: &Node, rule: &Rule) -> bool {
     match (rule, &node.value) {
-        (Rule::Nullable(_), Value::Null) => true,
-        (Rule::Nullable(inner), _) => fits(node, inner),
+        (Rule::Nullable(inner), value) if *value != Value::Null => fits(node, inner),
         (Rule::OneOf(rules), _) => rules.iter().any(|rule| fits(node, rule)),
-        (Rule::Str | Rule::Choice(_), Value::Str(_))
+        (Rule::Nullable(_), Value::Null)
+        | (Rule::Str | Rule::Choice(_), Value::Str(_))
         | (
             Rule::Text | Rule::Number | Rule::Int,
             Value::Str(_) | Value::Int(_) | Value::Float(_),
@@ -120,6 +125,15 @@ fn check_items(node: &mut Node, item: &Rule, path: &str, notes: &mut Notes) {
     if let Value::Seq(items) = &mut node.value {
         for (index, value) in items.iter_mut().enumerate() {
             check(value, item, &format!("{path}.{index}"), notes);
+        }
+    }
+}
+
+fn check_unique(node: &Node, path: &str, notes: &mut Notes) {
+    let mut seen = BTreeSet::new();
+    for text in node.items().iter().filter_map(|item| Some((item.mark, item.as_str()?))) {
+        if !seen.insert(text.1) {
+            notes.error(text.0, path, format!("`{}` is listed twice", text.1));
         }
     }
 }
@@ -184,12 +198,11 @@ fn cast(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
         (Rule::Bool, Value::Str(text)) => cast_bool(text, node, path, notes),
         (_, value) => Some(value.clone()),
     };
-    match value {
-        Some(value) => node.value = value,
-        None => {
-            let text = node.text().unwrap_or_default();
-            notes.error(node.mark, path, format!("must be {}, not `{text}`", describe(rule)));
-        }
+    if let Some(value) = value {
+        node.value = value;
+    } else {
+        let text = node.text().unwrap_or_default();
+        notes.error(node.mark, path, format!("must be {}, not `{text}`", describe(rule)));
     }
 }
 

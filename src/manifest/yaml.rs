@@ -295,7 +295,18 @@ mod tests {
         let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for n in 1..9 {
             let item = format!("*a{}", n - 1);
-            text += &format!("a{n}: &a{n} [{}]\n", [item.as_str(); 10].join(","));
+            text.push_str(
+                &[
+                    "a",
+                    &n.to_string(),
+                    ": &a",
+                    &n.to_string(),
+                    " [",
+                    &[item.as_str(); 10].join(","),
+                    "]\n",
+                ]
+                .concat(),
+            );
         }
         assert!(message(&text).contains("more than 100000 values"));
     }
@@ -306,7 +317,8 @@ mod tests {
         assert!(parse(&"- ".repeat(100_000), 0).is_err());
         let mut map = String::new();
         for depth in 0..2000 {
-            map += &format!("{}a:\n", " ".repeat(depth));
+            map.push_str(&" ".repeat(depth));
+            map.push_str("a:\n");
         }
         assert!(parse(&map, 0).is_err());
     }

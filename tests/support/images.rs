@@ -1,47 +1,182 @@
-//! Images made on the spot, of programs of this machine and the libraries that they need. No
-//! registry is involved.
+//! The images that scenarios run, on both kinds of engine.
 
-use super::docker::{docker, import_busybox};
-use super::program::PROGRAM;
-use bowline::model::ImageRef;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use super::docker::docker;
+use bowline::engine::sim::{Behaviour, Sim};
+use bowline::model::{ContainerPort, ImageConfig, Protocol, labels};
+use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-/// Where Debian's HAProxy lies.
-const HAPROXY: &str = "/usr/sbin/haproxy";
+/// Sleeps until told to stop.
+pub const SLEEPER: &str = "t-scn-sleeper:1";
+/// Ends with code 3 after a moment.
+pub const CRASHER: &str = "t-scn-crasher:1";
+/// Ends with code 0 after a moment.
+pub const JOB: &str = "t-scn-job:1";
+/// Is healthy.
+pub const WELL: &str = "t-scn-well:1";
+/// Is never healthy.
+pub const ILL: &str = "t-scn-ill:1";
+/// Sets everything that an image can.
+pub const RICH: &str = "t-scn-rich:1";
+/// Cannot be started.
+pub const BROKEN: &str = "t-scn-broken:1";
+/// Was built from a container of [`INHERITED_STACK`].
+pub const INHERITED: &str = "t-scn-inherited:1";
+/// The stack whose labels an image passes on.
+pub const INHERITED_STACK: &str = "t-scn-inherited-stack";
+/// Takes no notice of signals.
+pub const DEAF: &str = "t-scn-deaf:1";
 
-/// An image that goes away with the test.
-pub struct Image(pub String);
+const SLEEP: &str = r#"CMD ["sh","-c","trap 'exit 0' TERM; while :; do sleep 0.1; done"]"#;
 
-impl Image {
-    /// Bowline's own program, as manifests/ use it.
-    pub fn of_bowline(name: &str) -> Self {
-        import(name, Path::new(PROGRAM), "/bowline", &["ENTRYPOINT [\"/bowline\"]"])
-    }
+struct Recipe {
+    name: &'static str,
+    changes: Vec<&'static str>,
+    behaviour: Behaviour,
+}
 
-    /// Debian's HAProxy, as manifests/ use it; `None` where it is not installed.
-    pub fn of_haproxy(name: &str) -> Option<Self> {
-        let run = r#"CMD ["/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]"#;
-        let there = Path::new(HAPROXY).exists();
-        there.then(|| import(name, Path::new(HAPROXY), HAPROXY, &[run, "STOPSIGNAL SIGUSR1"]))
-    }
+fn recipes() -> Vec<Recipe> {
+    let sleeps = || Behaviour { stops_with: Some(0), ..Behaviour::default() };
+    let ends = |code| Behaviour { exits: Some((Duration::from_millis(200), code)), ..sleeps() };
+    let recipe = |name, changes, behaviour| Recipe { name, changes, behaviour };
+    vec![
+        recipe(SLEEPER, vec![SLEEP], sleeps()),
+        recipe(CRASHER, vec![r#"CMD ["sh","-c","sleep 0.2; exit 3"]"#], ends(3)),
+        recipe(
+            JOB,
+            vec![r#"CMD ["sh","-c","echo done; sleep 0.2"]"#],
+            Behaviour { output: vec!["done".into()], ..ends(0) },
+        ),
+        recipe(
+            WELL,
+            vec![SLEEP, "HEALTHCHECK --interval=200ms --timeout=5s --retries=2 CMD true"],
+            sleeps(),
+        ),
+        recipe(
+            ILL,
+            vec![
+                SLEEP,
+                "HEALTHCHECK --interval=200ms --timeout=5s --retries=2 CMD echo no db; false",
+            ],
+            Behaviour { healthy_after: None, health_output: Some("no db".into()), ..sleeps() },
+        ),
+        recipe(
+            RICH,
+            vec![
+                r#"ENTRYPOINT ["sh","-c"]"#,
+                r#"CMD ["sleep 600"]"#,
+                "ENV A=image B=image",
+                "LABEL kind=rich",
+                "USER 7",
+                "WORKDIR /tmp",
+                "VOLUME /data",
+                "EXPOSE 80/tcp",
+            ],
+            sleeps(),
+        ),
+        recipe(
+            BROKEN,
+            vec![r#"CMD ["/no/such"]"#],
+            Behaviour {
+                fails_to_start: Some("exec: \"/no/such\": no such file".into()),
+                ..sleeps()
+            },
+        ),
+        recipe(DEAF, vec![r#"CMD ["sleep","600"]"#], Behaviour { stops_with: None, ..sleeps() }),
+        recipe(
+            INHERITED,
+            vec![
+                SLEEP,
+                "LABEL bowline.mark=1f bowline.stack=t-scn-inherited-stack bowline.slot=web/1",
+            ],
+            sleeps(),
+        ),
+    ]
+}
 
-    /// A static busybox.
-    pub fn of_busybox(name: &str) -> Self {
-        import_busybox(&ImageRef::new(name).unwrap());
-        Self(name.to_owned())
+/// Puts all images on the real engine, unless they are there.
+pub fn import_all() {
+    let there = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    for recipe in recipes() {
+        if !there.lines().any(|line| line == recipe.name) {
+            import(recipe.name, &recipe.changes);
+        }
     }
 }
 
-impl Drop for Image {
-    fn drop(&mut self) {
-        docker(&["rmi", "-f", &self.0]);
+/// Takes them off again.
+pub fn remove_all() {
+    for recipe in recipes() {
+        docker(&["rmi", "-f", recipe.name]);
     }
 }
 
-fn import(name: &str, program: &Path, inside: &str, changes: &[&str]) -> Image {
-    let changes = changes.iter().flat_map(|change| ["--change", change]);
+/// Puts all images on a simulated engine.
+pub fn add_all(sim: &Sim) {
+    for recipe in recipes() {
+        sim.image_add(recipe.name, config(recipe.name), recipe.behaviour);
+    }
+}
+
+fn config(name: &str) -> ImageConfig {
+    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let path = (
+        "PATH".to_owned(),
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+    );
+    let mut config = ImageConfig { environment: [path].into(), ..ImageConfig::default() };
+    let mut check = bowline::model::Healthcheck {
+        interval: Some(Duration::from_millis(200)),
+        timeout: Some(Duration::from_secs(5)),
+        retries: Some(2),
+        ..Default::default()
+    };
+    config.command = texts(&["sleep", "600"]);
+    match name {
+        INHERITED => {
+            let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+            config.labels = [
+                label(labels::MARK, "1f"),
+                label(labels::STACK, INHERITED_STACK),
+                label(labels::SLOT, "web/1"),
+            ]
+            .into();
+        }
+        WELL => {
+            check.test = Some(texts(&["CMD-SHELL", "true"]));
+            config.healthcheck = Some(check);
+        }
+        ILL => {
+            check.test = Some(texts(&["CMD-SHELL", "echo no db; false"]));
+            config.healthcheck = Some(check);
+        }
+        RICH => {
+            config.entrypoint = texts(&["sh", "-c"]);
+            config.command = texts(&["sleep 600"]);
+            let entry = |key: &str| (key.to_owned(), "image".to_owned());
+            config.environment.extend([entry("A"), entry("B")]);
+            config.labels = [("kind".to_owned(), "rich".to_owned())].into();
+            "7".clone_into(&mut config.user);
+            "/tmp".clone_into(&mut config.working_dir);
+            config.volumes = ["/data".to_owned()].into();
+            config.exposed_ports = [ContainerPort { port: 80, protocol: Protocol::Tcp }].into();
+        }
+        _ => {}
+    }
+    config
+}
+
+fn import(name: &str, changes: &[&str]) {
+    let busybox = std::fs::read("/bin/busybox").expect("a static busybox is installed");
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(busybox.len() as u64);
+    header.set_mode(0o755);
+    for path in ["bin/sh", "bin/sleep", "bin/true", "bin/false"] {
+        archive.append_data(&mut header.clone(), path, busybox.as_slice()).unwrap();
+    }
+    let changes = changes.iter().flat_map(|&change| ["--change", change]);
     let mut import = Command::new("docker")
         .arg("import")
         .args(changes)
@@ -49,29 +184,7 @@ fn import(name: &str, program: &Path, inside: &str, changes: &[&str]) -> Image {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
-        .expect("docker's command line is installed");
-    let mut archive = tar::Builder::new(import.stdin.take().expect("piped"));
-    append(&mut archive, program, Path::new(inside));
-    for library in libraries(program) {
-        append(&mut archive, &library, &library);
-    }
-    drop(archive.into_inner().unwrap());
-    assert!(import.wait().unwrap().success(), "docker import {name}");
-    Image(name.to_owned())
-}
-
-fn append(archive: &mut tar::Builder<impl std::io::Write>, file: &Path, inside: &Path) {
-    let mut file = std::fs::File::open(file).unwrap();
-    let mut header = tar::Header::new_gnu();
-    header.set_size(file.metadata().unwrap().len());
-    header.set_mode(0o755);
-    archive.append_data(&mut header, inside.strip_prefix("/").unwrap(), &mut file).unwrap();
-}
-
-/// The shared libraries of a program and its loader, each at the path where it is looked for.
-fn libraries(program: &Path) -> BTreeSet<PathBuf> {
-    let told = Command::new("ldd").arg(program).output().unwrap();
-    let told = String::from_utf8(told.stdout).unwrap();
-    let paths = told.split_whitespace().filter(|word| word.starts_with('/'));
-    paths.map(PathBuf::from).collect()
+        .unwrap();
+    import.stdin.take().unwrap().write_all(&archive.into_inner().unwrap()).unwrap();
+    assert!(import.wait().unwrap().success(), "{name}");
 }

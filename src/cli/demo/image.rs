@@ -3,7 +3,8 @@
 
 use super::Stage;
 use crate::engine::docker::Docker;
-use crate::model::ImageRef;
+use crate::engine::sim::Behaviour;
+use crate::model::{ImageConfig, ImageRef};
 use anyhow::Context;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,9 @@ pub(super) async fn make(stage: &Stage) -> anyhow::Result<()> {
     match stage {
         Stage::Docker(docker) => make_on(docker).await,
         Stage::Sim(sim) => {
-            sim.add_image(&ImageRef::new(IMAGE)?);
+            let config =
+                ImageConfig { entrypoint: vec!["/bowline".into()], ..ImageConfig::default() };
+            sim.image_add(IMAGE, config, Behaviour::default());
             Ok(())
         }
     }
@@ -48,13 +51,9 @@ fn archive() -> anyhow::Result<Vec<u8>> {
     Ok(archive.into_inner()?)
 }
 
-fn append(
-    archive: &mut tar::Builder<Vec<u8>>,
-    file: &Path,
-    inside: &Path,
-) -> anyhow::Result<()> {
-    let mut file = std::fs::File::open(file)
-        .with_context(|| format!("cannot read {}", file.display()))?;
+fn append(archive: &mut tar::Builder<Vec<u8>>, file: &Path, inside: &Path) -> anyhow::Result<()> {
+    let mut file =
+        std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut header = tar::Header::new_gnu();
     header.set_size(file.metadata()?.len());
     header.set_mode(0o755);

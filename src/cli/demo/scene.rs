@@ -2,21 +2,21 @@
 
 use super::repository::Git;
 use super::say;
+use crate::agent::Views;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::agent::Views;
 use crate::http;
 use crate::model::{Container, Limits, Query, RestartPolicy, StackName, State};
 use crate::pass::Means;
 use crate::plan::{ContainerRef, Step};
 use crate::store::StoreError;
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -78,7 +78,8 @@ impl Scene {
         say(&format!("by hand: docker kill {}", web.name));
         let container = ContainerRef::of(&web);
         let killed = Timestamp::now();
-        self.by_hand(Step::Signal { container: container.clone(), signal: "SIGKILL".into() }).await?;
+        self.by_hand(Step::Signal { container: container.clone(), signal: "SIGKILL".into() })
+            .await?;
         self.pass_after(killed).await?;
         self.wait("the killed container to run again", |containers| running(containers, 1)).await?;
         say("repaired: it runs again");
@@ -92,7 +93,8 @@ impl Scene {
         let restart = RestartPolicy::UnlessStopped;
         self.by_hand(Step::Update { container, limits, restart }).await?;
         let again = self.wait("the memory limit to be 64m again", right_memory).await?;
-        let same = if again.id == web.id { "the same container, not restarted" } else { "a new one" };
+        let same =
+            if again.id == web.id { "the same container, not restarted" } else { "a new one" };
         say(&format!("repaired: the limit is 64m again; {same}"));
 
         say("a commit: two more replicas, and VERSION becomes 2");

@@ -94,6 +94,8 @@ fn missing_image(message: &str) -> Option<&str> {
 /// The host port of `message`, if it says that one is taken.
 fn taken_port(message: &str) -> Option<String> {
     let taken = ["port is already allocated", "address already in use", "ports are not available"];
+    // With a capital it is about a container's address on a network.
+    let message = message.strip_suffix("Address already in use").unwrap_or(message);
     let lower = message.to_ascii_lowercase();
     taken.iter().any(|text| lower.contains(text)).then_some(())?;
     let address = ["Bind for ", "listen tcp", "listen udp", "listen sctp", "host port for "]

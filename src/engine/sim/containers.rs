@@ -61,12 +61,17 @@ impl World {
         }
         let mark = self.next_id()[..16].to_owned();
         let keeps = self.facts.keeps_start_interval();
-        let spec = spec::observed(new, &image.image.config, &mark, keeps);
+        let mut spec = spec::observed(new, &image.image.config, &mark, keeps);
+        if let Networking::Container(other) = &mut spec.networking
+            && let Some(id) = self.find(other)
+        {
+            *other = id;
+        }
         let says_nothing = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
         if says_nothing(&spec.entrypoint) && says_nothing(&spec.command) {
             return Err(refused("create", object, 400, "No command specified"));
         }
-        let attached = self.attachments(&new.spec.networking);
+        let attached = Self::attachments(&new.spec.networking);
         let anonymous_volumes = self.make_mounted_volumes(new, &spec);
         let id = self.next_id();
         let container = SimContainer {
@@ -102,7 +107,7 @@ impl World {
         Ok(())
     }
 
-    fn attachments(&self, networking: &Networking) -> BTreeMap<String, Attachment> {
+    fn attachments(networking: &Networking) -> BTreeMap<String, Attachment> {
         let at = |name: &str| BTreeMap::from([(name.to_owned(), Attachment::default())]);
         match networking {
             Networking::Networks(networks) if networks.is_empty() => at("bridge"),

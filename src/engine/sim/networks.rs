@@ -42,7 +42,7 @@ impl World {
         self.networks.get(key).or_else(|| self.networks.values().find(|net| net.spec.name == key))
     }
 
-    /// Makes a network. Engines before API 1.44 make a second one of the same name.
+    /// Makes a network; a second one of the same name is refused.
     pub(super) fn create_network(
         &mut self,
         spec: &NetworkSpec,
@@ -53,7 +53,7 @@ impl World {
             let message = format!("operation is not permitted on predefined {} network", spec.name);
             return Err(refused("create", object, 403, message));
         }
-        if self.facts.api.minor >= 44 && self.network(&spec.name).is_some() {
+        if self.network(&spec.name).is_some() {
             let message = format!("network with name {} already exists", spec.name);
             return Err(refused("create", object, 409, message));
         }
@@ -190,7 +190,9 @@ impl World {
                 left.push(name.clone());
             }
         }
-        left.iter().for_each(|name| self.tell_of_network(name, "disconnect"));
+        for name in left {
+            self.tell_of_network(&name, "disconnect");
+        }
     }
 
     fn join(

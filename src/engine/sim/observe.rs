@@ -18,7 +18,7 @@ impl World {
             .values()
             .partition(|found| self.owner(found) == Some(&query.stack).cloned());
         let mut containers =
-            ours.into_iter().map(|found| read(found)).collect::<Result<Vec<_>, _>>()?;
+            ours.into_iter().map(|found| self.read(found)).collect::<Result<Vec<_>, _>>()?;
         containers.sort_by(|a, b| (&a.slot, &a.name).cmp(&(&b.slot, &b.name)));
         let images = query.images.iter().filter_map(|reference| {
             Some((reference.clone(), self.image(reference.as_str())?.image.clone()))
@@ -75,6 +75,17 @@ impl World {
         }
         let output = self.behaviour(&found).output;
         Ok(output[output.len().saturating_sub(lines)..].to_vec())
+    }
+
+    /// Reads a container; the one whose network it shares is told by name while it is there.
+    fn read(&self, found: &SimContainer) -> Result<Container, EngineError> {
+        let mut container = read(found)?;
+        if let Networking::Container(other) = &mut container.spec.networking
+            && let Some(shared) = self.containers.get(other)
+        {
+            other.clone_from(&shared.name);
+        }
+        Ok(container)
     }
 
     fn owner(&self, found: &SimContainer) -> Option<StackName> {

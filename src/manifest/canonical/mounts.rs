@@ -27,9 +27,6 @@ fn finish(path: &str, item: &mut Node, base: &Base<'_>, notes: &mut Notes) {
     let mark = item.mark;
     let Some(map) = item.as_map_mut() else { return };
     let is_bind = map.get("type").and_then(Node::as_str) == Some("bind");
-    if let Some(bind) = map.get_mut("bind").and_then(Node::as_map_mut) {
-        bind.entry("create_host_path".to_owned()).or_insert(Node::new(Value::Bool(true), mark));
-    }
     if let Some(size) =
         map.get_mut("tmpfs").and_then(Node::as_map_mut).and_then(|tmpfs| tmpfs.get_mut("size"))
     {
@@ -75,7 +72,8 @@ fn parse(text: &str, item: &Node) -> Result<Value, String> {
     let mut entries = vec![("type", string(if is_bind { "bind" } else { "volume" }))];
     entries.extend(source.map(|source| ("source", string(source))));
     entries.push(("target", string(target)));
-    let (mut bind, mut volume) = (Vec::new(), Vec::new());
+    let mut bind = vec![("create_host_path", Value::Bool(true))];
+    let mut volume = Vec::new();
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => entries.push(("read_only", Value::Bool(true))),

@@ -19,7 +19,7 @@ pub(crate) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
         let text = item.text().unwrap_or_default();
         match parse(&text) {
             Ok(ports) => {
-                expanded.extend(ports.into_iter().map(|port| item.with(port.value(&item))))
+                expanded.extend(ports.into_iter().map(|port| item.with(port.value(&item))));
             }
             Err(message) => notes.error(item.mark, &path, message),
         }

@@ -53,16 +53,18 @@ pub(crate) fn networking(root: &Node, key: &str, service: &Node, at: &mut At<'_>
             "host" => Networking::Host,
             "none" => Networking::None,
             "bridge" => Networking::DefaultBridge,
-            _ => match text.strip_prefix("container:").filter(|name| !name.is_empty()) {
-                Some(name) => Networking::Container(name.to_owned()),
-                None => {
+            _ => {
+                if let Some(name) = text.strip_prefix("container:").filter(|name| !name.is_empty())
+                {
+                    Networking::Container(name.to_owned())
+                } else {
                     let message = format!(
                         "`{text}` is not supported yet; write host, none, bridge or container:NAME"
                     );
                     at.fail(mode.mark, "network_mode", message);
                     Networking::None
                 }
-            },
+            }
         };
     }
     let mut joined = BTreeMap::new();

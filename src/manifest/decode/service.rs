@@ -23,14 +23,24 @@ pub(crate) fn service(
     let deploy = node.get("deploy");
     let scale = at.number(node, "scale");
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
-    let is_global = deploy.and_then(|deploy| text(deploy, "mode")).as_deref() == Some("global");
+    let mode = deploy.and_then(|deploy| text(deploy, "mode")).unwrap_or_default();
     Some(Service {
         container,
         container_name: text(node, "container_name"),
-        replicas: if is_global { 1 } else { replicas.or(scale).unwrap_or(1) },
+        replicas: if mode.starts_with("global") { 1 } else { replicas.or(scale).unwrap_or(1) },
         depends_on: depends_on(node),
         pull_policy: pull_policy(node, at),
+        one_shot: mode.ends_with("-job") || says_not_to_restart(node),
     })
+}
+
+/// Whether "no restart" is spelled out, rather than the default.
+fn says_not_to_restart(node: &Node) -> bool {
+    let policy = node.get("deploy").and_then(|deploy| deploy.get("restart_policy"));
+    match policy.and_then(|policy| text(policy, "condition")) {
+        Some(condition) => condition == "none",
+        None => text(node, "restart").as_deref() == Some("no"),
+    }
 }
 
 fn container(root: &Node, key: &str, node: &Node, at: &mut At<'_>) -> Option<ContainerSpec> {
@@ -177,16 +187,19 @@ fn restart(node: &Node, at: &mut At<'_>) -> RestartPolicy {
         "always" => RestartPolicy::Always,
         "unless-stopped" => RestartPolicy::UnlessStopped,
         "on-failure" => RestartPolicy::OnFailure { max_retries: 0 },
-        _ => match text.strip_prefix("on-failure:").and_then(|count| count.parse().ok()) {
-            Some(max_retries) => RestartPolicy::OnFailure { max_retries },
-            None => {
+        _ => {
+            if let Some(max_retries) =
+                text.strip_prefix("on-failure:").and_then(|count| count.parse().ok())
+            {
+                RestartPolicy::OnFailure { max_retries }
+            } else {
                 let message = format!(
                     "`{text}` is none of: no, always, on-failure, on-failure:N, unless-stopped"
                 );
                 at.fail(written.mark, "restart", message);
                 RestartPolicy::No
             }
-        },
+        }
     }
 }
 

@@ -1,0 +1,221 @@
+//! What whole files give, read from memory.
+
+use crate::manifest::{DigestKey, Loaded, Request, load};
+use crate::model::{
+    Condition, Endpoint, HostPorts, MountSource, Networking, RestartPolicy, ServiceName,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+
+fn request(files: &[&str]) -> Request {
+    Request {
+        files: files.iter().map(|name| PathBuf::from(format!("/src/shop/{name}"))).collect(),
+        project_name: None,
+        project_directory: None,
+        variables: BTreeMap::from([("TAG".to_owned(), "1.2".to_owned())]),
+        env_files: None,
+        profiles: BTreeSet::new(),
+        digest_key: DigestKey::new([1; 32]),
+        display_root: Some(PathBuf::from("/src/shop")),
+    }
+}
+
+fn load_files(request: &Request, files: &[(&str, &str)]) -> Result<Loaded, String> {
+    let read = |path: &Path| {
+        let name = path.strip_prefix("/src/shop").unwrap().to_str().unwrap();
+        let found = files.iter().find(|(file, _)| *file == name);
+        found.map(|(_, text)| text.as_bytes().to_vec()).ok_or(Error::from(ErrorKind::NotFound))
+    };
+    load(request, &read).map_err(|diagnostics| diagnostics.to_string())
+}
+
+fn load_one(text: &str) -> Result<Loaded, String> {
+    load_files(&request(&["compose.yaml"]), &[("compose.yaml", text)])
+}
+
+fn refused(services: &str) -> String {
+    load_one(&format!("services:\n{services}")).unwrap_err()
+}
+
+const SHOP: &str = "\
+services:
+  web:
+    image: nginx:${TAG}
+    command: serve --port 80
+    ports: ['127.0.0.1:8080:80']
+    volumes: ['data:/data', './conf:/etc/conf:ro', /cache]
+    networks: {front: {aliases: [www]}}
+    depends_on: {db: {condition: service_healthy}}
+    restart: unless-stopped
+    mem_limit: 64m
+    environment: [A=1, TAG, GONE]
+    secrets: [password]
+    configs: [{source: motd, target: /etc/motd}]
+  db:
+    image: postgres
+    deploy: {replicas: 2, resources: {limits: {cpus: '0.5'}}}
+networks: {front: {}, unused: {}}
+volumes: {data: {}}
+secrets: {password: {file: ./password}}
+configs: {motd: {content: 'hi ${TAG}'}}
+";
+
+fn shop() -> Loaded {
+    let files = [("compose.yaml", SHOP), ("password", "hunter2")];
+    load_files(&request(&["compose.yaml"]), &files).unwrap()
+}
+
+#[test]
+fn a_file_becomes_a_typed_stack() {
+    let stack = shop().stack;
+    assert_eq!(stack.name.as_str(), "shop");
+    let web = &stack.services[&ServiceName::new("web").unwrap()];
+    let spec = &web.container;
+    assert_eq!(spec.image.as_str(), "nginx:1.2");
+    assert_eq!(spec.command.as_deref().unwrap(), ["serve", "--port", "80"]);
+    let port = spec.ports.first().unwrap();
+    assert_eq!(port.host, Some(HostPorts { first: 8080, last: 8080 }));
+    assert_eq!(port.host_ip, Some("127.0.0.1".parse().unwrap()));
+    assert_eq!(spec.limits.memory, Some(64 << 20));
+    assert_eq!(spec.restart, RestartPolicy::UnlessStopped);
+    assert_eq!(spec.environment["TAG"].as_deref(), Some("1.2"));
+    assert_eq!(spec.environment["GONE"], None);
+    let db = ServiceName::new("db").unwrap();
+    assert_eq!(web.depends_on[&db].condition, Condition::Healthy);
+    assert_eq!(stack.services[&db].replicas, 2);
+    assert_eq!(stack.services[&db].container.limits.nano_cpus, Some(500_000_000));
+}
+
+#[test]
+fn networks_and_volumes_carry_the_projects_name_and_unused_networks_are_left_out() {
+    let stack = shop().stack;
+    let keys: Vec<_> = stack.networks.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["default", "front"]);
+    assert_eq!(stack.volumes["data"].name, "shop_data");
+    let web = &stack.services[&ServiceName::new("web").unwrap()].container;
+    let aliases = BTreeSet::from(["web".to_owned(), "www".to_owned()]);
+    let endpoint = Endpoint { aliases, ..Endpoint::default() };
+    let expected = BTreeMap::from([("shop_front".to_owned(), endpoint)]);
+    assert_eq!(web.networking, Networking::Networks(expected));
+}
+
+#[test]
+fn mounts_have_absolute_sources_and_the_names_of_volumes() {
+    let stack = shop().stack;
+    let mounts = &stack.services[&ServiceName::new("web").unwrap()].container.mounts;
+    let MountSource::Bind(bind) = &mounts["/etc/conf"].source else { panic!("no bind") };
+    assert_eq!(bind.path, "/src/shop/conf");
+    assert!(mounts["/etc/conf"].read_only && bind.create_host_path);
+    let volume = MountSource::Volume { name: "shop_data".to_owned(), nocopy: false };
+    assert_eq!(mounts["/data"].source, volume);
+    assert_eq!(mounts["/cache"].source, MountSource::Anonymous);
+}
+
+#[test]
+fn a_secret_file_is_mounted_a_config_is_copied_and_neither_is_shown() {
+    let loaded = shop();
+    let web = &loaded.stack.services[&ServiceName::new("web").unwrap()].container;
+    let MountSource::Bind(bind) = &web.mounts["/run/secrets/password"].source else {
+        panic!("no bind")
+    };
+    assert_eq!(bind.path, "/src/shop/password");
+    assert_eq!(web.files[0].target, "/etc/motd");
+    assert_eq!(web.files[0].content.expose(), b"hi 1.2");
+    assert_eq!(web.files[0].mode, 0o444);
+    let digest = DigestKey::new([1; 32]).digest(b"hunter2");
+    assert_eq!(web.contents["/run/secrets/password"], digest);
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    assert!(loaded.inputs.contains(Path::new("/src/shop/password")));
+}
+
+#[test]
+fn every_field_knows_where_it_was_written() {
+    let stack = shop().stack;
+    let place = stack.places.of("services.web.mem_limit").unwrap();
+    assert_eq!(place.to_string(), "compose.yaml:10:5");
+}
+
+#[test]
+fn all_problems_are_told_with_their_places() {
+    let text = refused("  web:\n    imgae: a\n    image: b\n    build: .\n    tty: maybe\n");
+    let expected = "\
+error: compose.yaml:3:5: services.web: unknown key `imgae`; did you mean `image`?
+error: compose.yaml:5:5: services.web: `build` is not supported yet; take it out
+error: compose.yaml:6:10: services.web.tty: must be a boolean, not `maybe`";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_refused() {
+    for (services, part) in [
+        ("  a: {}\n", "needs `image`"),
+        ("  a: {image: i, depends_on: [b]}\n", "undefined service `b`"),
+        ("  a: {image: i, depends_on: [b]}\n  b: {image: i, depends_on: [a]}\n", "a -> b -> a"),
+        ("  a: {image: i, networks: [n]}\n", "undefined network `n`"),
+        ("  a: {image: i, volumes: ['v:/d/x', 'named:/d']}\n", "undefined volume `named`"),
+        ("  a: {image: i, secrets: [s]}\n", "undefined secret `s`"),
+        ("  a: {image: i, container_name: cc, scale: 2}\n", "several replicas"),
+        ("  a: {image: i, ports: ['80:80'], scale: 2}\n", "several replicas"),
+        ("  a: {image: i, scale: 2, deploy: {replicas: 3}}\n", "`deploy.replicas` differ"),
+        ("  a: {image: i, network_mode: host, networks: [n]}\n", "exclude each other"),
+        (
+            "  a: {image: i, ports: ['80:80']}\n  b: {image: i, ports: ['1.1.1.1:80:80']}\n",
+            "published by `a` already",
+        ),
+        (
+            "  a: {image: i, container_name: cc}\n  b: {image: i, container_name: cc}\n",
+            "container of `a` already",
+        ),
+        (
+            "  a: {image: i, networks: {n: {ipv4_address: 10.1.0.2}}}\n\
+             networks: {n: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}\n",
+            "lies in no subnet",
+        ),
+        ("  a: {image: i, command: a && b}\n", "needs a shell"),
+        ("  a: {image: i, volumes: ['v:/d:rw:x']}\n", "too many colons"),
+    ] {
+        let text = refused(services);
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}
+
+#[test]
+fn a_later_file_is_laid_over_the_first_and_env_files_stand_under_environment() {
+    let files = [
+        ("compose.yaml", "services: {a: {image: i, env_file: e.env, environment: {A: '1'}}}\n"),
+        ("compose.override.yaml", "services: {a: {image: j}}\n"),
+        ("e.env", "A=0\nB=$X\n"),
+        (".env", "X=from-env\n"),
+    ];
+    let loaded = load_files(&request(&["compose.yaml", "compose.override.yaml"]), &files).unwrap();
+    let service = &loaded.config["services"]["a"];
+    assert_eq!(service["image"], "j");
+    assert_eq!(service["environment"], serde_json::json!({"A": "1", "B": "from-env"}));
+}
+
+#[test]
+fn a_service_whose_profile_is_off_is_left_out() {
+    let text = "services: {a: {image: i}, b: {image: i, profiles: [debug]}}\n";
+    assert_eq!(load_one(text).unwrap().stack.services.len(), 1);
+    let mut request = request(&["compose.yaml"]);
+    request.profiles.insert("debug".to_owned());
+    let loaded = load_files(&request, &[("compose.yaml", text)]).unwrap();
+    assert_eq!(loaded.stack.services.len(), 2);
+}
+
+#[test]
+fn an_unreadable_file_an_empty_one_and_a_binary_one_are_diagnostics() {
+    let missing = load_files(&request(&["compose.yaml"]), &[]).unwrap_err();
+    assert!(missing.contains("cannot read compose.yaml"), "{missing}");
+    assert!(load_one("").unwrap_err().contains("empty"));
+    assert!(load_one("a\0b").unwrap_err().contains("NUL"));
+}
+
+#[test]
+fn an_unset_variable_and_a_version_are_warnings() {
+    let loaded = load_one("version: '3'\nservices: {a: {image: 'i$X'}}\n").unwrap();
+    let text = loaded.warnings.to_string();
+    assert!(text.contains("the variable `X` is not set"), "{text}");
+    assert!(text.contains("compose.yaml:1:1: version: has no effect"), "{text}");
+}
