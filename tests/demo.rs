@@ -160,7 +160,7 @@ fn the_password_of_db_is_in_no_output() {
     git.write("db/compose.yaml", &compose).write("db/password.txt", &password);
     git.push("Begin");
 
-    let settings = Settings::new(&git.url(), "log: { level: trace }");
+    let settings = Settings::new("e2e-quiet", &git.url(), "log: { level: trace }");
     let agent = Agent::start(&settings);
     agent.until_ready();
     until("two containers", || {

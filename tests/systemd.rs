@@ -79,7 +79,7 @@ fn ready_comes_after_the_first_pass_then_the_watchdog_is_fed_until_the_end() {
     git.write("one/compose.yaml", "name: one\nservices: { a: { image: absent:1 } }\n");
     git.write("two/compose.yaml", "name: two\nservices: { a: { image: absent:1 } }\n");
     git.push("Begin");
-    let settings = Settings::new(&git.url(), "");
+    let settings = Settings::new("e2e-ready", &git.url(), "");
     let notify = Notify::new();
     let agent = notify.agent(&settings, &["--engine", "sim"]);
     let before = notify.until("READY=1");
@@ -98,7 +98,7 @@ fn ready_comes_after_the_first_pass_then_the_watchdog_is_fed_until_the_end() {
 
 #[test]
 fn an_agent_without_a_repository_is_ready_too() {
-    let settings = Settings::new("/nonexistent/repository.git", "");
+    let settings = Settings::new("e2e-ready", "/nonexistent/repository.git", "");
     let notify = Notify::new();
     let agent = notify.agent(&settings, &["--engine", "sim"]);
     notify.until("READY=1");
@@ -115,7 +115,7 @@ fn ready_waits_for_a_first_pass_that_waits_for_health() {
     let _image = Image::of_busybox("e2e-ready-busybox:1");
     let git = Git::new();
     git.write("ready/compose.yaml", GATED).push("Begin");
-    let settings = Settings::new(&git.url(), "");
+    let settings = Settings::new("e2e-ready", &git.url(), "");
     let notify = Notify::new();
     let agent = notify.agent(&settings, &[]);
     notify.until("READY=1");
@@ -150,7 +150,7 @@ fn the_watchdog_of_the_unit_is_longer_than_the_agent_s_beat() {
     let allowed: u64 = allowed.trim_end_matches('s').parse().unwrap();
     let git = Git::new();
     git.write("one/compose.yaml", "services: { a: { image: absent:1 } }\n").push("Begin");
-    let settings = Settings::new(&git.url(), "");
+    let settings = Settings::new("e2e-ready", &git.url(), "");
     let notify = Notify::new();
     let bound = Duration::from_secs(allowed / 4);
     notify.socket.set_read_timeout(Some(bound)).unwrap();

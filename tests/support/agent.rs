@@ -24,12 +24,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// One source named `git` at `url`, looked at only when it changes. `more` is added as it is.
-    pub fn new(url: &str, more: &str) -> Self {
+    /// One source at `url`, looked at only when it changes. Its name is the test's own: agents with
+    /// a source of one name on one engine would each take the other's stacks for their own. `more`
+    /// is added as it is.
+    pub fn new(source: &str, url: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", free_port());
         let text = format!(
-            "sources: [{{ name: git, url: {url:?}, interval: 1h }}]\n\
+            "sources: [{{ name: {source}, url: {url:?}, interval: 1h }}]\n\
              http: {{ listen: {address:?} }}\nstate_dir: state\nshutdown_timeout: 10s\n{more}\n"
         );
         std::fs::write(dir.path().join("config.yaml"), text).unwrap();
@@ -96,7 +98,7 @@ impl Agent {
     /// The first line after `mark` that holds all of `words`.
     #[track_caller]
     pub fn until_logged(&self, mark: usize, words: &[&str]) -> String {
-        until(&format!("a line with {words:?} after {mark} of the log:\n{}", self.log()), || {
+        until(&format!("a line with {words:?} in the log after {mark}"), || {
             let log = self.log.lock().unwrap();
             let fits = |line: &&String| words.iter().all(|word| line.contains(word));
             log.iter().skip(mark).find(fits).cloned()

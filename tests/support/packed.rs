@@ -24,7 +24,7 @@ impl Image {
     pub fn of_haproxy(name: &str) -> Option<Self> {
         let run = r#"CMD ["/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]"#;
         let there = Path::new(HAPROXY).exists();
-        there.then(|| import(name, Path::new(HAPROXY), HAPROXY, &[run, "STOPSIGNAL SIGUSR1"]))
+        there.then(|| import(name, Path::new(HAPROXY), HAPROXY, &[run]))
     }
 
     /// A static busybox.
