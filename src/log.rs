@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use tracing::Level;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -24,6 +25,8 @@ pub enum Format {
     Auto,
     /// Lines for people, with colours on a terminal.
     Human,
+    /// The messages alone, for a show.
+    Brief,
     /// One JSON object a line.
     Json,
     /// To the journal, each field as a field of its own.
@@ -73,6 +76,7 @@ where
 {
     match format {
         Format::Human => Ok(human(!stderr_is_journal())),
+        Format::Brief => Ok(brief()),
         Format::Json => Ok(json()),
         Format::Journald => tracing_journald::layer().map(Layer::boxed).map_err(LogError::Journal),
         Format::Auto if stderr_is_journal() => {
@@ -91,6 +95,25 @@ where
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     if with_time { layer.boxed() } else { layer.without_time().boxed() }
+}
+
+fn brief<S>() -> Lines<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    let message_only =
+        debug_fn(
+            |writer, field, value| {
+                if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
+            },
+        );
+    tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .with_target(false)
+        .fmt_fields(message_only)
+        .boxed()
 }
 
 fn json<S>() -> Lines<S>

@@ -15,8 +15,7 @@ pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooke
             for reason in &change.reasons {
                 tracing::info!(
                     stack, revision, action, object = %change.object, field = reason.field,
-                    desired = reason.desired, actual = reason.actual,
-                    "{action} {}: {reason}", change.object
+                    desired = reason.desired, actual = reason.actual, "{change}: {reason}"
                 );
             }
         }
@@ -31,11 +30,11 @@ pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooke
             match result {
                 Ok(()) => tracing::info!(
                     stack, revision, action, object = %change.object, millis,
-                    "{action} {} done", change.object
+                    "{change}: done"
                 ),
                 Err(error) => tracing::error!(
                     stack, revision, action, object = %change.object, millis,
-                    "{action} {} failed: {error}", change.object
+                    "{change}: failed: {error}"
                 ),
             }
         }

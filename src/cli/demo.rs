@@ -38,7 +38,7 @@ impl Stage {
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    log::init(Format::Human, common.log_level.as_deref())?;
+    log::init(Format::Brief, common.log_level.as_deref())?;
     let stage = stage(common).await?;
     let stop = CancellationToken::new();
     let interrupted = stop.clone();

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 pub(super) struct Target {
     /// A compose file, a directory with stacks in it, or the URL of a git repository.
     #[arg(default_value = ".", value_name = "PATH|URL")]
-    target: String,
+    place: String,
     /// The branch, tag or commit of a git URL [default: the repository's own]
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
@@ -53,7 +53,7 @@ impl Target {
         let (root, revision) = self.root(common)?;
         let stacks = stack_files(&root)?;
         if stacks.len() > 1 && self.project_name.is_some() {
-            bail!("--project-name fits one stack, but {} holds {}", self.target, stacks.len());
+            bail!("--project-name fits one stack, but {} holds {}", self.place, stacks.len());
         }
         let key = DigestKey::new(store::digest_key(&common.state_dir())?);
         let variables = self.variables()?;
@@ -63,7 +63,7 @@ impl Target {
                 let request = self.request(&root, files, variables.clone(), key.clone());
                 let first = request.files.first().cloned().unwrap_or_default();
                 let file = first.strip_prefix(&root).unwrap_or(&first).display().to_string();
-                let file = if file.is_empty() { self.target.clone() } else { file };
+                let file = if file.is_empty() { self.place.clone() } else { file };
                 Entry { file, loaded: manifest::load(&request, &|path| std::fs::read(path)) }
             })
             .collect();
@@ -92,20 +92,20 @@ impl Target {
     }
 
     fn root(&self, common: &Common) -> anyhow::Result<(PathBuf, Option<Revision>)> {
-        if self.target.contains("://") {
+        if self.place.contains("://") {
             return self.clone_into_state(common);
         }
-        let path = Path::new(&self.target);
-        let root = path.canonicalize().with_context(|| format!("cannot open {}", self.target))?;
+        let path = Path::new(&self.place);
+        let root = path.canonicalize().with_context(|| format!("cannot open {}", self.place))?;
         let dir = if root.is_dir() { root.as_path() } else { root.parent().unwrap_or(&root) };
         let revision = source::revision_of(dir);
         Ok((root, revision))
     }
 
     fn clone_into_state(&self, common: &Common) -> anyhow::Result<(PathBuf, Option<Revision>)> {
-        let location: Location = self.target.parse()?;
+        let location: Location = self.place.parse()?;
         let spec = source::Spec {
-            name: source_name(&self.target)?,
+            name: source_name(&self.place)?,
             location,
             reference: self.reference.clone().map_or(Reference::Head, Reference::Any),
             credentials: None,

@@ -150,7 +150,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &self.changes {
-            writeln!(f, "{change}")?;
+            writeln!(f, "{:<9} {}", change.action.word(), change.object)?;
             for reason in &change.reasons {
                 writeln!(f, "    {reason}")?;
             }
@@ -167,7 +167,7 @@ impl fmt::Display for Plan {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<9} {}", self.action.word(), self.object)
+        write!(f, "{} {}", self.action.word(), self.object)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::{
     ContainerPort, ContainerSpec, EngineFacts, Healthcheck, ImageConfig, Mount, MountSource,
     Networking,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What the engine gives to `/dev/shm` when nothing is said (moby, `daemon/config`).
@@ -87,8 +87,9 @@ fn inherit_maps(spec: &mut ContainerSpec, image: &ImageConfig) {
     for (key, value) in &image.labels {
         spec.labels.entry(key.clone()).or_insert_with(|| value.clone());
     }
-    let published: Vec<ContainerPort> = spec.ports.iter().map(|port| port.container).collect();
-    spec.expose.extend(image.exposed_ports.iter().copied().chain(published));
+    let published: BTreeSet<ContainerPort> = spec.ports.iter().map(|port| port.container).collect();
+    spec.expose.extend(&image.exposed_ports);
+    spec.expose.retain(|port| !published.contains(port));
 }
 
 fn inherit_volumes(spec: &mut ContainerSpec, image: &ImageConfig) {

@@ -36,6 +36,8 @@ pub(super) async fn remove(stage: &Stage) -> anyhow::Result<()> {
 async fn make_on(docker: &Docker) -> anyhow::Result<()> {
     super::say(&format!("an image made of this program: {IMAGE}"));
     let archive = tokio::task::spawn_blocking(archive).await??;
+    // An image that an earlier demo kept would lose its name and stay without one.
+    docker.remove_image(&ImageRef::new(IMAGE)?).await?;
     let change = "ENTRYPOINT [\"/bowline\"]";
     Ok(docker.import_image(&ImageRef::new(IMAGE)?, archive, change).await?)
 }
@@ -61,16 +63,30 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, file: &Path, inside: &Path) -> an
     Ok(())
 }
 
-/// The shared libraries that this process runs with, the loader among them, each under the path
-/// that it was found by and under the one where the program looks for the loader.
+/// The shared libraries that this process runs with, each under every name that it is known by in
+/// its directory, and the loader under the name that the program asks for.
 fn libraries() -> anyhow::Result<BTreeSet<PathBuf>> {
     let maps = std::fs::read_to_string("/proc/self/maps").context("cannot list own libraries")?;
-    let mapped = maps
+    let mapped: BTreeSet<PathBuf> = maps
         .lines()
         .filter_map(|line| line.split_whitespace().nth(5))
         .filter(|path| path.starts_with('/') && path.contains(".so"))
-        .map(PathBuf::from);
+        .map(PathBuf::from)
+        .collect();
     let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
     let loaders = loaders.map(PathBuf::from).into_iter().filter(|path| path.exists());
-    Ok(mapped.chain(loaders).collect())
+    let links = mapped.iter().flat_map(|library| links_to(library));
+    Ok(links.chain(mapped.iter().cloned()).chain(loaders).collect())
+}
+
+/// The links beside a library that lead to it: `libz.so.1` for `libz.so.1.2.13`.
+fn links_to(library: &Path) -> Vec<PathBuf> {
+    let beside = library.parent().and_then(|directory| std::fs::read_dir(directory).ok());
+    beside
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_symlink() && path.canonicalize().is_ok_and(|to| to == library))
+        .collect()
 }

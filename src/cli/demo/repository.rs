@@ -16,14 +16,14 @@ pub(super) struct Git {
 }
 
 impl Git {
-    /// A repository with the stack in it.
-    pub(super) fn init(root: &Path) -> anyhow::Result<Self> {
+    /// A repository with the stack in it, and its first commit.
+    pub(super) fn init(root: &Path) -> anyhow::Result<(Self, String)> {
         let repository = Repository::init(root).context("cannot make the demo's repository")?;
         let git = Self { repository, root: root.to_owned() };
         std::fs::create_dir(root.join("hello"))?;
         std::fs::write(root.join(FILE), MANIFEST)?;
-        git.commit("Run hello")?;
-        Ok(git)
+        let commit = git.commit("Run hello")?;
+        Ok((git, commit))
     }
 
     /// Changes the manifest and commits; returns the commit.

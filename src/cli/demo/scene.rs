@@ -6,7 +6,7 @@ use crate::agent::Views;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::http;
-use crate::model::{Container, Limits, Query, RestartPolicy, StackName, State};
+use crate::model::{Container, Limits, Query, RestartPolicy, Revision, StackName, State};
 use crate::pass::Means;
 use crate::plan::{ContainerRef, Step};
 use crate::store::StoreError;
@@ -41,6 +41,7 @@ pub(super) struct Scene {
     engine: Arc<dyn Engine>,
     directory: TempDir,
     git: Git,
+    first_commit: String,
     page: SocketAddr,
     agent: JoinHandle<Result<(), StoreError>>,
     stop_agent: CancellationToken,
@@ -53,7 +54,7 @@ impl Scene {
     ) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("bowline-demo-")?;
         let root = directory.path().join("repository");
-        let git = Git::init(&root)?;
+        let (git, first_commit) = Git::init(&root)?;
         say(&format!("a git repository with one stack, from manifests/hello: {}", root.display()));
         let config = configuration(directory.path(), &root)?;
         let views = Views::default();
@@ -68,10 +69,11 @@ impl Scene {
             views.clone(),
             stop_agent.clone(),
         ));
-        Ok(Self { views, engine, directory, git, page, agent, stop_agent })
+        Ok(Self { views, first_commit, engine, directory, git, page, agent, stop_agent })
     }
 
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {
+        self.applied(&self.first_commit).await?;
         let web = self.wait("hello to run", |containers| running(containers, 1)).await?;
         say("converged: the engine runs what git says");
 
@@ -109,6 +111,7 @@ impl Scene {
             running(containers, 3).filter(|_| containers.iter().all(all))
         };
         self.wait("three replicas of version 2", is_new).await?;
+        self.applied(&commit).await?;
         say(&format!("followed: three replicas of version 2, as in {}", &commit[..12]));
 
         say(&format!("some of the metrics at http://{}/metrics", self.page));
@@ -169,15 +172,35 @@ impl Scene {
         let name = StackName::new(STACK)?;
         let deadline = Instant::now() + BOUND;
         while Instant::now() < deadline {
-            let board = self.views.shared.board();
-            let last = board.stack(&name).and_then(|stack| stack.last_pass.as_ref());
-            if last.is_some_and(|pass| pass.started > moment) {
+            if self.last_pass(&name).is_some_and(|started| started > moment) {
                 return Ok(());
             }
-            drop(board);
             sleep(LOOK).await;
         }
         bail!("waited {} s for the agent to notice", BOUND.as_secs());
+    }
+
+    /// Waits for the agent to say that it is done with `commit`.
+    async fn applied(&self, commit: &str) -> anyhow::Result<()> {
+        let name = StackName::new(STACK)?;
+        let deadline = Instant::now() + BOUND;
+        while Instant::now() < deadline {
+            if self.applied_revision(&name).is_some_and(|revision| revision.0 == commit) {
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
+        bail!("waited {} s for {commit} to be applied", BOUND.as_secs());
+    }
+
+    fn applied_revision(&self, name: &StackName) -> Option<Revision> {
+        let board = self.views.shared.board();
+        board.stack(name).and_then(|stack| stack.applied_revision.clone())
+    }
+
+    fn last_pass(&self, name: &StackName) -> Option<Timestamp> {
+        let board = self.views.shared.board();
+        board.stack(name).and_then(|stack| Some(stack.last_pass.as_ref()?.started))
     }
 
     async fn show_metrics(&self) -> anyhow::Result<()> {
