@@ -33,9 +33,7 @@ const NAME: &str = "e2e-drift-one-1";
 
 /// A container that sleeps and ends at once when told.
 fn sleeper(image: &str, more: &str) -> String {
-    format!(
-        "{{ image: {image}, command: [busybox, sleep, '3600'], stop_signal: SIGKILL, {more} }}"
-    )
+    format!("{{ image: {image}, command: [busybox, sleep, '3600'], stop_signal: SIGKILL, {more} }}")
 }
 
 /// A stack of one sleeping service without a network.
@@ -183,7 +181,8 @@ fn a_broken_commit_leaves_all_running_and_is_told_at_its_place_until_it_is_mende
     let before = lives(names[0]);
 
     let mark = agent.mark();
-    let broken = small(names[0], &image.0, "2").replace("services:\n", "services:\n  x: { imgae: y }\n");
+    let broken =
+        small(names[0], &image.0, "2").replace("services:\n", "services:\n  x: { imgae: y }\n");
     git.write("e2e-broken-a/compose.yaml", &broken);
     git.write("e2e-broken-b/compose.yaml", &small(names[1], &image.0, "2"));
     git.push("Break one, change the other");
@@ -197,8 +196,8 @@ fn a_broken_commit_leaves_all_running_and_is_told_at_its_place_until_it_is_mende
     assert!(status["message"].as_str().unwrap().contains(place), "{status}");
     let told = bowline(&settings.state_dir(), &["status", "--agent", &agent.url()]).expect(0);
     assert!(told.out.contains(place), "{}", told.out);
-    let json =
-        bowline(&settings.state_dir(), &["status", "-o", "json", "--agent", &agent.url()]).expect(0);
+    let json = bowline(&settings.state_dir(), &["status", "-o", "json", "--agent", &agent.url()])
+        .expect(0);
     assert!(json.out.contains(place) && json.out.contains("did you mean"), "{}", json.out);
     let invalid = |line: &&str| line.contains("result=\"invalid\"") && line.contains(names[0]);
     assert!(agent.metrics().lines().any(|line| invalid(&line)), "{}", agent.metrics());
@@ -238,9 +237,7 @@ fn what_runs_outlives_the_agent_and_a_repository_that_goes_away() {
     let source = &agent.status()["sources"][0];
     assert!(source["message"].as_str().unwrap().contains("bare.git"), "{source}");
     docker_does(&["kill", "e2e-outlive-one-1"]);
-    until("the repair without a repository", || {
-        container("e2e-outlive-one-1").filter(is_running)
-    });
+    until("the repair without a repository", || container("e2e-outlive-one-1").filter(is_running));
     assert!(agent.terminate().success());
 }
 
@@ -271,7 +268,9 @@ fn round_stack(image: &str, round: u64, replicas: u64) -> String {
     );
     let last = sleeper(
         image,
-        &format!("{version}, networks: [net], depends_on: {{ many: {{ condition: service_healthy }} }}"),
+        &format!(
+            "{version}, networks: [net], depends_on: {{ many: {{ condition: service_healthy }} }}"
+        ),
     );
     format!(
         "name: e2e-crash\nservices:\n  many: {many}\n  last: {last}\n\
@@ -321,7 +320,8 @@ fn ended_at_any_moment_a_new_start_goes_on_from_there() {
             apply.kill().unwrap();
             apply.wait().unwrap();
         }
-        let running = containers("e2e-crash").values().filter(|one| state(one) == "running").count();
+        let running =
+            containers("e2e-crash").values().filter(|one| state(one) == "running").count();
         *states.entry(running).or_default() += 1;
         if round % 4 < 2 {
             let agent = Agent::start(&settings);

@@ -208,7 +208,8 @@ fn two_stacks_of_one_name_are_refused_by_every_verb_that_would_work_on_them() {
 fn without_an_engine_the_error_says_where_it_was_looked_for() {
     let dir = tempfile::tempdir().unwrap();
     let socket = format!("unix://{}/docker.sock", dir.path().display());
-    for arguments in [&["plan", &*manifest("hello")][..], &["status", "--agent", "http://127.0.0.1:1"]]
+    for arguments in
+        [&["plan", &*manifest("hello")][..], &["status", "--agent", "http://127.0.0.1:1"]]
     {
         let told = run(&[arguments, &["--host", &socket]].concat()).expect(1);
         told.says(&["docker.sock", "is it running?"]);

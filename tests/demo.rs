@@ -132,9 +132,7 @@ fn an_interrupted_demo_leaves_nothing_either() {
     let _image = Image(IMAGE.to_owned());
     let place = Place::new();
     let demo = place.demo(&[]);
-    until("a container of the demo", || {
-        (!ids("hello", CONTAINERS).is_empty()).then_some(())
-    });
+    until("a container of the demo", || (!ids("hello", CONTAINERS).is_empty()).then_some(()));
     signal(&demo.child, Signal::INT);
     let demo = demo.end().expect(0);
     assert!(demo.out.contains("cleaned up"), "{}", demo.all());

@@ -46,7 +46,10 @@ impl Proxy {
 
 fn join(client: &UnixStream, line: &Arc<Mutex<Line>>, last: &'static str, socket: &Path) {
     let engine = UnixStream::connect(ENGINE).unwrap();
-    line.lock().unwrap().streams.extend([client.try_clone(), engine.try_clone()].map(Result::unwrap));
+    line.lock()
+        .unwrap()
+        .streams
+        .extend([client.try_clone(), engine.try_clone()].map(Result::unwrap));
     let (mut from, mut to) = (client.try_clone().unwrap(), engine.try_clone().unwrap());
     let (line, socket) = (Arc::clone(line), socket.to_owned());
     std::thread::spawn(move || {

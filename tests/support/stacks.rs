@@ -103,7 +103,6 @@ pub fn networks(container: &Value) -> BTreeSet<String> {
 
 /// Id and start of each container: what must not change where nothing was to be done.
 pub fn lives(stack: &str) -> BTreeSet<(String, String)> {
-    let started =
-        |one: &Value| one["State"]["StartedAt"].as_str().unwrap_or_default().to_owned();
+    let started = |one: &Value| one["State"]["StartedAt"].as_str().unwrap_or_default().to_owned();
     containers(stack).values().map(|one| (id(one), started(one))).collect()
 }
