@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
-use support::stacks::{pass, stack};
+use support::passes::{pass, stack};
 
 /// One service of a generated stack.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use bowline::pass::preview;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use support::stacks::{pass, stack};
+use support::passes::{pass, stack};
 
 async fn plan_of(directory: &Path) -> String {
     let sim = Sim::with_api(41);

@@ -2,10 +2,17 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod agent;
 pub mod docker;
 pub mod images;
+pub mod packed;
+pub mod passes;
+pub mod program;
+pub mod proxy;
+pub mod repository;
 pub mod sim;
 pub mod stacks;
+pub mod wait;
 
 use bowline::engine::docker::Docker;
 
