@@ -141,7 +141,7 @@ async fn work_off(world: &Arc<World>) -> JoinSet<()> {
 async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<()>) {
     systemd::stopping();
     let running = world.queue.running();
-    tracing::info!("stopping; {running} passes are under way");
+    tracing::info!("stopping; passes under way: {running}");
     let all = async {
         while passes.join_next().await.is_some() {}
         while tasks.join_next().await.is_some() {}

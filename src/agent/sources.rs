@@ -146,7 +146,7 @@ async fn take_in(world: &Arc<World>, name: &SourceName, reading: &Reading, check
         tracing::error!(source = %name, "{problem}");
     }
     let count = content.stacks.len();
-    tracing::info!(source = %name, revision = checkout.revision.short(), "holds {count} stacks");
+    tracing::info!(source = %name, revision = checkout.revision.short(), "stacks in this source: {count}");
     let concerned = world.desired().set(name, content);
     let removed = if problems.is_empty() { prune(world, name).await } else { BTreeSet::new() };
     for stack in concerned.into_iter().chain(removed) {

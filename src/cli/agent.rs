@@ -44,11 +44,12 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     let format = arguments.log_format.unwrap_or(config.log.format);
     let level = config.log.level.to_string();
     log::init(format, Some(common.log_level.as_deref().unwrap_or(&level)))?;
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build()?
-        .block_on(serve(common, config))
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let ended = runtime.block_on(serve(common, config));
+    // A fetch that hangs on the network must not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {

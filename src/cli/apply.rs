@@ -1,5 +1,6 @@
 //! `bowline apply`: makes the engine match, once.
 
+use super::plan::counted;
 use super::target::Target;
 use super::{Common, engine, onlooker};
 use crate::pass::{Means, Subject, always_due};
@@ -55,7 +56,8 @@ pub(super) fn print(report: &Report) {
     match report.result {
         PassResult::Unchanged => println!("{}: as desired, nothing to do", report.stack),
         PassResult::Changed => {
-            println!("{}: as desired after {done} changes in {took:.1} s", report.stack);
+            let changes = counted(done, "change");
+            println!("{}: as desired after {changes} in {took:.1} s", report.stack);
         }
         PassResult::Removed => println!("{}: removed", report.stack),
         PassResult::Failed | PassResult::Invalid | PassResult::Stalled => {

@@ -68,11 +68,16 @@ fn print(plan: &Plan) {
     if plan.is_empty() {
         println!("{}: nothing to do", plan.stack);
     } else {
-        println!("{}: {} changes", plan.stack, plan.changes.len());
+        println!("{}: {}", plan.stack, counted(plan.changes.len(), "change"));
     }
     for line in plan.to_string().lines() {
         println!("  {line}");
     }
+}
+
+/// A number with its noun: `1 change`, `3 changes`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn to_json(plan: &Plan) -> Value {

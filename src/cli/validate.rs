@@ -1,6 +1,7 @@
 //! `bowline validate`: checks stacks without an engine.
 
 use super::Common;
+use super::plan::counted;
 use super::target::Target;
 use clap::Args;
 use std::io::IsTerminal;
