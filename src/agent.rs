@@ -140,7 +140,7 @@ async fn work_off(world: &Arc<World>) -> JoinSet<()> {
 /// Waits for what is under way, within the bound.
 async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<()>) {
     systemd::stopping();
-    let running = passes.len();
+    let running = world.queue.running();
     tracing::info!("stopping; {running} passes are under way");
     let all = async {
         while passes.join_next().await.is_some() {}
@@ -162,6 +162,10 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
     world.views.begin(&name);
     let report = world.reconcile(&name, &wish).await;
     let gone = report.result == PassResult::Removed;
+    if !report.result.is_success() && work.failures() > 0 {
+        let failures = work.failures() + 1;
+        tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
+    }
     world.note(&report);
     if gone {
         world.forget(&name);

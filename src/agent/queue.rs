@@ -109,6 +109,11 @@ impl<K: Ord + Clone> Queue<K> {
         self.lock().due(Instant::now())
     }
 
+    /// How many keys are being worked on.
+    pub(crate) fn running(&self) -> usize {
+        self.lock().running()
+    }
+
     /// Ends every wait, now and later; nothing more is taken or added. Work that runs goes on.
     pub(crate) fn close(&self) {
         self.lock().close();
@@ -146,6 +151,11 @@ impl<K: Ord + Clone> Work<K> {
     /// What to work on.
     pub(crate) fn key(&self) -> &K {
         &self.key
+    }
+
+    /// How often in a row work on this key has failed up to now.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// Gives the key back.

@@ -38,7 +38,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     let wake = Arc::clone(&due);
     let stop = world.stop.clone();
     let (interval, cron) = (watched.config.interval, watched.config.cron.clone());
-    let _schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
+    let schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
     let mut first = true;
     loop {
         // Before the fetch, so that no change falls between the two; again after an error, since
@@ -48,7 +48,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         world.source_tried(&name);
         tokio::select! {
             () = due.notified() => sleep(SETTLE).await,
-            () = world.stop.cancelled() => return,
+            () = world.stop.cancelled() => return schedule.ended().await,
         }
     }
 }

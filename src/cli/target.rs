@@ -2,8 +2,10 @@
 //! a git repository.
 
 use super::Common;
-use crate::manifest::{self, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request};
-use crate::model::{Revision, SourceName};
+use crate::manifest::{
+    self, Diagnostic, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request, Severity,
+};
+use crate::model::{Place, Revision, SourceName, StackName};
 use crate::source::{self, Location, Reference, Repository};
 use crate::store;
 use anyhow::{Context, bail};
@@ -67,7 +69,7 @@ impl Target {
                 Entry { file, loaded: manifest::load(&request, &|path| std::fs::read(path)) }
             })
             .collect();
-        Ok(Found { entries, revision })
+        Ok(Found { entries: refuse_namesakes(entries), revision })
     }
 
     fn request(
@@ -145,6 +147,34 @@ fn stack_files(root: &Path) -> anyhow::Result<Vec<Vec<PathBuf>>> {
         bail!("{} holds no stack: no directory in it has a {}", root.display(), FILE_NAMES[0]);
     }
     Ok(discovery.stacks.into_iter().map(|found| found.files).collect())
+}
+
+/// Of several stacks with one name each would undo the others' work: none of them is used.
+fn refuse_namesakes(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let mut files: BTreeMap<StackName, Vec<String>> = BTreeMap::new();
+    for entry in &entries {
+        if let Ok(loaded) = &entry.loaded {
+            files.entry(loaded.stack.name.clone()).or_default().push(entry.file.clone());
+        }
+    }
+    files.retain(|_, files| files.len() > 1);
+    for entry in &mut entries {
+        let Ok(loaded) = &entry.loaded else { continue };
+        let name = &loaded.stack.name;
+        if let Some(files) = files.get(name) {
+            let place = Place { file: entry.file.clone(), line: 1, column: 1 };
+            let place = loaded.stack.places.of("name").cloned().unwrap_or(place);
+            entry.loaded = Err(Diagnostics(vec![Diagnostic {
+                severity: Severity::Error,
+                place: Some(place),
+                field: "name".to_owned(),
+                message: format!("two stacks are named {name}: {}", files.join(" and ")),
+                help: Some("give one of them another `name`".to_owned()),
+                source: None,
+            }]));
+        }
+    }
+    entries
 }
 
 /// A name for the clone of a URL: its last part, and a digest of the whole.

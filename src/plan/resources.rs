@@ -130,7 +130,7 @@ impl<'a> Draft<'a> {
             .collect();
         for network in &self.observed.networks {
             let wanted = self.desired.networks.values().any(|n| n.name == network.spec.name);
-            if wanted || !self.owns(network.stack.as_ref()) {
+            if wanted || !self.owns(network.stack.as_ref()) || self.is_held(&network.spec.name) {
                 continue;
             }
             let name = network.spec.name.clone();
@@ -150,6 +150,15 @@ impl<'a> Draft<'a> {
                 steps: vec![Step::RemoveNetwork { name, id: network.id.clone() }],
             });
         }
+    }
+
+    /// Whether a container that is left alone because of a problem is on a network.
+    fn is_held(&self, network: &str) -> bool {
+        self.observed.containers.iter().any(|container| {
+            let networking = &container.spec.networking;
+            let on = matches!(networking, Networking::Networks(n) if n.contains_key(network));
+            on && self.blocked.contains(&container.slot.service)
+        })
     }
 
     /// The network that a name means: ours before others', then the first by id.

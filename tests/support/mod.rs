@@ -2,9 +2,17 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod agent;
 pub mod docker;
 pub mod images;
+pub mod packed;
+pub mod passes;
+pub mod program;
+pub mod proxy;
+pub mod repository;
 pub mod sim;
+pub mod stacks;
+pub mod wait;
 
 use bowline::engine::docker::Docker;
 
@@ -13,6 +21,16 @@ pub fn engine() -> Option<Docker> {
     if std::env::var("BOWLINE_TEST_ENGINE").as_deref() == Ok("docker") {
         return Some(Docker::connect(None).expect("the address of the test engine is valid"));
     }
-    println!("engine tests did not run: set BOWLINE_TEST_ENGINE=docker");
+    did_not_run("engine tests did not run: set BOWLINE_TEST_ENGINE=docker");
     None
+}
+
+/// Says once a program, past the harness that swallows what passing tests print, that some of its
+/// tests did not run.
+pub fn did_not_run(line: &str) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| {
+        let line = format!("{line}\n");
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+    });
 }

@@ -69,7 +69,7 @@ impl Scene {
             views.clone(),
             stop_agent.clone(),
         ));
-        Ok(Self { views, first_commit, engine, directory, git, page, agent, stop_agent })
+        Ok(Self { views, engine, directory, git, first_commit, page, agent, stop_agent })
     }
 
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {

@@ -1,0 +1,217 @@
+//! The command line without an engine: help, completions, exit codes and forms of output.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use support::program::{Ended, bowline};
+use tempfile::TempDir;
+
+/// Where the example stacks are.
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
+/// The flags that every verb has.
+const COMMON: [&str; 5] = ["--engine", "--host", "--state-dir", "--log-level", "--help"];
+/// The flags of the verbs that read stacks.
+const TARGET: [&str; 6] =
+    ["[PATH|URL]", "--ref", "--project-name", "--env-file", "--env ", "--profile"];
+
+fn run(arguments: &[&str]) -> Ended {
+    let state = tempfile::tempdir().unwrap();
+    bowline(state.path(), arguments)
+}
+
+fn manifest(name: &str) -> String {
+    format!("{MANIFESTS}/{name}")
+}
+
+fn directory(compose: &str) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let stack = dir.path().join("shop");
+    std::fs::create_dir(&stack).unwrap();
+    std::fs::write(stack.join("compose.yaml"), compose).unwrap();
+    (dir, stack)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
+    let verbs: [(&str, &[&str]); 9] = [
+        ("agent", &["--config", "--log-format", "--check"]),
+        ("plan", &["--output"]),
+        ("apply", &["--parallel"]),
+        ("remove", &["<STACK>", "--volumes", "--parallel"]),
+        ("validate", &[]),
+        ("config", &[]),
+        ("status", &["--output", "--agent"]),
+        ("demo", &["--keep"]),
+        ("completions", &["<SHELL>"]),
+    ];
+    let all = run(&["--help"]).expect(0).out;
+    assert!(all.contains("Exit codes: 0"), "{all}");
+    for (verb, own) in verbs {
+        assert!(all.contains(&format!("\n  {verb} ")), "{verb} is not in:\n{all}");
+        let help = run(&[verb, "--help"]).expect(0).out;
+        let reads_stacks = ["plan", "apply", "validate", "config"].contains(&verb);
+        let target = if reads_stacks { &TARGET[..] } else { &[] };
+        for flag in own.iter().chain(target).chain(&COMMON) {
+            assert!(help.contains(flag), "`bowline {verb} --help` has no {flag}:\n{help}");
+        }
+    }
+    assert!(!all.contains("serve"), "the hidden verb is shown:\n{all}");
+    let plan = run(&["plan", "--help"]).expect(0).out;
+    assert!(plan.contains("2: there are changes"), "{plan}");
+}
+
+#[test]
+fn the_version_is_the_package_s() {
+    let told = run(&["--version"]).expect(0).out;
+    assert_eq!(told.trim(), concat!("bowline ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn shells_get_completions_with_the_verbs() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).expect(0).out;
+        for word in ["bowline", "validate", "project-name"] {
+            assert!(script.contains(word), "{shell}: no {word} in {} bytes", script.len());
+        }
+    }
+}
+
+#[test]
+fn wrong_arguments_end_with_2_and_say_what_is_known() {
+    let wrong: [(&[&str], &str); 6] = [
+        (&[], "Usage"),
+        (&["aply"], "apply"),
+        (&["plan", "--ouput", "json"], "--output"),
+        (&["plan", "--output", "yaml"], "json"),
+        (&["plan", "--engine", "podman"], "sim"),
+        (&["apply", "--parallel", "0"], "--parallel"),
+    ];
+    for (arguments, word) in wrong {
+        run(arguments).expect(2).says(&[word]);
+    }
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let all = run(&["validate", MANIFESTS]).expect(0).out;
+    for (stack, services) in [("hello", 1), ("web", 2), ("db", 2)] {
+        let line = format!("stack {stack} is fine: {services} service");
+        assert!(all.contains(&line), "no `{line}` in:\n{all}");
+    }
+}
+
+#[test]
+fn what_is_not_valid_is_shown_at_its_line_and_the_rest_is_checked_all_the_same() {
+    let (dir, stack) = directory("services:\n  web:\n    imgae: x:1\n");
+    let fine = dir.path().join("fine");
+    std::fs::create_dir(&fine).unwrap();
+    std::fs::write(fine.join("compose.yaml"), "services: { a: { image: x:1 } }\n").unwrap();
+    let told = run(&["validate", text(dir.path())]).expect(1);
+    assert!(told.out.contains("stack fine is fine"), "{}", told.out);
+    told.says(&["imgae", "did you mean `image`?", "shop/compose.yaml:3:5"]);
+    run(&["validate", text(&stack)]).expect(1);
+    run(&["validate", text(&fine)]).expect(0);
+    run(&["config", text(&stack)]).expect(1).says(&["imgae"]);
+}
+
+#[test]
+fn a_directory_without_stacks_and_one_that_is_not_there_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    for verb in ["validate", "plan", "apply", "config"] {
+        run(&[verb, text(dir.path())]).expect(1);
+        run(&[verb, "/nonexistent/stacks"]).expect(1).says(&["/nonexistent/stacks"]);
+    }
+    run(&["validate", text(dir.path())]).says(&["no stack", "compose.yaml", text(dir.path())]);
+}
+
+#[test]
+fn config_prints_the_resolved_model() {
+    for name in ["hello", "web", "db"] {
+        let told = run(&["config", &manifest(name)]).expect(0).out;
+        let _: Value = serde_json::from_str(&told).unwrap();
+        insta::assert_snapshot!(name, told.replace(MANIFESTS, "/manifests"));
+    }
+}
+
+#[test]
+fn variables_and_a_name_given_by_hand_win() {
+    let arguments = [&*manifest("web"), "-p", "shop", "-e", "WEB_PORT=9999"];
+    let told = run(&[&["config"], &arguments[..]].concat()).expect(0).out;
+    let model: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(model["name"], "shop");
+    assert_eq!(model["services"]["balancer"]["ports"][0]["published"], "9999");
+}
+
+#[test]
+fn a_plan_on_the_simulated_engine_ends_with_2_and_says_why() {
+    let told = run(&["plan", "--engine", "sim", &manifest("hello")]).expect(2).out;
+    assert!(told.starts_with("hello: "), "{told}");
+    assert!(told.contains("create"), "{told}");
+    assert!(told.contains("services.web"), "{told}");
+    assert!(told.contains("is none"), "{told}");
+}
+
+#[test]
+fn a_plan_in_json_has_changes_with_reasons_and_places() {
+    let told =
+        run(&["plan", "--engine", "sim", "--output", "json", &manifest("web")]).expect(2).out;
+    let plans: Value = serde_json::from_str(&told).unwrap();
+    let plan = &plans["plans"][0];
+    assert_eq!(plan["stack"], "web");
+    for list in ["problems", "notes"] {
+        assert!(plan[list].is_array(), "{list}: {told}");
+    }
+    let changes = plan["changes"].as_array().unwrap();
+    let objects: Vec<_> = changes.iter().map(|change| change["object"].as_str().unwrap()).collect();
+    for object in ["network", "page/1", "page/2", "balancer/1"] {
+        assert!(objects.iter().any(|told| told.contains(object)), "no {object} in {objects:?}");
+    }
+    for (index, change) in changes.iter().enumerate() {
+        assert!(change["action"].is_string(), "{change}");
+        for before in change["after"].as_array().unwrap() {
+            assert!(before.as_u64().unwrap() < index as u64, "{change}");
+        }
+        let reasons = change["reasons"].as_array().unwrap();
+        assert!(!reasons.is_empty(), "{change}");
+        for reason in reasons {
+            for key in ["field", "desired", "actual"] {
+                assert!(reason[key].is_string(), "{key} of {reason}");
+            }
+            let place = reason["place"].as_str().unwrap_or_default();
+            assert!(place.starts_with("compose.yaml:"), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn two_stacks_of_one_name_are_refused_by_every_verb_that_would_work_on_them() {
+    let dir = tempfile::tempdir().unwrap();
+    for below in ["one", "two"] {
+        std::fs::create_dir(dir.path().join(below)).unwrap();
+        let file = dir.path().join(below).join("compose.yaml");
+        std::fs::write(file, "name: shop\nservices: { a: { image: x:1 } }\n").unwrap();
+    }
+    for arguments in [&["validate"][..], &["plan", "--engine", "sim"]] {
+        let told = run(&[arguments, &[text(dir.path())]].concat()).expect(1);
+        told.says(&["shop", "one/compose.yaml", "two/compose.yaml", "name"]);
+    }
+}
+
+#[test]
+fn without_an_engine_the_error_says_where_it_was_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = format!("unix://{}/docker.sock", dir.path().display());
+    for arguments in
+        [&["plan", &*manifest("hello")][..], &["status", "--agent", "http://127.0.0.1:1"]]
+    {
+        let told = run(&[arguments, &["--host", &socket]].concat()).expect(1);
+        told.says(&["docker.sock", "is it running?"]);
+    }
+}

@@ -1,0 +1,240 @@
+//! Whatever runs, and wherever an earlier pass was cut off, a pass reaches the desired state, and
+//! the next plan is empty. The desired state is stated here without the planner.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
+mod support;
+
+use bowline::engine::Engine;
+use bowline::engine::sim::{Behaviour, Sim};
+use bowline::model::{
+    Container, Health, ImageConfig, Limits, Networking, Query, RestartPolicy, Stack, State,
+};
+use bowline::pass::preview;
+use bowline::plan::{ContainerRef, Step};
+use bowline::status::PassResult;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use support::passes::{pass, stack};
+
+/// One service of a generated stack.
+#[derive(Debug, Clone)]
+struct Wanted {
+    replicas: u32,
+    version: u8,
+    memory: Option<u8>,
+    checked: bool,
+    volume: bool,
+    both_networks: bool,
+    depends: bool,
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+fn manifest(services: &[Wanted]) -> String {
+    let mut text = "name: s\nservices:\n".to_owned();
+    for (index, wanted) in services.iter().enumerate() {
+        let name = NAMES[index];
+        write!(
+            text,
+            "  {name}:\n    image: app:{}\n    scale: {}\n",
+            wanted.version, wanted.replicas
+        )
+        .unwrap();
+        write!(text, "    environment: {{ MODE: \"{}\" }}\n", wanted.version).unwrap();
+        if let Some(memory) = wanted.memory {
+            writeln!(text, "    mem_limit: {}m", 32 + u32::from(memory)).unwrap();
+        }
+        if wanted.checked {
+            text += "    healthcheck: { test: [CMD, check], interval: 1s, timeout: 1s }\n";
+        }
+        if wanted.volume {
+            text += "    volumes: [data:/data]\n";
+        }
+        if wanted.both_networks {
+            text += "    networks: { default: {}, other: { aliases: [x] } }\n";
+        }
+        if wanted.depends && index > 0 {
+            writeln!(text, "    depends_on: [{}]", NAMES[index - 1]).unwrap();
+        }
+    }
+    text + "networks: { other: {} }\nvolumes: { data: {} }\n"
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (0u32..4, 1u8..3, prop::option::of(0u8..3), flags).prop_map(
+        |(replicas, version, memory, (checked, volume, both_networks, depends))| Wanted {
+            replicas,
+            version,
+            memory,
+            checked,
+            volume,
+            both_networks,
+            depends,
+        },
+    )
+}
+
+/// What befalls a container between two passes.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Kill,
+    Stop,
+    Pause,
+    Remove,
+    Rename,
+    Limit,
+    Restart,
+    Leave,
+    Join,
+}
+
+fn act() -> impl Strategy<Value = (Act, usize)> {
+    let acts = [
+        Act::Kill,
+        Act::Stop,
+        Act::Pause,
+        Act::Remove,
+        Act::Rename,
+        Act::Limit,
+        Act::Restart,
+        Act::Leave,
+        Act::Join,
+    ];
+    (prop::sample::select(acts.to_vec()), 0usize..8)
+}
+
+async fn befall(sim: &Sim, act: Act, which: usize) {
+    let found = containers(sim).await;
+    let Some(container) = found.get(which % found.len().max(1)) else { return };
+    let this = ContainerRef::of(container);
+    let memory =
+        Limits { memory: Some(99 << 20), memory_swap: Some(198 << 20), ..Limits::default() };
+    // Some acts cannot be done to some states; then nothing befalls.
+    let _ = match act {
+        Act::Pause => sim.pause(&container.name),
+        Act::Limit => sim.edit_limits(&container.name, &memory, container.spec.restart),
+        Act::Restart => sim.edit_limits(&container.name, &Limits::default(), RestartPolicy::Always),
+        Act::Kill => sim.by_hand(&Step::Signal { container: this, signal: "SIGKILL".into() }),
+        Act::Stop => sim.by_hand(&Step::Stop { container: this, grace: Some(Duration::ZERO) }),
+        Act::Remove => sim.by_hand(&Step::Remove(this)),
+        Act::Rename => sim.by_hand(&Step::Rename { container: this, to: format!("odd-{which}") }),
+        Act::Leave => {
+            sim.by_hand(&Step::Disconnect { container: this, network: "s_default".into() })
+        }
+        Act::Join => sim.by_hand(&Step::Connect {
+            container: this,
+            network: "s_other".into(),
+            endpoint: bowline::model::Endpoint::default(),
+        }),
+    };
+}
+
+async fn containers(sim: &Sim) -> Vec<Container> {
+    let query = Query::owned_by("s".to_owned().try_into().unwrap());
+    sim.observe(&query).await.unwrap().containers
+}
+
+/// The goal, by looking at the manifest's own words and at the engine.
+async fn check(sim: &Sim, services: &[Wanted], stranger: &str) {
+    let found = containers(sim).await;
+    let names: BTreeSet<String> = found.iter().map(|container| container.name.clone()).collect();
+    let expected: BTreeSet<String> = services
+        .iter()
+        .enumerate()
+        .flat_map(|(index, wanted)| {
+            (1..=wanted.replicas).map(move |number| format!("s-{}-{number}", NAMES[index]))
+        })
+        .collect();
+    assert_eq!(names, expected);
+    assert_eq!(found.len(), expected.len(), "two containers of one name");
+    for container in &found {
+        let index = NAMES.iter().position(|name| *name == container.slot.service.as_str()).unwrap();
+        let wanted = &services[index];
+        let spec = &container.spec;
+        assert_eq!(container.state, State::Running, "{}", container.name);
+        assert_eq!(spec.image.as_str(), format!("app:{}", wanted.version));
+        assert_eq!(spec.environment["MODE"], Some(wanted.version.to_string()));
+        assert_eq!(spec.limits.memory, wanted.memory.map(|m| u64::from(32 + u32::from(m)) << 20));
+        assert_eq!(spec.restart, RestartPolicy::No);
+        assert_eq!(spec.mounts.contains_key("/data"), wanted.volume);
+        assert_eq!(container.health == Health::Unchecked, !wanted.checked);
+        let Networking::Networks(networks) = &spec.networking else { panic!("no networks") };
+        let joined: Vec<&str> = networks.keys().map(String::as_str).collect();
+        let both = ["s_default", "s_other"];
+        assert_eq!(joined, if wanted.both_networks { &both[..] } else { &both[..1] });
+        let aliases = &networks["s_default"].aliases;
+        assert!(aliases.contains(NAMES[index]), "{aliases:?}");
+    }
+    let left = sim.watch(&ContainerRef::named(stranger)).await.unwrap();
+    assert_eq!(left.state, State::Running, "the stranger was touched");
+}
+
+fn engine() -> Sim {
+    let sim = Sim::new();
+    for version in 1..3 {
+        let config = ImageConfig {
+            command: vec!["serve".into()],
+            environment: [("FROM".to_owned(), version.to_string())].into(),
+            labels: [("made-by".to_owned(), format!("v{version}"))].into(),
+            ..ImageConfig::default()
+        };
+        sim.image_add(&format!("app:{version}"), config, Behaviour::default());
+    }
+    sim
+}
+
+async fn stranger(sim: &Sim) -> &'static str {
+    let text = "name: other\nservices: { x: { image: app:1, container_name: stranger } }\n";
+    let other: Arc<dyn Engine> = Arc::new(sim.clone());
+    assert_eq!(pass(&other, &stack(text)).await.result, PassResult::Changed);
+    "stranger"
+}
+
+async fn reaches_the_goal(
+    before: Vec<Wanted>,
+    acts: Vec<(Act, usize)>,
+    crash_after: Option<u64>,
+    after: Vec<Wanted>,
+) {
+    let sim = engine();
+    let bystander = stranger(&sim).await;
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let (former, desired): (Stack, Stack) = (stack(&manifest(&before)), stack(&manifest(&after)));
+    assert!(pass(&engine, &former).await.result.is_success());
+    for (act, which) in acts {
+        befall(&sim, act, which).await;
+    }
+    if let Some(steps) = crash_after {
+        sim.crash_after(steps);
+        pass(&engine, &desired).await;
+        sim.come_back();
+    }
+    let report = pass(&engine, &desired).await;
+    assert!(report.result.is_success(), "{:?}: {}", report.result, report.message);
+    check(&sim, &after, bystander).await;
+    let left = preview(&*engine, &desired, None).await.unwrap();
+    assert!(left.is_empty(), "still to do:\n{left}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_pass_reaches_the_goal_from_any_state_and_after_any_crash(
+        before in prop::collection::vec(wanted(), 1..4),
+        acts in prop::collection::vec(act(), 0..6),
+        crash_after in prop::option::of(0u64..40),
+        after in prop::collection::vec(wanted(), 1..4),
+    ) {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(reaches_the_goal(before, acts, crash_after, after));
+    }
+}

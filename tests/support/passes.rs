@@ -1,0 +1,60 @@
+//! Stacks from manifests as texts, and passes over them on any engine.
+
+use bowline::engine::Engine;
+use bowline::manifest::{DigestKey, Request, load};
+use bowline::model::Stack;
+use bowline::pass::{Means, Subject, always_due};
+use bowline::status::Report;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The stack in a manifest; the files that it names are those given, by absolute path.
+pub fn stack_with(text: &str, files: &[(&str, &str)]) -> Stack {
+    let request = Request {
+        files: vec![PathBuf::from("/stack/compose.yaml")],
+        project_name: None,
+        project_directory: None,
+        variables: BTreeMap::new(),
+        env_files: None,
+        profiles: BTreeSet::new(),
+        digest_key: DigestKey::new([7; 32]),
+        display_root: Some(PathBuf::from("/stack")),
+    };
+    let read = |path: &Path| {
+        if path == Path::new("/stack/compose.yaml") {
+            return Ok(text.as_bytes().to_vec());
+        }
+        let found = files.iter().find(|(name, _)| Path::new(name) == path);
+        found
+            .map(|(_, content)| content.as_bytes().to_vec())
+            .ok_or(std::io::ErrorKind::NotFound.into())
+    };
+    match load(&request, &read) {
+        Ok(loaded) => loaded.stack,
+        Err(problems) => panic!("{problems}\n{text}"),
+    }
+}
+
+/// The stack in a manifest that names no other file.
+pub fn stack(text: &str) -> Stack {
+    stack_with(text, &[])
+}
+
+/// What passes on `engine` are made with.
+pub fn means(engine: Arc<dyn Engine>) -> Means {
+    Means {
+        engine,
+        parallel: NonZeroUsize::new(8).unwrap(),
+        onlooker: Arc::new(|_| {}),
+        stop: CancellationToken::new(),
+    }
+}
+
+/// One pass.
+pub async fn pass(engine: &Arc<dyn Engine>, stack: &Stack) -> Report {
+    let subject = Subject { stack, source: None, revision: None };
+    means(Arc::clone(engine)).reconcile(&subject, &always_due).await
+}
