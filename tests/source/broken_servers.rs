@@ -31,12 +31,17 @@ fn answers(text: &str) -> impl Fn(TcpStream) + Send + 'static {
     }
 }
 
+fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
 /// Reads until the end of a request's head.
-fn hear(stream: &mut TcpStream) {
+fn hear(stream: &mut TcpStream) -> String {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
         head.push(byte[0]);
     }
+    String::from_utf8_lossy(&head).into_owned()
 }
 
 const GIT: &str = "application/x-git-upload-pack-advertisement";
@@ -150,4 +155,28 @@ fn redirects_in_a_circle_are_not_git() {
     let error =
         sync_from(answers(&format!("{head}\r\nContent-Length: 0\r\n\r\n")), Limits::default());
     assert!(matches!(error.fault, Fault::NotGit { .. }), "{error}");
+}
+
+#[test]
+fn a_login_does_not_follow_a_redirect_to_another_host() {
+    let (elsewhere, here) = (listen(), listen());
+    let target = format!("http://localhost:{}/stolen", elsewhere.local_addr().unwrap().port());
+    let url = format!("http://{}/a.git", here.local_addr().unwrap());
+    let (tell, heard) = channel();
+    let says = format!("HTTP/1.1 302 Found\r\nLocation: {target}\r\nConnection: close\r\n\r\n");
+    for (listener, answer) in [(here, says), (elsewhere, page("text/html", "thanks"))] {
+        let tell = tell.clone();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            tell.send(hear(&mut stream).to_lowercase()).unwrap();
+            let _ = stream.write_all(answer.as_bytes());
+        });
+    }
+    let state = tempfile::tempdir().unwrap();
+    let error =
+        super::upstream::sync(&mut super::nginx::remote(&url, Some("s3cret"), state.path()));
+    assert!(matches!(error.unwrap_err().fault, Fault::NotGit { .. }));
+    let (first, second) = (heard.recv().unwrap(), heard.recv().unwrap());
+    assert!(first.contains("authorization: basic"), "{first}");
+    assert!(second.contains("get /stolen") && !second.contains("authorization"), "{second}");
 }
