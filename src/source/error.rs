@@ -151,9 +151,9 @@ impl Fault {
     /// Takes out what [`Fault::into_io`] put in; other errors are the connection's.
     pub(super) fn from_io(error: io::Error) -> Self {
         let why = error.to_string();
-        match error.into_inner().map(|inner| inner.downcast::<Self>()) {
-            Some(Ok(fault)) => *fault,
-            _ => Self::Unreachable { why },
+        match error.downcast() {
+            Ok(fault) => fault,
+            Err(_) => Self::Unreachable { why },
         }
     }
 

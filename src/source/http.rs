@@ -4,6 +4,7 @@
 
 mod advertise;
 mod exchange;
+mod fault;
 mod fetch;
 mod pktline;
 

@@ -137,9 +137,9 @@ impl Mirror {
     }
 
     pub(super) fn set_shallow(&self, ids: &[Oid]) -> Result<(), Fault> {
-        let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let lines: Vec<_> = ids.iter().map(|id| format!("{id}\n")).collect();
         let path = self.repository.path();
-        write(&path.join("shallow.new"), text.as_bytes())?;
+        write(&path.join("shallow.new"), lines.concat().as_bytes())?;
         rename(&path.join("shallow.new"), &path.join("shallow"))
     }
 

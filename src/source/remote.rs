@@ -14,7 +14,7 @@ use std::path::Path;
 /// A way to a repository; ssh will be another.
 pub(super) enum Remote<'a> {
     Local(&'a Path),
-    Http(Server),
+    Http(Box<Server>),
 }
 
 impl<'a> Remote<'a> {
@@ -23,7 +23,8 @@ impl<'a> Remote<'a> {
         match &spec.location {
             Location::Local(path) => Ok(Self::Local(path)),
             Location::Remote(url) => {
-                Ok(Self::Http(Server::new(url.clone(), spec.credentials.as_ref(), authorities)?))
+                let server = Server::new(url.clone(), spec.credentials.as_ref(), authorities)?;
+                Ok(Self::Http(Box::new(server)))
             }
         }
     }

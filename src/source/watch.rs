@@ -50,11 +50,9 @@ fn start(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<Watch, Fa
 
 /// Whether an event may be the move of a reference: not a look, and not only a lock.
 fn tells(event: &Event) -> bool {
-    let touches = match event.kind {
-        EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)) => false,
-        _ => true,
-    };
-    touches && (event.need_rescan() || event.paths.iter().any(|path| is_reference(path)))
+    let looks =
+        matches!(event.kind, EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)));
+    !looks && (event.need_rescan() || event.paths.iter().any(|path| is_reference(path)))
 }
 
 /// `HEAD`, `packed-refs`, or anything below `refs`.

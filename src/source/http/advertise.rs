@@ -82,7 +82,9 @@ mod tests {
         let mut bytes = Vec::new();
         write(&mut bytes, "# service=git-upload-pack\n");
         flush(&mut bytes);
-        lines.iter().for_each(|line| write(&mut bytes, line));
+        for line in lines {
+            write(&mut bytes, line);
+        }
         flush(&mut bytes);
         bytes
     }

@@ -3,6 +3,7 @@
 
 use super::super::error::Fault;
 use super::super::limits::{Attempt, Limits};
+use super::fault::{broken, fault, fault_of_body};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use ureq::config::{ConfigBuilder, RedirectAuthHeaders};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::HttpCrateScope;
-use ureq::{Agent, Body, ResponseExt, Timeout};
+use ureq::{Agent, Body, ResponseExt};
 
 /// How often a wait looks whether it is still wanted.
 const TICK: Duration = Duration::from_millis(20);
@@ -130,16 +131,13 @@ fn call(agent: &Agent, ask: Ask, limits: Limits, left: Duration) -> Result<(Head
     if let Some(authorization) = &ask.authorization {
         request = request.header("authorization", authorization);
     }
-    let response = match ask.body {
-        Some(body) => {
-            let request = request.method("POST").header("content-type", REQUEST).body(body);
-            let request = request.map_err(|error| failed(error.into()))?;
-            agent.run(timed(agent.configure_request(request), limits, left).build())
-        }
-        None => {
-            let request = request.body(()).map_err(|error| failed(error.into()))?;
-            agent.run(timed(agent.configure_request(request), limits, left).build())
-        }
+    let response = if let Some(body) = ask.body {
+        let request = request.method("POST").header("content-type", REQUEST).body(body);
+        let request = request.map_err(|error| failed(error.into()))?;
+        agent.run(timed(agent.configure_request(request), limits, left).build())
+    } else {
+        let request = request.body(()).map_err(|error| failed(error.into()))?;
+        agent.run(timed(agent.configure_request(request), limits, left).build())
     };
     let response = response.map_err(failed)?;
     let content_type = response.headers().get("content-type");
@@ -232,41 +230,5 @@ impl Read for Incoming<'_> {
             .ok_or_else(|| Fault::TooLarge { limit: self.limit }.into_io())?;
         self.part = io::Cursor::new(part);
         self.part.read(buffer)
-    }
-}
-
-fn broken() -> Fault {
-    Fault::Unreachable { why: "the connection broke".into() }
-}
-
-fn fault_of_body(error: io::Error, limits: Limits) -> Fault {
-    match ureq::Error::from(error) {
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Fault::Unreachable { why: "the server ended the connection in the middle".into() }
-        }
-        error => fault(error, false, limits),
-    }
-}
-
-/// Tells the reasons of a failed request apart.
-fn fault(error: ureq::Error, secure: bool, limits: Limits) -> Fault {
-    use ureq::Error as E;
-    match error {
-        E::Timeout(Timeout::Connect | Timeout::Resolve) => {
-            Fault::TimedOut { during: "connecting", after: limits.connect }
-        }
-        E::Timeout(Timeout::Global) => Fault::TimedOut { during: "fetching", after: limits.whole },
-        E::Timeout(_) => Fault::TimedOut { during: "waiting for an answer", after: limits.idle },
-        E::Rustls(error) => Fault::Tls { why: error.to_string() },
-        E::Tls(why) => Fault::Tls { why: why.to_owned() },
-        // What rustls refuses during the handshake arrives as data that is not valid.
-        E::Io(error) if secure && error.kind() == io::ErrorKind::InvalidData => {
-            Fault::Tls { why: error.to_string() }
-        }
-        E::HostNotFound => Fault::Unreachable { why: "the host's name is not known".into() },
-        E::Io(error) => Fault::Unreachable { why: error.to_string() },
-        E::Protocol(error) => Fault::NotGit { why: format!("no HTTP ({error})") },
-        E::TooManyRedirects => Fault::NotGit { why: "it redirects in a circle".into() },
-        error => Fault::Unreachable { why: error.to_string() },
     }
 }

@@ -31,9 +31,10 @@ pub(super) fn request(
     let by_id =
         ["allow-tip-sha1-in-want", "allow-reachable-sha1-in-want", "allow-any-sha1-in-want"];
     let alone = wanted.offered_as.is_some() || by_id.iter().any(|name| advertised.can(name));
-    let wants = match alone {
-        true => BTreeSet::from([wanted.id]),
-        false => advertised.offer.0.values().copied().collect(),
+    let wants = if alone {
+        BTreeSet::from([wanted.id])
+    } else {
+        advertised.offer.0.values().copied().collect()
     };
     let shallow = alone && advertised.can("shallow");
     Ok(Request { body: body(&wants, shallow, advertised, mirror), shallow })
@@ -54,7 +55,9 @@ fn body(wants: &BTreeSet<Oid>, shallow: bool, advertised: &Advertised, mirror: &
     // With history asked for, a clone without history has nothing that it could build on.
     let boundary = mirror.shallow();
     if shallow {
-        boundary.iter().for_each(|id| write(&mut body, &format!("shallow {id}\n")));
+        for id in &boundary {
+            write(&mut body, &format!("shallow {id}\n"));
+        }
         write(&mut body, "deepen 1\n");
     }
     flush(&mut body);
@@ -88,9 +91,9 @@ pub(super) fn receive(from: &mut impl Read, shallow: bool, mirror: &Mirror) -> R
 
 fn pack_fault(error: std::io::Error) -> Fault {
     let why = error.to_string();
-    match error.into_inner().map(|inner| inner.downcast::<git2::Error>()) {
-        Some(Ok(error)) => Fault::git("read the pack that came", &error),
-        _ => Fault::Io { doing: "write the pack".into(), why },
+    match error.downcast::<git2::Error>() {
+        Ok(error) => Fault::git("read the pack that came", &error),
+        Err(_) => Fault::Io { doing: "write the pack".into(), why },
     }
 }
 

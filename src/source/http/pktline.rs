@@ -90,6 +90,6 @@ mod tests {
         assert!(matches!(read("0003"), Fault::NotGit { .. }));
         assert!(matches!(read("ffff"), Fault::NotGit { .. }));
         assert!(matches!(read("0010abc"), Fault::Unreachable { .. }));
-        assert_eq!(read("000cERR no\u{7}").to_string(), "the server refuses: no");
+        assert_eq!(read("000bERR no\u{7}").to_string(), "the server refuses: no");
     }
 }

@@ -1,0 +1,20 @@
+//! Repositories made by the git program, followed by the source room: from disk and over HTTP.
+
+#![allow(clippy::unwrap_used)] // A helper that fails fails its test.
+
+#[path = "source/broken_servers.rs"]
+mod broken_servers;
+#[path = "source/checkout.rs"]
+mod checkout;
+#[path = "source/discovery.rs"]
+mod discovery;
+#[path = "source/http.rs"]
+mod http;
+#[path = "source/nginx.rs"]
+mod nginx;
+#[path = "source/references.rs"]
+mod references;
+#[path = "source/upstream.rs"]
+mod upstream;
+#[path = "source/watching.rs"]
+mod watching;
