@@ -244,7 +244,7 @@ fn what_runs_outlives_the_agent_and_a_repository_that_goes_away() {
 /// How often Bowline is ended in the middle.
 const ROUNDS: u64 = 12;
 /// The latest moment of an end, after the start of the process. A pass here takes about 2 s.
-const LATEST_END: Duration = Duration::from_millis(2500);
+const LATEST_END_MILLIS: u64 = 2500;
 
 /// Numbers that are the same in every run (an xorshift).
 struct Chance(u64);
@@ -306,7 +306,7 @@ fn ended_at_any_moment_a_new_start_goes_on_from_there() {
     for round in 1..=ROUNDS {
         let replicas = 2 + chance.below(3);
         git.write("c/compose.yaml", &round_stack(&image.0, round, replicas)).push("Next");
-        let end_after = Duration::from_millis(chance.below(LATEST_END.as_millis() as u64));
+        let end_after = Duration::from_millis(chance.below(LATEST_END_MILLIS));
         println!("round {round}: {replicas} replicas, ended after {end_after:?}");
         if round % 2 == 0 {
             let agent = Agent::start(&settings);

@@ -20,7 +20,9 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     match &entry.loaded {
         Ok(loaded) => {
             anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
-            println!("{}", serde_json::to_string_pretty(&loaded.config)?);
+            // As Compose does, so that what is printed is a compose file of the same model.
+            let text = serde_json::to_string_pretty(&loaded.config)?.replace('$', "$$");
+            println!("{text}");
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => {

@@ -165,7 +165,9 @@ impl<'a> Session<'a> {
             return None;
         }
         let Some(mut root) = merged.filter(|root| !root.is_null()) else {
-            self.notes.error(Mark::default(), "", "the compose file is empty; it needs `services`");
+            let files: Vec<_> = self.request.files.iter().map(|file| self.shown(file)).collect();
+            let message = format!("{} is empty; a stack needs `services`", files.join(" and "));
+            self.notes.error(Mark::default(), "", message);
             return None;
         };
         merge::drop_resets(&mut root);

@@ -157,13 +157,17 @@ const DEPLOY: &[Field] = &[
     later("endpoint_mode"),
     some("labels", PAIRS),
     some("mode", Choice(&["replicated", "global", "replicated-job", "global-job"])),
-    later("placement"),
+    some("placement", Object(PLACEMENT)),
     some("replicas", Int),
     some("resources", Object(RESOURCES)),
     some("restart_policy", Object(RESTART)),
     some("rollback_config", Object(UPDATE)),
     some("update_config", Object(UPDATE)),
 ];
+
+/// Compose prints it even where nothing is in it.
+const PLACEMENT: &[Field] =
+    &[later("constraints"), later("max_replicas_per_node"), later("preferences")];
 
 const RESOURCES: &[Field] =
     &[some("limits", Object(LIMITS)), some("reservations", Object(RESERVATIONS))];

@@ -6,7 +6,8 @@ use super::effective::{default_swap, volumes_to_keep};
 use super::fields::Difference;
 use super::order::START_BOUND;
 use super::slots::Wanted;
-use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Step};
+use super::strangers::share_a_port;
+use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Object, Step};
 use crate::model::{Container, Limits, Networking, State, labels};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ impl Draft<'_> {
         let new = self.new_container(wanted, wanted.final_name.clone(), BTreeMap::new());
         let mut steps = vec![new];
         steps.extend(self.gates(wanted.name));
+        steps.extend(self.free_ports(wanted));
         steps.push(Step::Start(ContainerRef::named(&wanted.final_name)));
         steps
     }
@@ -67,6 +69,7 @@ impl Draft<'_> {
             .collect();
         steps.extend(self.gates(wanted.name));
         steps.extend(old.iter().filter(|old| is_up(old)).map(|old| stop(old)));
+        steps.extend(self.free_ports(wanted));
         steps.push(Step::Start(new.clone()));
         steps.extend(self.await_up(wanted, new.clone()));
         steps.extend(old.iter().map(|old| Step::Remove(ContainerRef::of(old))));
@@ -107,6 +110,7 @@ impl Draft<'_> {
         }
         if keep.actions.contains(&Action::Start) {
             steps.extend(self.gates(wanted.name));
+            steps.extend(self.free_ports(wanted));
             steps.push(Step::Start(container));
         }
         steps
@@ -122,6 +126,22 @@ impl Draft<'_> {
             container: ContainerRef::of(holder),
             to: format!("{}{TEMPORARY}", self.desired.container_name(&holder.slot)?),
         })
+    }
+
+    /// Stops the containers of ours that hold a host port which a container shall get, and are
+    /// replaced later: their own replacements may be waiting for a port that this one gives up.
+    fn free_ports(&self, wanted: &Wanted<'_>) -> Vec<Step> {
+        let planned = |other: &Container| {
+            let object = Object::Container(other.slot.clone());
+            self.plan.changes.iter().any(|change| change.object == object)
+        };
+        self.observed
+            .containers
+            .iter()
+            .filter(|other| other.slot != wanted.slot && is_up(other) && !planned(other))
+            .filter(|other| share_a_port(wanted.service, other))
+            .map(stop)
+            .collect()
     }
 
     fn await_up(&self, wanted: &Wanted<'_>, container: ContainerRef) -> Option<Step> {

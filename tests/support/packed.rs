@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where Debian's HAProxy lies.
+/// Where Debian's haproxy lies.
 const HAPROXY: &str = "/usr/sbin/haproxy";
 
 /// An image that goes away with the test.
@@ -20,7 +20,7 @@ impl Image {
         import(name, Path::new(PROGRAM), "/bowline", &["ENTRYPOINT [\"/bowline\"]"])
     }
 
-    /// Debian's HAProxy, as manifests/ use it; `None` where it is not installed.
+    /// Debian's haproxy, as manifests/ use it; `None` where it is not installed.
     pub fn of_haproxy(name: &str) -> Option<Self> {
         let run = r#"CMD ["/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]"#;
         let there = Path::new(HAPROXY).exists();

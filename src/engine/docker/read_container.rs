@@ -35,8 +35,11 @@ pub(super) fn read(
     let found = container.state.unwrap_or_default();
     let config = container.config.ok_or("no configuration")?;
     let host_config = container.host_config.ok_or("no host configuration")?;
-    let networks =
+    let mut networks =
         container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    if found.running == Some(true) && found.restarting != Some(true) {
+        read_networking::drop_unreached(&mut networks);
+    }
     let mounts = read_mounts::read(&host_config, container.mounts.as_deref().unwrap_or_default())?;
 
     let labels: BTreeMap<_, _> = config.labels.clone().unwrap_or_default().into_iter().collect();

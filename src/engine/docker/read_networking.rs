@@ -33,6 +33,12 @@ pub(super) fn read(
     Ok(Networking::Networks(joined))
 }
 
+/// Leaves out the networks that a running container is not on: when joining one fails, the engine
+/// keeps what was asked for, but there is no endpoint.
+pub(super) fn drop_unreached(networks: &mut HashMap<String, EndpointSettings>) {
+    networks.retain(|_, settings| settings.endpoint_id.as_deref().is_some_and(|id| !id.is_empty()));
+}
+
 fn endpoint(settings: &EndpointSettings, id: &str, name: &str) -> Result<Endpoint, String> {
     let given = settings.ipam_config.clone().unwrap_or_default();
     Ok(Endpoint {

@@ -1,0 +1,96 @@
+//! `bowline apply` where services take from each other what only one can have, on a real engine.
+//! Runs with `BOWLINE_TEST_ENGINE=docker`.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use std::path::PathBuf;
+use support::agent::free_port;
+use support::packed::Image;
+use support::program::{Ended, bowline};
+use support::stacks::{Stacks, container, is_running};
+use tempfile::TempDir;
+
+/// A directory with one stack of two sleeping services.
+struct Pair {
+    name: &'static str,
+    dir: TempDir,
+    image: Image,
+    _stacks: Stacks,
+}
+
+impl Pair {
+    fn new(name: &'static str) -> Option<Self> {
+        support::engine()?;
+        let image = Image::of_busybox(&format!("{name}-busybox:1"));
+        Some(Self {
+            name,
+            dir: tempfile::tempdir().unwrap(),
+            image,
+            _stacks: Stacks::named(&[name]),
+        })
+    }
+
+    /// What is said of each service, and of the stack.
+    fn write(&self, one: &str, two: &str, top: &str) {
+        let (name, image) = (self.name, &self.image.0);
+        let sleep = "command: [busybox, sleep, '3600'], stop_signal: SIGKILL";
+        let service = |more: &str| format!("{{ image: {image}, {sleep}, {more} }}");
+        let (one, two) = (service(one), service(two));
+        let text = format!("name: {name}\nservices:\n  one: {one}\n  two: {two}\n{top}\n");
+        std::fs::write(self.dir.path().join("compose.yaml"), text).unwrap();
+    }
+
+    fn run(&self, verb: &str) -> Ended {
+        let state: PathBuf = self.dir.path().join("state");
+        bowline(&state, &[verb, self.dir.path().to_str().unwrap()])
+    }
+
+    fn container(&self, service: &str) -> Value {
+        let name = format!("{}-{service}-1", self.name);
+        let found = container(&name).unwrap_or_else(|| panic!("no container {name}"));
+        assert!(is_running(&found), "{name}: {}", found["State"]);
+        found
+    }
+}
+
+#[test]
+fn services_exchange_their_host_ports_at_one_go() {
+    let Some(pair) = Pair::new("e2e-ports") else { return };
+    let (first, second) = (free_port().to_string(), free_port().to_string());
+    let ports = |port: &str| format!("ports: ['127.0.0.1:{port}:80']");
+    pair.write(&ports(&first), &ports(&second), "");
+    pair.run("apply").expect(0);
+    pair.write(&ports(&second), &ports(&first), "");
+    pair.run("apply").expect(0);
+    for (service, port) in [("one", &second), ("two", &first)] {
+        let found = pair.container(service);
+        let bound = &found["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"];
+        assert_eq!(bound, port, "{service}");
+    }
+    pair.run("plan").expect(0);
+}
+
+#[test]
+fn services_exchange_their_addresses_and_one_left_without_network_is_no_settled_stack() {
+    let Some(pair) = Pair::new("e2e-addresses") else { return };
+    let at = |end: u8| format!("networks: {{ net: {{ ipv4_address: 10.213.77.{end} }} }}");
+    let net = "networks: { net: { ipam: { config: [{ subnet: 10.213.77.0/24 }] } } }";
+    pair.write(&at(10), &at(11), net);
+    pair.run("apply").expect(0);
+    pair.write(&at(11), &at(10), net);
+    // The engine refuses an address as long as the other has it, and keeps what it was asked for
+    // among the container's settings: that is not the same as being connected.
+    if pair.run("apply").code != 0 {
+        pair.run("plan").expect(2);
+        pair.run("apply").expect(0);
+    }
+    for (service, address) in [("one", "10.213.77.11"), ("two", "10.213.77.10")] {
+        let found = pair.container(service);
+        let endpoint = &found["NetworkSettings"]["Networks"]["e2e-addresses_net"];
+        assert_eq!(endpoint["IPAddress"], address, "{service}: {endpoint}");
+    }
+    pair.run("plan").expect(0);
+}
