@@ -44,7 +44,7 @@ fn manifest(services: &[Wanted]) -> String {
             wanted.version, wanted.replicas
         )
         .unwrap();
-        write!(text, "    environment: {{ MODE: \"{}\" }}\n", wanted.version).unwrap();
+        writeln!(text, "    environment: {{ MODE: \"{}\" }}", wanted.version).unwrap();
         if let Some(memory) = wanted.memory {
             writeln!(text, "    mem_limit: {}m", 32 + u32::from(memory)).unwrap();
         }

@@ -1,0 +1,73 @@
+//! The figures of docs/benchmarks.md, measured on the engine of this host:
+//!
+//! ```sh
+//! COMPOSE=$(bench/get-compose.sh /tmp/compose) cargo bench -- [--runs N] [FIGURE ...]
+//! ```
+//!
+//! Figures: noop calls cold drift commit idle. Whole processes are timed in turn with the peer, and
+//! medians are printed. Everything made here is named `bench-...` and taken away at the end.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)] // A bench that cannot go on ends.
+
+#[path = "figures/agent.rs"]
+mod agent;
+#[path = "figures/passes.rs"]
+mod passes;
+#[path = "figures/raw.rs"]
+mod raw;
+#[path = "figures/table.rs"]
+mod table;
+
+use std::process::Command;
+use table::Table;
+
+/// What every container of the benches runs.
+pub(crate) const IMAGE: &str = "bench-sleep:1";
+
+const FIGURES: [&str; 6] = ["noop", "calls", "cold", "drift", "commit", "idle"];
+
+fn main() {
+    let mut runs = 7;
+    let mut chosen = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--runs" => runs = arguments.next().unwrap().parse().unwrap(),
+            // What `cargo bench` passes on.
+            "--bench" => {}
+            figure => chosen.push(figure.to_owned()),
+        }
+    }
+    if chosen.is_empty() {
+        chosen = FIGURES.map(str::to_owned).to_vec();
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut table = Table::default();
+    runtime.block_on(async {
+        clean();
+        raw::make_image().await;
+        for figure in &chosen {
+            eprintln!("measuring {figure} ...");
+            match figure.as_str() {
+                "noop" => passes::noop(&mut table, runs),
+                "calls" => passes::calls(&mut table).await,
+                "cold" => passes::cold(&mut table, runs).await,
+                "drift" => agent::drift(&mut table, runs).await,
+                "commit" => agent::commit(&mut table, runs).await,
+                "idle" => agent::idle(&mut table).await,
+                other => panic!("no figure {other}; there are {FIGURES:?}"),
+            }
+            clean();
+        }
+    });
+    print!("{table}");
+    let _ = Command::new("docker").args(["rmi", "-f", IMAGE]).output();
+}
+
+/// Takes away what a bench made, also one that did not end well.
+fn clean() {
+    let script = "docker ps -aq --filter name=bench- | xargs -r docker rm -fv; \
+                  docker network ls -q --filter name=bench- | xargs -r docker network rm; \
+                  docker volume ls -q --filter name=bench- | xargs -r docker volume rm";
+    Command::new("sh").args(["-c", script]).output().unwrap();
+}
