@@ -20,11 +20,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
         match &entry.loaded {
             Ok(loaded) => {
                 anstream::eprint!("{}", loaded.warnings.render(colored()));
-                let services = loaded.stack.services.len();
-                println!(
-                    "{}: stack {} is fine: {services} services",
-                    entry.file, loaded.stack.name
-                );
+                let services = counted(loaded.stack.services.len(), "service");
+                println!("{}: stack {} is fine: {services}", entry.file, loaded.stack.name);
             }
             Err(problems) => {
                 anstream::eprint!("{}", problems.render(colored()));

@@ -193,9 +193,10 @@ fn a_damaged_clone_is_made_anew_and_what_is_shown_is_kept() {
         sync(&mut upstream.follow(Reference::Head)).unwrap();
         let same = Held::open(upstream.shown("a"));
         let path = upstream.state().join("s/git").join(damage);
-        match path.is_dir() {
-            true => fs::remove_dir_all(&path).unwrap(),
-            false => fs::write(&path, "nonsense").unwrap(),
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap();
+        } else {
+            fs::write(&path, "nonsense").unwrap();
         }
         upstream.git(&["rm", "--quiet", "goes"]);
         let head = upstream.commit(&[]);
