@@ -1,16 +1,18 @@
-//! `bowline apply` where services take from each other what only one can have, on a real engine.
-//! Runs with `BOWLINE_TEST_ENGINE=docker`.
+//! `bowline apply` on a real engine: where services take from each other what only one can have, and
+//! interrupted. Runs with `BOWLINE_TEST_ENGINE=docker`.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use std::path::PathBuf;
 use support::agent::free_port;
 use support::packed::Image;
-use support::program::{Ended, bowline};
-use support::stacks::{Stacks, container, is_running};
+use support::program::{Ended, Running, bowline, command, signal};
+use support::stacks::{Stacks, container, id, is_running};
+use support::wait::until;
 use tempfile::TempDir;
 
 /// A directory with one stack of two sleeping services.
@@ -93,4 +95,22 @@ fn services_exchange_their_addresses_and_one_left_without_network_is_no_settled_
         assert_eq!(endpoint["IPAddress"], address, "{service}: {endpoint}");
     }
     pair.run("plan").expect(0);
+}
+
+#[test]
+fn an_interrupted_apply_ends_with_an_error_and_the_next_one_goes_on() {
+    let Some(pair) = Pair::new("e2e-interrupt") else { return };
+    let well = "network_mode: none, healthcheck: { test: [CMD, busybox, 'true'], interval: 5s }";
+    let wait = "network_mode: none, depends_on: { one: { condition: service_healthy } }";
+    pair.write(well, wait, "");
+    let arguments = ["apply", pair.dir.path().to_str().unwrap()];
+    let apply = Running::start(&mut command(&pair.dir.path().join("state"), &arguments));
+    until("the first container", || container("e2e-interrupt-one-1").filter(is_running));
+    signal(&apply.child, Signal::INT);
+    apply.end().expect(1).says(&["stopping after the changes under way", "e2e-interrupt"]);
+    assert!(container("e2e-interrupt-two-1").is_none_or(|two| !is_running(&two)));
+    let first = id(&pair.container("one"));
+    pair.run("apply").expect(0);
+    assert_eq!(id(&pair.container("one")), first);
+    pair.container("two");
 }

@@ -115,6 +115,7 @@ fn what_is_not_valid_is_shown_at_its_line_and_the_rest_is_checked_all_the_same()
     std::fs::write(fine.join("compose.yaml"), "services: { a: { image: x:1 } }\n").unwrap();
     let told = run(&["validate", text(dir.path())]).expect(1);
     assert!(told.out.contains("stack fine is fine"), "{}", told.out);
+    assert!(told.err.ends_with('\n'), "{}", told.err);
     told.says(&["imgae", "did you mean `image`?", "shop/compose.yaml:3:5"]);
     run(&["validate", text(&stack)]).expect(1);
     run(&["validate", text(&fine)]).expect(0);

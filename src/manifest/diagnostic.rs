@@ -76,11 +76,12 @@ impl Diagnostics {
         self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// For a terminal, in the manner of rustc: the line, a mark under it, what to do.
+    /// For a terminal, in the manner of rustc: the line, a mark under it, what to do. Whole lines;
+    /// nothing where nothing is wrong.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let blocks: Vec<_> = self.0.iter().map(|one| render_one(one, &renderer)).collect();
-        blocks.join("\n\n")
+        let blocks: Vec<_> = self.0.iter().map(|one| render_one(one, &renderer) + "\n").collect();
+        blocks.join("\n")
     }
 }
 

@@ -5,6 +5,7 @@ use crate::model::{
     Ipam, IpamPool, NetworkSpec, Networking, ObservedNetwork, ObservedVolume, PullPolicy, Service,
     StackName, VolumeSpec, labels,
 };
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 
 impl<'a> Draft<'a> {
@@ -356,9 +357,12 @@ fn network_differences(desired: &NetworkSpec, actual: &NetworkSpec) -> Differenc
 
 /// The engine picks a gateway where none is asked for, and a subnet for a pool without one.
 fn pool_with_engine_choices(desired: &IpamPool, actual: Option<&IpamPool>) -> IpamPool {
+    let subnet = desired.subnet.or_else(|| actual.and_then(|pool| pool.subnet));
+    let bare = |subnet: Option<IpNet>| subnet.map(|subnet| subnet.trunc());
+    let same = actual.filter(|pool| bare(pool.subnet) == bare(subnet));
     IpamPool {
-        subnet: desired.subnet.or_else(|| actual.and_then(|pool| pool.subnet)),
-        gateway: desired.gateway.or_else(|| actual.and_then(|pool| pool.gateway)),
+        subnet,
+        gateway: desired.gateway.or_else(|| same.and_then(|pool| pool.gateway)),
         ip_range: desired.ip_range,
         aux_addresses: desired.aux_addresses.clone(),
     }
