@@ -60,7 +60,8 @@ impl Place {
 /// What of the demo's is on the engine.
 fn on_the_engine() -> BTreeSet<String> {
     let lists = [CONTAINERS, NETWORKS, VOLUMES];
-    let mut found: BTreeSet<String> = lists.iter().flat_map(|list| ids("hello", list)).collect();
+    let mut found: BTreeSet<String> =
+        lists.iter().flat_map(|list| ids("bowline-demo", list)).collect();
     found.extend(docker(&["images", "-q", IMAGE]).split_whitespace().map(str::to_owned));
     found
 }
@@ -111,7 +112,7 @@ fn the_demo_plays_on_the_real_engine_and_leaves_nothing() {
     }
     let _alone = alone();
     assert_eq!(on_the_engine(), BTreeSet::new(), "something of a demo is there already");
-    let _stacks = Stacks::named(&["hello"]);
+    let _stacks = Stacks::named(&["bowline-demo"]);
     let _image = Image(IMAGE.to_owned());
     let (place, began) = (Place::new(), Instant::now());
     let demo = place.demo(&[]).end().expect(0);
@@ -128,11 +129,13 @@ fn an_interrupted_demo_leaves_nothing_either() {
     }
     let _alone = alone();
     assert_eq!(on_the_engine(), BTreeSet::new(), "something of a demo is there already");
-    let _stacks = Stacks::named(&["hello"]);
+    let _stacks = Stacks::named(&["bowline-demo"]);
     let _image = Image(IMAGE.to_owned());
     let place = Place::new();
     let demo = place.demo(&[]);
-    until("a container of the demo", || (!ids("hello", CONTAINERS).is_empty()).then_some(()));
+    until("a container of the demo", || {
+        (!ids("bowline-demo", CONTAINERS).is_empty()).then_some(())
+    });
     signal(&demo.child, Signal::INT);
     let demo = demo.end().expect(0);
     assert!(demo.out.contains("cleaned up"), "{}", demo.all());

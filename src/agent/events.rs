@@ -13,6 +13,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// The longest wait before the stream is opened again.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
+/// Events that change nothing by themselves: `die` or `destroy` tells what came of them. A pass
+/// made at once would only see the container as it was before.
+const FORERUNNERS: [&str; 2] = ["kill", "oom"];
+
 /// Listens until the agent stops.
 pub(super) async fn listen(world: Arc<World>) {
     let mut wait = FIRST_WAIT;
@@ -60,7 +64,7 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
             Some(Ok(event)) => {
                 world.views.metrics.engine_event(&event.action);
                 let Some(stack) = event.stack else { continue };
-                if !world.is_known(&stack) {
+                if FORERUNNERS.contains(&event.action.as_str()) || !world.is_known(&stack) {
                     continue;
                 }
                 let delay = world.crash_delay(&stack, Instant::now());

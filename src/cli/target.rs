@@ -181,5 +181,12 @@ fn refuse_namesakes(mut entries: Vec<Entry>) -> Vec<Entry> {
 fn source_name(url: &str) -> anyhow::Result<SourceName> {
     use sha2::{Digest, Sha256};
     let digest = hex::encode(Sha256::digest(url));
-    Ok(SourceName::new(format!("by-hand-{}", &digest[..12]))?)
+    let last = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
+    let last = last.strip_suffix(".git").unwrap_or(&last);
+    let kept: String = last.chars().filter(char::is_ascii_alphanumeric).collect();
+    Ok(SourceName::new(format!(
+        "{kept}{}{}",
+        if kept.is_empty() { "" } else { "-" },
+        &digest[..8]
+    ))?)
 }

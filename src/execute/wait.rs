@@ -100,6 +100,7 @@ async fn look(
 ) -> Result<Look, EngineError> {
     match engine.watch(container).await {
         Ok(sighting) => Ok(judge(&sighting, until)),
+        Err(EngineError::NotFound { .. }) if until == Milestone::Gone => Ok(Look::Reached),
         Err(EngineError::NotFound { .. }) => Ok(Look::NotYet("not there".into())),
         Err(error) => Err(error),
     }
@@ -108,7 +109,7 @@ async fn look(
 fn judge(sighting: &Sighting, until: Milestone) -> Look {
     let state = sighting.state.to_string();
     match (until, sighting.state) {
-        (_, State::Created) => Look::NotYet(state),
+        (Milestone::Gone, _) | (_, State::Created) => Look::NotYet(state),
         (Milestone::Completed, State::Exited { code: 0 })
         | (Milestone::Started, _)
         | (Milestone::Running, State::Running) => Look::Reached,
@@ -179,5 +180,6 @@ fn words(until: Milestone) -> &'static str {
         Milestone::Up => "be up",
         Milestone::Healthy => "be healthy",
         Milestone::Completed => "end with exit code 0",
+        Milestone::Gone => "be gone",
     }
 }

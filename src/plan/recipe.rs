@@ -11,9 +11,12 @@ use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Object, Step};
 use crate::model::{Container, Limits, Networking, State, labels};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What the name of a replacement ends in until the old container is gone.
 const TEMPORARY: &str = ".next";
+/// How long to wait for the engine to end a removal that is under way.
+const REMOVAL_BOUND: Duration = Duration::from_secs(30);
 
 /// Where the new container of a replacement comes from.
 #[derive(Clone, Copy)]
@@ -35,12 +38,25 @@ pub(super) struct Keep<'a> {
 
 impl Draft<'_> {
     pub(super) fn create_steps(&self, wanted: &Wanted<'_>) -> Vec<Step> {
-        let new = self.new_container(wanted, wanted.final_name.clone(), BTreeMap::new());
-        let mut steps = vec![new];
+        let mut steps = self.await_removals(wanted);
+        steps.push(self.new_container(wanted, wanted.final_name.clone(), BTreeMap::new()));
         steps.extend(self.gates(wanted.name));
         steps.extend(self.free_ports(wanted));
         steps.push(Step::Start(ContainerRef::named(&wanted.final_name)));
         steps
+    }
+
+    /// A container that somebody removes right now still has its name, ports and addresses.
+    fn await_removals(&self, wanted: &Wanted<'_>) -> Vec<Step> {
+        let slot = self.observed.containers.iter().filter(|c| c.slot == wanted.slot);
+        slot.filter(|container| container.state == State::Removing)
+            .map(|container| Step::Await {
+                container: ContainerRef::of(container),
+                until: Milestone::Gone,
+                bound: REMOVAL_BOUND,
+                required: true,
+            })
+            .collect()
     }
 
     /// New beside old, old stopped, new started and seen to be up, old removed, new renamed.
@@ -51,7 +67,7 @@ impl Draft<'_> {
         old: &[Candidate<'_>],
     ) -> Vec<Step> {
         let temporary = format!("{}{TEMPORARY}", wanted.final_name);
-        let mut steps = Vec::new();
+        let mut steps = self.await_removals(wanted);
         let (new, name) = match new {
             New::There(container) => (ContainerRef::of(container), container.name.clone()),
             New::Made(from) => {

@@ -152,4 +152,6 @@ pub enum Milestone {
     Healthy,
     /// It ended with exit code 0.
     Completed,
+    /// It is no more: the engine is removing it.
+    Gone,
 }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 /// The stack's manifest, as it is in manifests/.
 const MANIFEST: &str = include_str!("../../../manifests/hello/compose.yaml");
+/// The stack's name here: one of its own, so that a stack `hello` on the same engine is not touched.
+pub(super) const STACK: &str = "bowline-demo";
 /// The manifest's file.
-const FILE: &str = "hello/compose.yaml";
+const FILE: &str = "demo/compose.yaml";
 
 /// A repository in a temporary directory.
 pub(super) struct Git {
@@ -20,9 +22,12 @@ impl Git {
     pub(super) fn init(root: &Path) -> anyhow::Result<(Self, String)> {
         let repository = Repository::init(root).context("cannot make the demo's repository")?;
         let git = Self { repository, root: root.to_owned() };
-        std::fs::create_dir(root.join("hello"))?;
-        std::fs::write(root.join(FILE), MANIFEST)?;
-        let commit = git.commit("Run hello")?;
+        std::fs::create_dir(root.join("demo"))?;
+        std::fs::write(
+            root.join(FILE),
+            MANIFEST.replace("name: hello", &format!("name: {STACK}")),
+        )?;
+        let commit = git.commit("Run the demo")?;
         Ok((git, commit))
     }
 

@@ -1,6 +1,6 @@
 //! What happens in the demo, step by step.
 
-use super::repository::Git;
+use super::repository::{Git, STACK};
 use super::say;
 use crate::agent::Views;
 use crate::config::Config;
@@ -28,8 +28,6 @@ use tokio_util::sync::CancellationToken;
 const BOUND: Duration = Duration::from_secs(60);
 /// Between two looks at the engine.
 const LOOK: Duration = Duration::from_millis(50);
-/// The stack's name.
-const STACK: &str = "hello";
 /// 128 MiB: what the demo sets by hand where the manifest says 64.
 const WRONG_MEMORY: u64 = 128 << 20;
 /// 64 MiB.
@@ -74,7 +72,7 @@ impl Scene {
 
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {
         self.applied(&self.first_commit).await?;
-        let web = self.wait("hello to run", |containers| running(containers, 1)).await?;
+        let web = self.wait("the container to run", |containers| running(containers, 1)).await?;
         say("converged: the engine runs what git says");
 
         say(&format!("by hand: docker kill {}", web.name));
@@ -104,7 +102,7 @@ impl Scene {
             ("VERSION: \"1\"", "VERSION: \"2\""),
             ("    mem_limit: 64m\n", "    mem_limit: 64m\n    scale: 3\n"),
         ];
-        let commit = self.git.change(&edits, "Scale hello to three, version 2")?;
+        let commit = self.git.change(&edits, "Scale to three, version 2")?;
         let is_new = |containers: &[Container]| {
             let version = Some(Some("2".to_owned()));
             let all = |c: &Container| c.spec.environment.get("VERSION").cloned() == version;
