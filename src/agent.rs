@@ -154,7 +154,8 @@ async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<(
 /// One pass over one stack.
 async fn pass(world: Arc<World>, work: Work<StackName>) {
     let name = work.key().clone();
-    let Some(wish) = world.desired().wish(&name) else {
+    let wish = world.desired().wish(&name);
+    let Some(wish) = wish else {
         world.forget(&name);
         work.done(Outcome::Succeeded);
         return;
@@ -254,21 +255,36 @@ impl World {
         }
     }
 
-    fn is_known(&self, name: &StackName) -> bool {
-        self.desired().wish(name).is_some()
+    /// Whether a pass over a stack could do anything: not while its files are in error.
+    fn is_alive(&self, name: &StackName) -> bool {
+        self.desired().wish(name).is_some_and(|wish| !matches!(wish.want, Want::Invalid(_)))
+    }
+
+    /// Whether the content of every source is known.
+    fn knows_all_sources(&self) -> bool {
+        let desired = self.desired();
+        self.config.sources.iter().all(|source| desired.knows(&source.name))
     }
 
     fn crash_delay(&self, name: &StackName, now: Instant) -> Duration {
         self.memory().crashes.delay(name, now)
     }
 
+    /// Forgets a stack that is gone, unless git has brought it back meanwhile: then it is due. The
+    /// lock is held over both, so that no wake-up falls between the look and the forgetting.
     fn forget(&self, name: &StackName) {
-        self.desired().forget(name);
+        let mut desired = self.desired();
+        if desired.wish(name).is_some_and(|wish| !matches!(wish.want, Want::Gone)) {
+            self.queue.add(name.clone());
+            return;
+        }
+        desired.forget(name);
+        self.queue.forget(name);
+        drop(desired);
         let mut memory = self.memory();
         memory.crashes.forget(name);
         memory.passed.remove(name);
         drop(memory);
-        self.queue.forget(name);
         self.views.forget(name);
     }
 

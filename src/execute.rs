@@ -23,8 +23,6 @@ pub struct Outcome {
     pub actions: Vec<ActionReport>,
     /// Changes not begun, because one that they come after failed or the stop came first.
     pub skipped: usize,
-    /// Whether all failures are such that the same plan may succeed later.
-    pub transient: bool,
 }
 
 impl Outcome {
@@ -43,15 +41,6 @@ pub enum ChangeError {
     /// A container did not come to where it should.
     #[error(transparent)]
     NotReached(#[from] NotReached),
-}
-
-impl ChangeError {
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Engine(error) => error.is_transient(),
-            Self::NotReached(error) => matches!(error, NotReached::Stopped { .. }),
-        }
-    }
 }
 
 /// What an onlooker hears while a plan is carried out.
@@ -87,7 +76,7 @@ pub async fn execute(
     };
     let mut progress = vec![Progress::Waiting; plan.changes.len()];
     let mut running = JoinSet::new();
-    let mut outcome = Outcome { transient: true, ..Outcome::default() };
+    let mut outcome = Outcome::default();
     loop {
         for index in ready(plan, &progress, stop) {
             progress[index] = Progress::Running;
@@ -129,7 +118,6 @@ fn ready(plan: &Plan, progress: &[Progress], stop: &CancellationToken) -> Vec<us
 
 impl Outcome {
     fn note(&mut self, change: &Change, result: &Result<(), ChangeError>, took: Duration) {
-        self.transient &= result.as_ref().err().is_none_or(ChangeError::is_transient);
         self.actions.push(ActionReport {
             object: change.object.clone(),
             action: change.action,

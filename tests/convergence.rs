@@ -238,3 +238,58 @@ proptest! {
             .block_on(reaches_the_goal(before, acts, crash_after, after));
     }
 }
+
+const STEADY: &str = "name: s\nservices: { a: { image: app:1, ports: [\"8080:80\"] } }\n";
+const BROKEN: &str =
+    "name: s\nservices: { a: { image: broken:1, command: [run], ports: [\"8080:80\"] } }\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_cannot_run_is_undone_by_the_one_before() {
+    let sim = engine();
+    let broken = Behaviour { fails_to_start: Some("no such file".into()), ..Behaviour::default() };
+    sim.image_add("broken:1", ImageConfig::default(), broken);
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    assert!(pass(&engine, &stack(STEADY)).await.result.is_success());
+    let failed = pass(&engine, &stack(BROKEN)).await;
+    assert_eq!(failed.result, PassResult::Failed);
+    assert!(failed.message.contains("no such file"), "{}", failed.message);
+    let report = pass(&engine, &stack(STEADY)).await;
+    assert_eq!(report.result, PassResult::Changed, "{}", report.message);
+    let left = containers(&sim).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].name.as_str(), left[0].state), ("s-a-1", State::Running));
+    assert_eq!(left[0].spec.image.as_str(), "app:1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subnet_and_the_addresses_on_it_move_together() {
+    let text = |third: u8| {
+        format!(
+            "name: s\nservices: {{ a: {{ image: app:1, networks: {{ n: {{ ipv4_address: 10.231.{third}.5 }} }} }} }}\n\
+             networks: {{ n: {{ ipam: {{ config: [{{ subnet: 10.231.{third}.0/24 }}] }} }} }}\n"
+        )
+    };
+    let sim = engine();
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    assert!(pass(&engine, &stack(&text(1))).await.result.is_success());
+    let report = pass(&engine, &stack(&text(2))).await;
+    assert_eq!(report.result, PassResult::Changed, "{}", report.message);
+    let left = containers(&sim).await;
+    let Networking::Networks(networks) = &left[0].spec.networking else { panic!("no networks") };
+    assert_eq!(networks["s_n"].ipv4_address, Some([10, 231, 2, 5].into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_in_trouble_keeps_its_port_and_its_container() {
+    let sim = engine();
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let before =
+        "name: s\nservices:\n  a: { image: app:1 }\n  b: { image: app:1, ports: [\"8080:80\"] }\n";
+    let after = "name: s\nservices:\n  a: { image: app:1, ports: [\"8080:80\"] }\n  \
+                 b: { image: gone:1, pull_policy: never, ports: [\"8082:80\"] }\n";
+    assert!(pass(&engine, &stack(before)).await.result.is_success());
+    assert_eq!(pass(&engine, &stack(after)).await.result, PassResult::Failed);
+    for container in containers(&sim).await {
+        assert_eq!(container.state, State::Running, "{}", container.name);
+    }
+}

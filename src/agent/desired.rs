@@ -78,10 +78,15 @@ impl Desired {
         concerned
     }
 
-    /// The name under which `file` of `source` was last known.
-    pub(crate) fn name_of(&self, source: &SourceName, file: &str) -> Option<&StackName> {
-        let content = self.sources.get(source)?;
-        content.stacks.iter().find(|item| item.file == file).map(|item| &item.name)
+    /// Whether the content of `source` is known.
+    pub(crate) fn knows(&self, source: &SourceName) -> bool {
+        self.sources.contains_key(source)
+    }
+
+    /// The names of the stacks in `source`, by file.
+    pub(crate) fn names_in(&self, source: &SourceName) -> BTreeMap<String, StackName> {
+        let items = self.sources.get(source).into_iter().flat_map(|content| &content.stacks);
+        items.map(|item| (item.file.clone(), item.name.clone())).collect()
     }
 
     /// Decides which of the stacks that `source` made on the engine have left it. A source that
@@ -127,11 +132,15 @@ impl Desired {
             let items = content.stacks.iter().filter(|item| item.name == *name);
             items.map(move |item| (source, content, item))
         });
-        let Some((source, content, item)) = items.next() else {
+        // The name of a file in error may be a guess, so a stack that is fine comes before it.
+        let mut all: Vec<_> = items.by_ref().collect();
+        all.sort_by_key(|(_, _, item)| item.stack.is_err());
+        let Some((source, content, item)) = all.first().copied() else {
             let source = self.gone.get(name)?.clone();
             return Some(Wish { source, revision: None, want: Want::Gone });
         };
-        let want = match (items.next(), &item.stack) {
+        let other = all.get(1).filter(|(_, _, other)| other.stack.is_ok());
+        let want = match (other, &item.stack) {
             (Some((other_source, _, other)), _) => Want::Invalid(format!(
                 "two stacks are named {name}: {source}:{} and {other_source}:{}; give one of them another `name`",
                 item.file, other.file

@@ -64,7 +64,7 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
             Some(Ok(event)) => {
                 world.views.metrics.engine_event(&event.action);
                 let Some(stack) = event.stack else { continue };
-                if FORERUNNERS.contains(&event.action.as_str()) || !world.is_known(&stack) {
+                if FORERUNNERS.contains(&event.action.as_str()) || !world.is_alive(&stack) {
                     continue;
                 }
                 let delay = world.crash_delay(&stack, Instant::now());

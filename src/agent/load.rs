@@ -1,6 +1,6 @@
 //! Turns a checkout into the stacks that it holds: finds the compose files and loads them.
 
-use super::desired::{Content, Desired, Item};
+use super::desired::{Content, Item};
 use crate::manifest::{self, DigestKey, FILE_NAMES, Request};
 use crate::model::{SourceName, StackName};
 use crate::source::{self, Checkout};
@@ -27,7 +27,7 @@ pub(super) fn load(
     reading: &Reading,
     source: &SourceName,
     checkout: &Checkout,
-    former: &Desired,
+    former: &BTreeMap<String, StackName>,
 ) -> Result<(Content, Vec<String>), String> {
     let root = checkout.root.join(&reading.path);
     if !root.is_dir() {
@@ -51,7 +51,7 @@ fn item(
     reading: &Reading,
     source: &SourceName,
     checkout: &Checkout,
-    former: &Desired,
+    former: &BTreeMap<String, StackName>,
     dir: &Path,
     files: &[PathBuf],
 ) -> Item {
@@ -67,7 +67,7 @@ fn item(
         digest_key: reading.digest_key.clone(),
         display_root: Some(checkout.root.clone()),
     };
-    match manifest::load(&request, &|path| std::fs::read(path)) {
+    match manifest::load(&request, &source::read) {
         Ok(loaded) => {
             for warning in &loaded.warnings.0 {
                 tracing::warn!(stack = %loaded.stack.name, source = %source, "{warning}");
@@ -75,7 +75,7 @@ fn item(
             Item { name: loaded.stack.name.clone(), file, stack: Ok(Arc::new(loaded.stack)) }
         }
         Err(problems) => {
-            let known = former.name_of(source, &file).cloned();
+            let known = former.get(&file).cloned();
             let name = known.unwrap_or_else(|| name_after(dir));
             Item { name, file, stack: Err(problems.to_string()) }
         }

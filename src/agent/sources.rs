@@ -40,11 +40,17 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     let (interval, cron) = (watched.config.interval, watched.config.cron.clone());
     let schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
     let mut first = true;
+    let mut prune_due = false;
     loop {
         // Before the fetch, so that no change falls between the two; again after an error, since
         // the repository may only have come to be.
         watch = watch.or_else(|| watch_local(&watched.config, &due));
-        first &= !sync(&world, &watched, first).await;
+        let synced = sync(&world, &watched, first).await;
+        first &= synced == Synced::Nothing;
+        prune_due |= synced == Synced::Loaded;
+        if prune_due && world.knows_all_sources() {
+            prune_due = !prune(&world, &name).await;
+        }
         world.source_tried(&name);
         tokio::select! {
             () = due.notified() => sleep(SETTLE).await,
@@ -68,8 +74,19 @@ fn watch_local(config: &Source, due: &Arc<Notify>) -> Option<crate::source::Watc
     }
 }
 
-/// One fetch, and what follows from it. Returns whether there is a checkout now.
-async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> bool {
+/// What a fetch brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Synced {
+    /// No checkout yet.
+    Nothing,
+    /// The checkout that was there before, or one that could be read in part only.
+    AsBefore,
+    /// Another checkout, all of it read.
+    Loaded,
+}
+
+/// One fetch, and what follows from it.
+async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> Synced {
     let name = &watched.config.name;
     let (started, began) = (Timestamp::now(), Instant::now());
     let (last, result) = match repository(watched) {
@@ -89,9 +106,10 @@ async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> bool {
             last
         }
     };
-    let Some(checkout) = checkout else { return !first };
-    take_in(world, name, &watched.reading, &checkout).await;
-    true
+    let Some(checkout) = checkout else {
+        return if first { Synced::Nothing } else { Synced::AsBefore };
+    };
+    take_in(world, name, &watched.reading, &checkout).await
 }
 
 /// The clone with the login of now: a password may be exchanged in its file at any time.
@@ -133,13 +151,22 @@ async fn fetch(
     joined.unwrap_or_else(|error| (None, Err(format!("a defect of Bowline: {error}"))))
 }
 
-async fn take_in(world: &Arc<World>, name: &SourceName, reading: &Reading, checkout: &Checkout) {
-    let loaded = load(reading, name, checkout, &world.desired());
+async fn take_in(
+    world: &Arc<World>,
+    name: &SourceName,
+    reading: &Reading,
+    checkout: &Checkout,
+) -> Synced {
+    let former = world.desired().names_in(name);
+    let (reads, from, at) = (reading.clone(), name.clone(), checkout.clone());
+    // Reading and parsing a whole repository is no work for the threads of the passes.
+    let loading = tokio::task::spawn_blocking(move || load(&reads, &from, &at, &former));
+    let loaded = loading.await.unwrap_or_else(|error| Err(format!("a defect of Bowline: {error}")));
     let (content, problems) = match loaded {
         Ok(loaded) => loaded,
         Err(problem) => {
             tracing::error!(source = %name, "{problem}");
-            return;
+            return Synced::AsBefore;
         }
     };
     for problem in &problems {
@@ -148,22 +175,22 @@ async fn take_in(world: &Arc<World>, name: &SourceName, reading: &Reading, check
     let count = content.stacks.len();
     tracing::info!(source = %name, revision = checkout.revision.short(), "stacks in this source: {count}");
     let concerned = world.desired().set(name, content);
-    let removed = if problems.is_empty() { prune(world, name).await } else { BTreeSet::new() };
-    for stack in concerned.into_iter().chain(removed) {
+    for stack in concerned {
         world.queue.add(stack);
     }
+    if problems.is_empty() { Synced::Loaded } else { Synced::AsBefore }
 }
 
-/// The stacks that left the source and are to be taken away.
-async fn prune(world: &Arc<World>, name: &SourceName) -> BTreeSet<StackName> {
+/// Has the stacks that left the source taken away. Whether that is done, or must be tried again.
+async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
     if !world.config.prune {
-        return BTreeSet::new();
+        return true;
     }
     let on_engine = match world.engine.stacks().await {
         Ok(stacks) => stacks,
         Err(error) => {
             tracing::warn!(source = %name, "cannot look for stacks that left the source: {error}");
-            return BTreeSet::new();
+            return false;
         }
     };
     let ours = |source: &Option<SourceName>| source.as_ref() == Some(name);
@@ -172,11 +199,11 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> BTreeSet<StackName> {
     let mut desired = world.desired();
     match desired.prune(name, &made) {
         Prune::Now(left) => {
-            for stack in &left {
+            for stack in left {
                 tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
                 desired.take_away(stack.clone(), name.clone());
+                world.queue.add(stack);
             }
-            left
         }
         Prune::Held(left, why) => {
             let left: Vec<_> = left.iter().map(ToString::to_string).collect();
@@ -185,9 +212,9 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> BTreeSet<StackName> {
                 source = %name,
                 "not removing {left}: {why}; `bowline remove STACK` removes one by hand"
             );
-            BTreeSet::new()
         }
     }
+    true
 }
 
 /// A wait of up to a tenth more than `period`, so that agents do not all wake at once.

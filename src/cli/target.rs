@@ -66,7 +66,7 @@ impl Target {
                 let first = request.files.first().cloned().unwrap_or_default();
                 let file = first.strip_prefix(&root).unwrap_or(&first).display().to_string();
                 let file = if file.is_empty() { self.place.clone() } else { file };
-                Entry { file, loaded: manifest::load(&request, &|path| std::fs::read(path)) }
+                Entry { file, loaded: manifest::load(&request, &source::read) }
             })
             .collect();
         Ok(Found { entries: refuse_namesakes(entries), revision })

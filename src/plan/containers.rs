@@ -79,6 +79,15 @@ impl<'a> Draft<'a> {
             return image_difference(effective, &actual).into_iter().collect();
         };
         let mut found = differences(effective, &actual);
+        if container.state == State::Created && !service.container.files.is_empty() {
+            // Files are copied in after the creation; a crash may have come between.
+            found.push(Difference {
+                path: "contents".into(),
+                desired: "copied in before the first start".into(),
+                actual: "perhaps not all there".into(),
+                action: Action::Replace,
+            });
+        }
         if container.image_id != image.id && effective.image == actual.image {
             found.insert(
                 0,

@@ -39,6 +39,7 @@ pub(super) struct Keep<'a> {
 impl Draft<'_> {
     pub(super) fn create_steps(&self, wanted: &Wanted<'_>) -> Vec<Step> {
         let mut steps = self.await_removals(wanted);
+        steps.extend(self.make_way(wanted, None));
         steps.push(self.new_container(wanted, wanted.final_name.clone(), BTreeMap::new()));
         steps.extend(self.gates(wanted.name));
         steps.extend(self.free_ports(wanted));
@@ -67,6 +68,7 @@ impl Draft<'_> {
         old: &[Candidate<'_>],
     ) -> Vec<Step> {
         let temporary = format!("{}{TEMPORARY}", wanted.final_name);
+        let is_made = matches!(new, New::Made(_));
         let mut steps = self.await_removals(wanted);
         let (new, name) = match new {
             New::There(container) => (ContainerRef::of(container), container.name.clone()),
@@ -81,7 +83,8 @@ impl Draft<'_> {
         let old: Vec<_> = old
             .iter()
             .map(|old| old.container)
-            .filter(|old| old.name != temporary || old.name == name)
+            // One that held the temporary name was removed to make room.
+            .filter(|old| !is_made || old.name != temporary)
             .collect();
         steps.extend(self.gates(wanted.name));
         steps.extend(old.iter().filter(|old| is_up(old)).map(|old| stop(old)));
@@ -117,7 +120,7 @@ impl Draft<'_> {
             return steps;
         }
         if keep.container.name != wanted.final_name {
-            steps.extend(self.make_way(wanted, keep.container));
+            steps.extend(self.make_way(wanted, Some(keep.container)));
             let to = wanted.final_name.clone();
             steps.push(Step::Rename { container: container.clone(), to });
         }
@@ -134,9 +137,12 @@ impl Draft<'_> {
 
     /// Frees the name that a container shall get, if another one of ours holds it and is renamed
     /// later.
-    fn make_way(&self, wanted: &Wanted<'_>, container: &Container) -> Option<Step> {
+    fn make_way(&self, wanted: &Wanted<'_>, container: Option<&Container>) -> Option<Step> {
         let holder = self.observed.containers.iter().find(|other| {
-            other.id != container.id && other.name == wanted.final_name && other.slot > wanted.slot
+            container.is_none_or(|container| other.id != container.id)
+                && other.name == wanted.final_name
+                && other.slot != wanted.slot
+                && !self.is_planned(other)
         })?;
         Some(Step::Rename {
             container: ContainerRef::of(holder),
@@ -147,17 +153,18 @@ impl Draft<'_> {
     /// Stops the containers of ours that hold a host port which a container shall get, and are
     /// replaced later: their own replacements may be waiting for a port that this one gives up.
     fn free_ports(&self, wanted: &Wanted<'_>) -> Vec<Step> {
-        let planned = |other: &Container| {
-            let object = Object::Container(other.slot.clone());
-            self.plan.changes.iter().any(|change| change.object == object)
-        };
         self.observed
             .containers
             .iter()
-            .filter(|other| other.slot != wanted.slot && is_up(other) && !planned(other))
+            .filter(|other| other.slot != wanted.slot && is_up(other) && !self.is_planned(other))
             .filter(|other| share_a_port(wanted.service, other))
             .map(stop)
             .collect()
+    }
+
+    fn is_planned(&self, other: &Container) -> bool {
+        let object = Object::Container(other.slot.clone());
+        self.plan.changes.iter().any(|change| change.object == object)
     }
 
     fn await_up(&self, wanted: &Wanted<'_>, container: ContainerRef) -> Option<Step> {

@@ -1,9 +1,9 @@
 //! Images, networks and volumes: what is missing, what differs, what is in the way.
 
-use super::{Action, Change, ContainerRef, Draft, Object, Reason, Step};
+use super::{Action, Change, ContainerRef, Draft, Object, Reason, Step, show};
 use crate::model::{
-    Ipam, IpamPool, NetworkSpec, Networking, ObservedNetwork, ObservedVolume, PullPolicy, Service,
-    StackName, VolumeSpec, labels,
+    Container, Endpoint, Ipam, IpamPool, NetworkSpec, Networking, ObservedNetwork, ObservedVolume,
+    PullPolicy, Service, StackName, VolumeSpec, labels,
 };
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -209,8 +209,12 @@ impl<'a> Draft<'a> {
         let users = self.users(|s| is_on(s, &desired.name));
         let name = &desired.name;
         if !self.owns(found.stack.as_ref()) {
+            let owner = match &found.stack {
+                Some(stack) => format!("belongs to the stack {stack}"),
+                None => "is not Bowline's".to_owned(),
+            };
             let message = format!(
-                "network {name} exists and is not Bowline's; set `external: true` to use it, give another `name`, or remove it"
+                "network {name} exists and {owner}; set `external: true` to use it, or give another `name`"
             );
             self.refuse(field.to_owned(), message, &users);
             return;
@@ -254,7 +258,8 @@ impl<'a> Draft<'a> {
             .iter()
             .filter_map(|container| match &container.spec.networking {
                 Networking::Networks(networks) => {
-                    networks.get(name).map(|endpoint| (ContainerRef::of(container), endpoint))
+                    let observed = networks.get(name)?;
+                    Some((ContainerRef::of(container), self.endpoint_on(container, name, observed)))
                 }
                 _ => None,
             })
@@ -266,10 +271,25 @@ impl<'a> Draft<'a> {
         let join = attached.iter().map(|(container, endpoint)| Step::Connect {
             container: container.clone(),
             network: name.clone(),
-            endpoint: (*endpoint).clone(),
+            endpoint: endpoint.clone(),
         });
         let remove = Step::RemoveNetwork { name: name.clone(), id: found.id.clone() };
         leave.chain([remove, self.create_network(key, desired)]).chain(join).collect()
+    }
+
+    /// How a container joins the new network: as its service wants it. One that goes or is replaced
+    /// anyway joins without the address that it had, which may not exist on the new network.
+    fn endpoint_on(&self, container: &Container, name: &str, observed: &Endpoint) -> Endpoint {
+        let service = self.desired.services.get(&container.slot.service);
+        let wanted = service.and_then(|service| match &service.container.networking {
+            Networking::Networks(networks) => networks.get(name).cloned(),
+            _ => None,
+        });
+        wanted.unwrap_or_else(|| Endpoint {
+            ipv4_address: None,
+            ipv6_address: None,
+            ..observed.clone()
+        })
     }
 
     fn create_network(&self, key: &str, spec: &NetworkSpec) -> Step {
@@ -413,8 +433,9 @@ fn maps(
     for key in keys {
         let text = |map: &BTreeMap<String, String>| map.get(key).cloned();
         if text(want) != text(is) {
-            let show = |text: Option<String>| text.unwrap_or_else(|| "none".into());
-            found.push((format!("{field}.{key}"), show(text(want)), show(text(is))));
+            let path = format!("{field}.{key}");
+            let show = |text: Option<String>| show::value(&path, text.as_deref());
+            found.push((path.clone(), show(text(want)), show(text(is))));
         }
     }
 }

@@ -2,49 +2,77 @@
 
 use std::time::Duration;
 
-/// Parts of a variable's name that make its value a likely secret.
-const SECRET_NAMES: [&str; 16] = [
-    "pass", "pwd", "secret", "token", "key", "cred", "auth", "private", "cert", "dsn", "conn",
-    "cookie", "salt", "sign", "session", "license",
-];
-
-/// What stands in place of a secret.
+/// What stands in place of a value that may be a secret.
 const HIDDEN: &str = "(hidden)";
 
-/// A field's value as it may be shown. Values of variables, labels, options and commands are hidden
-/// when their name or form says that they may be secret.
+/// Parts of a name that make even a plain value a likely secret.
+const SECRET_NAMES: [&str; 20] = [
+    "pass", "pwd", "_pw", "pin", "otp", "secret", "token", "key", "cred", "auth", "private",
+    "cert", "dsn", "code", "cookie", "salt", "sign", "session", "license", "seed",
+];
+
+/// Words that are no secrets whatever they stand for.
+const PLAIN_WORDS: [&str; 22] = [
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "none",
+    "auto",
+    "trace",
+    "debug",
+    "info",
+    "warn",
+    "warning",
+    "error",
+    "production",
+    "staging",
+    "development",
+    "test",
+    "fast",
+    "slow",
+    "front",
+    "back",
+];
+
+/// Fields whose values people choose freely, where a secret may stand.
+const FREE: [&str; 6] = ["environment", "labels", "logging", "driver_opts", "ipam", "sysctls"];
+
+/// A field's value as it may be shown. Of fields that hold free text only what is plainly no secret
+/// is shown: a number, a version, a switch. Of commands it is the program.
 pub(super) fn value(path: &str, text: Option<&str>) -> String {
-    match text {
-        None => "none".to_owned(),
-        Some(text) if is_secret(path, text) => HIDDEN.to_owned(),
-        Some(text) => text.to_owned(),
+    let Some(text) = text else { return "none".to_owned() };
+    let mut parts = path.split('.');
+    let kind = parts.next().unwrap_or_default();
+    if ["command", "entrypoint"].contains(&path) || path == "healthcheck.test" {
+        return program(text);
+    }
+    let is_free = FREE.contains(&kind) || path.contains(".driver_opts.");
+    if is_free && path.contains('.') && !is_plain(path, text) { HIDDEN.into() } else { text.into() }
+}
+
+/// The first word of a list, and how many follow.
+fn program(text: &str) -> String {
+    let words: Vec<String> = serde_json::from_str(text).unwrap_or_default();
+    match words.split_first() {
+        Some((program, [])) => format!("[{program:?}]"),
+        Some((program, rest)) => format!("[{program:?}, and {} hidden]", rest.len()),
+        None => HIDDEN.to_owned(),
     }
 }
 
-fn is_secret(path: &str, text: &str) -> bool {
-    let Some((kind, name)) = path.split_once('.') else {
-        let may_hold_words = ["command", "entrypoint"].contains(&path);
-        return may_hold_words && holds_credentials(text);
-    };
-    let name = name.to_lowercase();
-    let is_map = ["environment", "labels", "logging"].contains(&kind);
-    let named = is_map && SECRET_NAMES.iter().any(|part| name.contains(part));
-    let holds_text = is_map || path == "healthcheck.test";
-    named || (holds_text && holds_credentials(text))
-}
-
-/// Whether a text looks as if it held a password: a URL with a user's password, a private key, or
-/// an option or assignment whose name says so.
-fn holds_credentials(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let url = lower.split("://").skip(1).any(|rest| {
-        rest.split(['/', ' ', '"']).next().is_some_and(|authority| authority.contains('@'))
-            || rest.contains('@')
-    });
-    url || lower.contains("-----begin")
-        || ["password", "passwd", "secret", "token", "apikey", "api-key", "api_key"]
-            .iter()
-            .any(|word| lower.contains(word))
+fn is_plain(path: &str, text: &str) -> bool {
+    let name = path.split_once('.').map_or(path, |(_, name)| name).to_lowercase();
+    let value = text.trim_matches('"').to_lowercase();
+    let is_number = value.len() <= 12
+        && value.starts_with(|c: char| c.is_ascii_digit() || c == 'v')
+        && value.trim_start_matches('v').chars().all(|c| c.is_ascii_digit() || c == '.');
+    let is_known =
+        PLAIN_WORDS.contains(&value.as_str()) || value == "(removed)" || value.is_empty();
+    let named = SECRET_NAMES.iter().any(|part| name.contains(part));
+    !named && (is_number || is_known)
 }
 
 /// A list as Compose's flow sequence: `["a", "b c"]`.
@@ -112,21 +140,30 @@ mod tests {
     #[test]
     fn what_may_be_a_secret_is_not_shown() {
         for (path, text) in [
-            ("environment.DB_PASSWORD", "\"x\""),
+            ("environment.DB_PASSWORD", "\"1\""),
+            ("environment.MYSQL_PW", "\"hunter2\""),
+            ("environment.WHATEVER", "\"hunter2\""),
             ("environment.URL", "\"postgres://app:p&s$s@db/app\""),
-            ("environment.ODD", "\"postgres://app:p/s@db/app\""),
+            ("environment.HOOK", "\"https://hooks.example.org/T0/B0/x\""),
             ("labels.traefik.basicauth", "\"u:h\""),
-            ("command", "[\"run\", \"--password=x\"]"),
-            ("environment.PEM", "\"-----BEGIN PRIVATE KEY-----\""),
+            ("driver_opts.o", "username=u,password=hunter2"),
+            ("networks.front.driver_opts.x", "hunter2"),
         ] {
             assert_eq!(value(path, Some(text)), HIDDEN, "{path}");
         }
+        let shown = value("command", Some("[\"redis\", \"--requirepass\", \"hunter2\"]"));
+        assert_eq!(shown, "[\"redis\", and 2 hidden]");
+    }
+
+    #[test]
+    fn what_is_plainly_no_secret_is_shown() {
         for (path, text) in [
             ("environment.MODE", "\"fast\""),
+            ("environment.VERSION", "\"1.25.3\""),
             ("mem_limit", "64m"),
-            ("environment.HOME_PAGE", "\"https://example.org/a\""),
-            ("command", "[\"serve\", \"--port=80\"]"),
+            ("image", "app:2"),
             ("networks.key.aliases", "[\"web\"]"),
+            ("driver", "overlay"),
         ] {
             assert_eq!(value(path, Some(text)), text);
         }

@@ -25,6 +25,12 @@ impl Draft<'_> {
         if let Some(other) = name {
             return Some(problem("container_name", name_message(other)));
         }
+        if let Some(holder) = self.held_by_the_blocked(wanted).filter(|_| needs_ports) {
+            let message = format!(
+                "a host port is held by the container {holder} of a service that cannot be changed now; mend that service first"
+            );
+            return Some(problem("ports", message));
+        }
         strangers.iter().filter(|_| needs_ports).find_map(|other| {
             let port = taken_port(wanted, other)?;
             let message = format!(
@@ -34,6 +40,14 @@ impl Draft<'_> {
             );
             Some(problem("ports", message))
         })
+    }
+
+    /// A container of a service with a problem, which stays, on a host port that is wanted.
+    fn held_by_the_blocked(&self, wanted: &Wanted<'_>) -> Option<&str> {
+        let blocked = |service| self.blocked.contains(service);
+        let mut others =
+            self.observed.containers.iter().filter(|other| blocked(&other.slot.service));
+        others.find(|other| share_a_port(wanted.service, other)).map(|other| other.name.as_str())
     }
 
     /// The changes planned so far that free a name or host port which `wanted` needs.
