@@ -18,6 +18,7 @@ mod raw;
 #[path = "figures/table.rs"]
 mod table;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
 use table::Table;
 
@@ -43,31 +44,45 @@ fn main() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut table = Table::default();
-    runtime.block_on(async {
-        clean();
-        raw::make_image().await;
-        for figure in &chosen {
-            eprintln!("measuring {figure} ...");
-            match figure.as_str() {
-                "noop" => passes::noop(&mut table, runs),
-                "calls" => passes::calls(&mut table).await,
-                "cold" => passes::cold(&mut table, runs).await,
-                "drift" => agent::drift(&mut table, runs).await,
-                "commit" => agent::commit(&mut table, runs).await,
-                "idle" => agent::idle(&mut table).await,
-                other => panic!("no figure {other}; there are {FIGURES:?}"),
+    let measured = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = tokio::signal::ctrl_c() => panic!("interrupted"),
+                () = measure(&mut table, &chosen, runs) => {}
             }
-            clean();
-        }
-    });
-    print!("{table}");
+        });
+    }));
+    clean();
     let _ = Command::new("docker").args(["rmi", "-f", IMAGE]).output();
+    print!("{table}");
+    if let Err(failure) = measured {
+        resume_unwind(failure);
+    }
+}
+
+async fn measure(table: &mut Table, chosen: &[String], runs: usize) {
+    clean();
+    raw::make_image().await;
+    for figure in chosen {
+        eprintln!("measuring {figure} ...");
+        match figure.as_str() {
+            "noop" => passes::noop(table, runs),
+            "calls" => passes::calls(table).await,
+            "cold" => passes::cold(table, runs).await,
+            "drift" => agent::drift(table, runs).await,
+            "commit" => agent::commit(table, runs).await,
+            "idle" => agent::idle(table).await,
+            other => panic!("no figure {other}; there are {FIGURES:?}"),
+        }
+        clean();
+    }
 }
 
 /// Takes away what a bench made, also one that did not end well.
 fn clean() {
-    let script = "docker ps -aq --filter name=bench- | xargs -r docker rm -fv; \
-                  docker network ls -q --filter name=bench- | xargs -r docker network rm; \
-                  docker volume ls -q --filter name=bench- | xargs -r docker volume rm";
+    let script = "docker ps -aq --filter name=^bench- | xargs -r docker rm -fv; \
+                  docker network ls -q --filter name=^bench- | xargs -r docker network rm; \
+                  docker volume ls -q --filter name=^bench- | xargs -r docker volume rm";
     Command::new("sh").args(["-c", script]).output().unwrap();
 }

@@ -4,15 +4,18 @@ use crate::IMAGE;
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptions,
+    CreateContainerOptionsBuilder, EventsOptionsBuilder, KillContainerOptions,
     RemoveContainerOptionsBuilder, StartContainerOptions,
 };
 use bowline::model::ImageRef;
-use futures_util::stream::{self, StreamExt};
-use std::time::{Duration, Instant};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What the containers run.
 pub(crate) const COMMAND: [&str; 3] = ["/bin/busybox", "sleep", "1000000"];
+/// What the containers may use, in bytes.
+const MEMORY: i64 = 64 << 20;
 
 pub(crate) fn connect() -> Docker {
     Docker::connect_with_unix_defaults().unwrap()
@@ -39,13 +42,16 @@ pub(crate) async fn make_network(docker: &Docker, name: &str) {
     docker.create_network(request).await.unwrap();
 }
 
-/// Creates and starts one container.
-pub(crate) async fn run(docker: &Docker, name: &str, network: Option<&str>) {
+/// Creates and starts one container like those of the stacks: the same image, limit and variables,
+/// on a network that somebody made.
+pub(crate) async fn run(docker: &Docker, name: &str, network: &str) {
     let body = ContainerCreateBody {
         image: Some(IMAGE.to_owned()),
         cmd: Some(COMMAND.map(str::to_owned).to_vec()),
-        host_config: network.map(|network| HostConfig {
+        env: Some(vec!["A=one".to_owned(), "B=two".to_owned()]),
+        host_config: Some(HostConfig {
             network_mode: Some(network.to_owned()),
+            memory: Some(MEMORY),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
@@ -79,27 +85,34 @@ pub(crate) async fn run_many(
     let began = Instant::now();
     stream::iter(0..count)
         .for_each_concurrent(parallel, |number| async move {
-            run(docker, &format!("{prefix}-{number}"), Some(network)).await;
+            run(docker, &format!("{prefix}-{number}"), network).await;
         })
         .await;
     began.elapsed()
 }
 
-/// When the container called `name` started, if it runs.
-pub(crate) async fn started(docker: &Docker, name: &str) -> Option<String> {
-    let told = docker.inspect_container(name, None::<InspectContainerOptions>).await.ok()?;
-    let state = told.state?;
-    (state.running == Some(true)).then_some(state.started_at)?
+/// The starts of one container, told by the engine: looking again and again would slow down what is
+/// measured.
+pub(crate) struct Starts(BoxStream<'static, ()>);
+
+/// The starts from now on of the container called `name`. What happens before the engine has taken
+/// the call is told as well.
+pub(crate) fn starts(docker: &Docker, name: &str) -> Starts {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let since = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
+    let filters = HashMap::from([
+        ("type", vec!["container".to_owned()]),
+        ("event", vec!["start".to_owned()]),
+        ("container", vec![name.to_owned()]),
+    ]);
+    let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
+    Starts(docker.events(Some(options)).map(|event| drop(event.unwrap())).boxed())
 }
 
-/// Waits until the container called `name` runs, with another start than `former`.
-pub(crate) async fn runs_again(docker: &Docker, name: &str, former: Option<&str>) {
-    let bound = Instant::now() + Duration::from_secs(30);
-    while Instant::now() < bound {
-        match started(docker, name).await {
-            Some(now) if Some(now.as_str()) != former => return,
-            _ => tokio::time::sleep(Duration::from_millis(2)).await,
-        }
+impl Starts {
+    /// Waits for the next one.
+    pub(crate) async fn next(mut self) {
+        let bound = Duration::from_secs(60);
+        tokio::time::timeout(bound, self.0.next()).await.expect("it starts").unwrap();
     }
-    panic!("{name} does not run");
 }
