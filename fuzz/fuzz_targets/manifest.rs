@@ -1,0 +1,43 @@
+//! One input is several files with lines of `%%%` between: the compose file, `.env`, an env file,
+//! a file that the compose file extends or includes. So YAML, interpolation, merging and both
+//! grammars of variables are reached at once.
+#![no_main]
+
+use bowline::manifest::{DigestKey, Request, load};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const NAMES: [&str; 4] = ["compose.yaml", ".env", "more.env", "other.yaml"];
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let mut files: Vec<Vec<u8>> = vec![Vec::new()];
+    for line in input.split_inclusive(|byte| *byte == b'\n') {
+        if line == b"%%%\n" && files.len() < NAMES.len() {
+            files.push(Vec::new());
+        } else if let Some(file) = files.last_mut() {
+            file.extend(line);
+        }
+    }
+    let request = Request {
+        files: vec![PathBuf::from("/stack/compose.yaml")],
+        project_name: None,
+        project_directory: None,
+        variables: BTreeMap::new(),
+        env_files: None,
+        profiles: BTreeSet::new(),
+        digest_key: DigestKey::new([0; 32]),
+        display_root: Some(PathBuf::from("/stack")),
+    };
+    let read = |path: &Path| {
+        let name = path.strip_prefix("/stack").ok().and_then(Path::to_str);
+        let index = NAMES.iter().position(|known| Some(*known) == name);
+        index.and_then(|index| files.get(index)).cloned().ok_or(std::io::ErrorKind::NotFound.into())
+    };
+    match load(&request, &read) {
+        Ok(loaded) => drop(loaded.warnings.render(false)),
+        Err(problems) => {
+            assert!(problems.has_errors());
+            drop(problems.render(true));
+        }
+    }
+});
