@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::manifest::DigestKey;
 use crate::model::{SourceName, StackName};
-use crate::pass::{Means, Subject};
+use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
 use crate::systemd;
@@ -172,10 +172,25 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         world.forget(&name);
     } else if report.result.is_success() {
         world.queue.add_after(name, jittered(world.config.resync));
+    } else if report.result == PassResult::Crashing {
+        // What this pass started may have ended again, and rest less than the others.
+        let rest = if report.actions.is_empty() {
+            world.memory().crashes.rest(&name, Instant::now())
+        } else {
+            Duration::ZERO
+        };
+        world.queue.add_after(name, rest);
     }
-    // A stack whose files are in error waits for git: trying again changes nothing.
-    let ended = report.result.is_success() || report.result == PassResult::Invalid;
-    work.done(if ended { Outcome::Succeeded } else { Outcome::Failed });
+    work.done(match report.result {
+        // A stack whose files are in error waits for git: trying again changes nothing. One whose
+        // containers rest has its own time; until then its other containers are looked after.
+        PassResult::Unchanged
+        | PassResult::Changed
+        | PassResult::Removed
+        | PassResult::Invalid
+        | PassResult::Crashing => Outcome::Succeeded,
+        PassResult::Failed | PassResult::Stalled => Outcome::Failed,
+    });
 }
 
 impl World {
@@ -192,9 +207,10 @@ impl World {
                 let revision = wish.revision.clone();
                 let subject = Subject { stack, source, revision };
                 let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
-                let due =
-                    move |image: &_, policy| pulls.is_due(image, policy, resync, Instant::now());
-                means.reconcile(&subject, &due).await
+                let now = Instant::now();
+                let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
+                let resting = self.memory().crashes.resting(name, now);
+                means.reconcile(&subject, &Moment { due: &due, resting }).await
             }
             Want::Gone => means.remove(name, source, false).await,
             Want::Invalid(problem) => invalid(name, wish, problem),
@@ -264,10 +280,6 @@ impl World {
     fn knows_all_sources(&self) -> bool {
         let desired = self.desired();
         self.config.sources.iter().all(|source| desired.knows(&source.name))
-    }
-
-    fn crash_delay(&self, name: &StackName, now: Instant) -> Duration {
-        self.memory().crashes.delay(name, now)
     }
 
     /// Forgets a stack that is gone, unless git has brought it back meanwhile: then it is due. The

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use wait::NotReached;
+pub(crate) use wait::last_words;
 
 /// What became of a plan.
 #[derive(Debug, Default)]

@@ -86,6 +86,9 @@ where
     }
 }
 
+/// What lines for people show beside the message, which says the rest.
+const SHOWN_FIELDS: [&str; 2] = ["stack", "source"];
+
 /// The journal has the time already.
 fn human<S>(with_time: bool) -> Lines<S>
 where
@@ -93,7 +96,16 @@ where
 {
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let fields = debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if SHOWN_FIELDS.contains(&name) => write!(writer, " {name}={value:?}"),
+        _ => Ok(()),
+    });
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_target(false)
+        .fmt_fields(fields);
     if with_time { layer.boxed() } else { layer.without_time().boxed() }
 }
 

@@ -6,8 +6,6 @@
 mod families;
 mod words;
 
-pub use words::operation;
-
 use crate::model::{SourceName, StackName};
 use crate::plan::Action;
 use crate::status::{
@@ -155,7 +153,7 @@ impl Metrics {
         gone(self.families.fetch_seconds.remove_label_values(&[source.as_str()]));
     }
 
-    /// Counts a call to the engine; [`operation`] has the word for a step.
+    /// Counts a call to the engine.
     pub fn engine_request(&self, operation: &str, ok: bool, took: Duration) {
         let operation = words::known_operation(operation);
         self.families.engine_requests.with_label_values(&[operation, result(ok)]).inc();

@@ -2,9 +2,11 @@
 //! same for a first deployment, a new commit, drift, a restart after a crash, and by hand.
 
 use crate::engine::{Engine, EngineError};
-use crate::execute::{Onlooker, execute};
-use crate::model::{ImageRef, Observed, PullPolicy, Query, Revision, SourceName, Stack, StackName};
-use crate::plan::{Action, Circumstances, Object, Plan, plan, plan_removal};
+use crate::execute::{Onlooker, execute, last_words};
+use crate::model::{
+    ImageRef, Observed, PullPolicy, Query, Revision, Slot, SourceName, Stack, StackName,
+};
+use crate::plan::{Action, Change, Circumstances, Object, Plan, plan, plan_removal};
 use crate::status::{DriftKind, PassResult, Report, Workload};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,16 +45,19 @@ pub struct Subject<'a> {
     pub revision: Option<Revision>,
 }
 
+/// What only the time tells.
+pub struct Moment<'a> {
+    /// Says of each image whose policy may ask for another pull whether it is time for one.
+    pub due: &'a (dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
+    /// Slots whose container, if it ended, is not started yet again.
+    pub resting: BTreeSet<Slot>,
+}
+
 impl Means {
-    /// Makes the engine match `subject`. `due` says of each image whose policy may ask for another
-    /// pull whether it is time for one.
-    pub async fn reconcile(
-        &self,
-        subject: &Subject<'_>,
-        due: &(dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
-    ) -> Report {
+    /// Makes the engine match `subject`. What ends again at once is not started twice in a pass.
+    pub async fn reconcile(&self, subject: &Subject<'_>, moment: &Moment<'_>) -> Report {
         let mut notes = Notes::new(subject);
-        match self.rounds(subject, due, &mut notes).await {
+        match self.rounds(subject, moment, &mut notes).await {
             Ok(result) => notes.report.result = result,
             Err(error) => {
                 notes.report.result = PassResult::Failed;
@@ -74,9 +79,12 @@ impl Means {
             Ok(observed) => {
                 let plan = plan_removal(name, &observed, volumes);
                 notes.first_plan(&plan);
-                let complete = self.carry_out(&plan, &mut notes).await;
-                notes.report.result =
-                    if complete { PassResult::Removed } else { PassResult::Failed };
+                if self.carry_out(&plan, &mut notes).await {
+                    notes.report.result = PassResult::Removed;
+                    notes.report.message = left(name, &observed, volumes);
+                } else {
+                    notes.report.result = PassResult::Failed;
+                }
             }
             Err(error) => {
                 notes.report.result = PassResult::Failed;
@@ -89,23 +97,25 @@ impl Means {
     async fn rounds(
         &self,
         subject: &Subject<'_>,
-        due: &(dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
+        moment: &Moment<'_>,
         notes: &mut Notes,
     ) -> Result<PassResult, EngineError> {
         let query = Query::of(subject.stack);
+        let mut resting = moment.resting.clone();
         let mut done: BTreeSet<(Object, Action)> = BTreeSet::new();
         for round in 0.. {
             let observed = self.engine.observe(&query).await?;
             let refresh = if round == 0 {
-                images_due(subject.stack, &observed, due)
+                images_due(subject.stack, &observed, moment.due)
             } else {
                 BTreeSet::new()
             };
-            let around = Circumstances { source: subject.source.clone(), refresh };
+            let source = subject.source.clone();
+            let around = Circumstances { source, refresh, resting: resting.clone() };
             let plan = plan(subject.stack, &observed, &around);
             notes.look(subject.stack, &observed, &plan, round);
             if plan.changes.is_empty() {
-                return Ok(notes.settled(&plan));
+                return Ok(notes.settled(&plan, &*self.engine).await);
             }
             let acts = plan.changes.iter().map(|change| (change.object.clone(), change.action));
             let (known, new): (Vec<_>, Vec<_>) = acts.partition(|act| done.contains(act));
@@ -118,6 +128,7 @@ impl Means {
                 return Ok(PassResult::Failed);
             }
             done.extend(new);
+            resting.extend(plan.changes.iter().filter_map(started));
         }
         unreachable!("the last round ends above")
     }
@@ -149,7 +160,27 @@ pub async fn preview(
     source: Option<SourceName>,
 ) -> Result<Plan, EngineError> {
     let observed = engine.observe(&Query::of(stack)).await?;
-    Ok(plan(stack, &observed, &Circumstances { source, refresh: BTreeSet::new() }))
+    Ok(plan(stack, &observed, &Circumstances { source, ..Circumstances::default() }))
+}
+
+/// Which volumes outlive their stack.
+fn left(stack: &StackName, observed: &Observed, volumes: bool) -> String {
+    let owned = observed.volumes.iter().filter(|volume| volume.stack.as_ref() == Some(stack));
+    let names: Vec<_> = owned.map(|volume| volume.spec.name.as_str()).collect();
+    if volumes || names.is_empty() {
+        return String::new();
+    }
+    format!("its volumes stay, with their data: {}", names.join(", "))
+}
+
+/// The slot whose container a change starts.
+fn started(change: &Change) -> Option<Slot> {
+    match (&change.object, change.action) {
+        (Object::Container(slot), Action::Create | Action::Start | Action::Replace) => {
+            Some(slot.clone())
+        }
+        _ => None,
+    }
 }
 
 fn images_due(
@@ -214,11 +245,18 @@ impl Notes {
         self.report.workload = Some(Workload::of(stack, observed));
     }
 
-    fn settled(&mut self, plan: &Plan) -> PassResult {
+    async fn settled(&mut self, plan: &Plan, engine: &dyn Engine) -> PassResult {
+        let mut lines: Vec<_> = plan.problems.iter().map(ToString::to_string).collect();
+        for resting in &plan.resting {
+            let last_words = last_words(engine, &resting.container).await;
+            lines.push(format!("{resting}{last_words}"));
+        }
+        self.report.message = lines.join("\n");
         if !plan.problems.is_empty() {
-            let lines: Vec<_> = plan.problems.iter().map(ToString::to_string).collect();
-            self.report.message = lines.join("\n");
             return PassResult::Failed;
+        }
+        if !plan.resting.is_empty() {
+            return PassResult::Crashing;
         }
         if self.report.actions.is_empty() { PassResult::Unchanged } else { PassResult::Changed }
     }
@@ -236,8 +274,14 @@ impl Notes {
     }
 }
 
-/// The pull rule for what is done by hand: what may be pulled again is pulled.
-pub fn always_due(_: &ImageRef, policy: PullPolicy) -> bool {
+impl Moment<'_> {
+    /// What is done by hand is done now: what may be pulled again is pulled, and nothing rests.
+    pub fn by_hand() -> Self {
+        Self { due: &always_due, resting: BTreeSet::new() }
+    }
+}
+
+fn always_due(_: &ImageRef, policy: PullPolicy) -> bool {
     match policy {
         PullPolicy::Always | PullPolicy::Every(_) => true,
         PullPolicy::Missing | PullPolicy::Never => false,

@@ -16,11 +16,11 @@ mod slots;
 mod step;
 mod strangers;
 
-pub use change::{Action, Change, Object, Plan, Problem, Reason};
+pub use change::{Action, Change, Object, Plan, Problem, Reason, Resting};
 pub use removal::plan_removal;
 pub use step::{ContainerRef, Milestone, NewContainer, Step};
 
-use crate::model::{ImageRef, Observed, ServiceName, SourceName, Stack};
+use crate::model::{ImageRef, Observed, ServiceName, Slot, SourceName, Stack};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What surrounds a plan beside the stack and the snapshot.
@@ -30,6 +30,8 @@ pub struct Circumstances {
     pub source: Option<SourceName>,
     /// Images that are there and whose pull policy asks for another pull now.
     pub refresh: BTreeSet<ImageRef>,
+    /// Slots whose container ended too soon after it was started, and is not started yet again.
+    pub resting: BTreeSet<Slot>,
 }
 
 /// What must change for `observed` to become `desired`.

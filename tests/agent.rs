@@ -87,7 +87,7 @@ fn what_is_changed_by_hand_is_repaired_with_the_reason_in_the_log() {
         ),
         (
             &["network", "disconnect", "e2e-drift_b", NAME],
-            &["services.one.networks.e2e-drift_b: want connected, is none"],
+            &["services.one.networks.b: want connected, is none"],
             false,
         ),
         (&["rename", NAME, "e2e-drift-other"], &["e2e-drift-other", NAME], false),

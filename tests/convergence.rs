@@ -11,14 +11,14 @@ use bowline::model::{
     Container, Health, ImageConfig, Limits, Networking, Query, RestartPolicy, Stack, State,
 };
 use bowline::pass::preview;
-use bowline::plan::{ContainerRef, Step};
+use bowline::plan::{Action, ContainerRef, Step};
 use bowline::status::PassResult;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
-use support::passes::{pass, stack};
+use support::passes::{means, pass, stack};
 
 /// One service of a generated stack.
 #[derive(Debug, Clone)]
@@ -292,4 +292,69 @@ async fn a_service_in_trouble_keeps_its_port_and_its_container() {
     for container in containers(&sim).await {
         assert_eq!(container.state, State::Running, "{}", container.name);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_at_once_is_started_once_a_pass_and_told_with_its_last_words() {
+    let sim = engine();
+    let ends = Behaviour {
+        exits: Some((Duration::ZERO, 3)),
+        output: vec!["no config file".into()],
+        ..Behaviour::default()
+    };
+    sim.image_add("ends:1", ImageConfig::default(), ends);
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let text =
+        "name: s\nservices:\n  a: { image: app:1 }\n  bad: { image: ends:1, command: [run] }\n";
+    for started in [Action::Create, Action::Start] {
+        let report = pass(&engine, &stack(text)).await;
+        assert_eq!(report.result, PassResult::Crashing);
+        assert_eq!(
+            report.message,
+            "services.bad.state: container s-bad-1 is exited (3) soon after it was started; its \
+             last output: no config file"
+        );
+        let starts: Vec<_> = report
+            .actions
+            .iter()
+            .filter(|action| action.object.service().is_some_and(|name| name.as_str() == "bad"))
+            .map(|action| action.action)
+            .collect();
+        assert_eq!(starts, [started]);
+        sim.crash("s-a-1", 1);
+    }
+    pass(&engine, &stack(text)).await;
+    let others = containers(&sim).await;
+    assert_eq!(others.iter().find(|c| c.name == "s-a-1").unwrap().state, State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_goes_dependents_first() {
+    let sim = engine();
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let text = "name: s\nservices:\n  a: { image: app:1 }\n  \
+                b: { image: app:1, depends_on: [z] }\n  z: { image: app:1, depends_on: [a] }\n";
+    assert!(pass(&engine, &stack(text)).await.result.is_success());
+    let report = means(engine).remove(&"s".to_owned().try_into().unwrap(), None, false).await;
+    assert_eq!(report.result, PassResult::Removed);
+    let gone: Vec<_> = report.actions.iter().map(|action| action.object.to_string()).collect();
+    assert_eq!(gone, ["container b/1", "container z/1", "container a/1", "network s_default"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pools_that_the_file_no_longer_gives_are_given_up() {
+    let sim = engine();
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let text = |network: &str| {
+        format!(
+            "name: s\nservices: {{ a: {{ image: app:1 }} }}\nnetworks: {{ default: {network} }}\n"
+        )
+    };
+    let given = text("{ ipam: { config: [{ subnet: 10.231.7.0/24 }] } }");
+    assert!(pass(&engine, &stack(&given)).await.result.is_success());
+    assert_eq!(pass(&engine, &stack(&text("{}"))).await.result, PassResult::Changed);
+    let query = Query::owned_by("s".to_owned().try_into().unwrap());
+    let network = sim.observe(&query).await.unwrap().networks.remove(0);
+    assert!(!format!("{:?}", network.spec.ipam).contains("10.231.7"), "{network:?}");
+    assert_eq!(pass(&engine, &stack(&text("{}"))).await.result, PassResult::Unchanged);
 }

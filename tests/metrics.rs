@@ -63,7 +63,7 @@ fn full_page() -> Metrics {
         let source = source.clone();
         metrics.observe_source(&SourceReport { source, started, took, outcome });
     }
-    metrics.engine_request("observe", true, Duration::from_millis(4));
+    metrics.engine_request("list_networks", true, Duration::from_millis(4));
     metrics.engine_event("die");
     metrics.event_stream_reconnected();
     metrics.queue_depth(2);
@@ -108,7 +108,7 @@ fn every_promised_family_is_on_the_page() {
         r#"bowline_stack_condition{stack="shop",status="True",type="Ready"} 1"#,
         r#"bowline_stack_condition{stack="blog",status="True",type="Ready"} 0"#,
         r#"bowline_source_fetch_total{result="error",source="main"} 1"#,
-        r#"bowline_engine_requests_total{operation="observe",result="success"} 1"#,
+        r#"bowline_engine_requests_total{operation="list_networks",result="success"} 1"#,
     ] {
         assert!(page.lines().any(|shown| shown == line), "{line} is missing from\n{page}");
     }

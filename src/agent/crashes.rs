@@ -1,12 +1,12 @@
-//! Holds back the repair of containers that end again and again. Pure: `now` comes in.
+//! Holds back the start of containers that end again and again. Pure: `now` comes in.
 //!
 //! The engine restarts what has a restart policy, with its own growing pauses. What has none is
 //! started by passes, and a process that cannot live must not be started in a circle.
 
-use crate::model::StackName;
-use crate::plan::Action;
+use crate::model::{Slot, StackName};
+use crate::plan::{Action, Object};
 use crate::status::Report;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,9 +19,9 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// The longest delay.
 const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
-/// How often each stack's containers had to be started lately.
+/// How often each container had to be started lately.
 #[derive(Debug, Default)]
-pub(crate) struct Crashes(BTreeMap<StackName, Starts>);
+pub(crate) struct Crashes(BTreeMap<StackName, BTreeMap<Slot, Starts>>);
 
 #[derive(Debug)]
 struct Starts {
@@ -29,35 +29,141 @@ struct Starts {
     last: Instant,
 }
 
-impl Crashes {
-    /// Takes note of what a pass did.
-    pub(crate) fn note(&mut self, report: &Report, now: Instant) {
-        let started = report.actions.iter().any(|action| action.action == Action::Start);
-        if !started {
-            return;
-        }
-        let starts = self.0.entry(report.stack.clone()).or_insert(Starts { count: 0, last: now });
-        if now.duration_since(starts.last) > MEMORY {
-            starts.count = 0;
-        }
-        starts.count += 1;
-        starts.last = now;
-    }
-
-    /// How long the next repair of `stack` shall wait.
-    pub(crate) fn delay(&self, stack: &StackName, now: Instant) -> Duration {
-        let Some(starts) = self.0.get(stack) else { return Duration::ZERO };
-        let since = now.duration_since(starts.last);
-        if starts.count < FREE_STARTS || since > MEMORY {
+impl Starts {
+    /// How long from `now` its container rests.
+    fn delay(&self, now: Instant) -> Duration {
+        let since = now.saturating_duration_since(self.last);
+        if self.count < FREE_STARTS || since > MEMORY {
             return Duration::ZERO;
         }
-        let doublings = (starts.count - FREE_STARTS).min(16);
-        let delay = LONGEST_DELAY.min(FIRST_DELAY * 2_u32.pow(doublings));
-        delay.saturating_sub(since)
+        let doublings = (self.count - FREE_STARTS).min(16);
+        LONGEST_DELAY.min(FIRST_DELAY * 2_u32.pow(doublings)).saturating_sub(since)
+    }
+}
+
+impl Crashes {
+    /// Takes note of what a pass did. A container made anew begins anew.
+    pub(crate) fn note(&mut self, report: &Report, now: Instant) {
+        let slots = self.0.entry(report.stack.clone()).or_default();
+        slots.retain(|_, starts| now.saturating_duration_since(starts.last) <= MEMORY);
+        for action in &report.actions {
+            let Object::Container(slot) = &action.object else { continue };
+            match action.action {
+                Action::Start => {
+                    let fresh = Starts { count: 0, last: now };
+                    let starts = slots.entry(slot.clone()).or_insert(fresh);
+                    starts.count += 1;
+                    starts.last = now;
+                }
+                Action::Create | Action::Replace | Action::Remove => drop(slots.remove(slot)),
+                Action::Pull
+                | Action::Rename
+                | Action::Update
+                | Action::Reconnect
+                | Action::Unpause => {}
+            }
+        }
+    }
+
+    /// The slots of `stack` whose container must not be started yet.
+    pub(crate) fn resting(&self, stack: &StackName, now: Instant) -> BTreeSet<Slot> {
+        let slots = self.0.get(stack).into_iter().flatten();
+        slots
+            .filter(|(_, starts)| !starts.delay(now).is_zero())
+            .map(|(slot, _)| slot.clone())
+            .collect()
+    }
+
+    /// How long from `now` until the first of the resting slots of `stack` may be started; zero if
+    /// none rests.
+    pub(crate) fn rest(&self, stack: &StackName, now: Instant) -> Duration {
+        let slots = self.0.get(stack).into_iter().flatten();
+        let delays = slots.map(|(_, starts)| starts.delay(now)).filter(|delay| !delay.is_zero());
+        delays.min().unwrap_or_default()
     }
 
     /// Forgets a stack that is gone.
     pub(crate) fn forget(&mut self, stack: &StackName) {
         self.0.remove(stack);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ServiceName;
+    use crate::status::{ActionReport, PassResult};
+    use jiff::Timestamp;
+
+    fn report(acts: &[(Action, &str)]) -> Report {
+        let action = |(action, service): &(Action, &str)| ActionReport {
+            object: Object::Container(slot(service)),
+            action: *action,
+            reasons: vec![],
+            error: None,
+            took: Duration::ZERO,
+        };
+        Report {
+            stack: stack(),
+            source: None,
+            revision: None,
+            started: Timestamp::UNIX_EPOCH,
+            took: Duration::ZERO,
+            result: PassResult::Changed,
+            message: String::new(),
+            drift: BTreeMap::new(),
+            reasons: vec![],
+            actions: acts.iter().map(action).collect(),
+            problems: vec![],
+            workload: None,
+        }
+    }
+
+    fn stack() -> StackName {
+        StackName::new("shop").unwrap()
+    }
+
+    fn slot(service: &str) -> Slot {
+        Slot { service: ServiceName::new(service).unwrap(), number: 1 }
+    }
+
+    #[test]
+    fn what_ends_again_and_again_rests_longer_each_time_and_nothing_else_does() {
+        let (mut crashes, now) = (Crashes::default(), Instant::now());
+        let mut rests = vec![];
+        for _ in 0..5 {
+            crashes.note(&report(&[(Action::Start, "web"), (Action::Update, "db")]), now);
+            rests.push(crashes.rest(&stack(), now).as_secs());
+        }
+        assert_eq!(rests, [0, 0, 1, 2, 4]);
+        assert_eq!(crashes.resting(&stack(), now), BTreeSet::from([slot("web")]));
+
+        let later = now + Duration::from_secs(3);
+        assert_eq!(crashes.rest(&stack(), later), Duration::from_secs(1));
+        let rested = now + Duration::from_secs(4);
+        assert_eq!(crashes.resting(&stack(), rested), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_new_container_and_a_quiet_time_begin_anew() {
+        let (mut crashes, now) = (Crashes::default(), Instant::now());
+        for _ in 0..9 {
+            crashes.note(&report(&[(Action::Start, "web"), (Action::Start, "db")]), now);
+        }
+        crashes.note(&report(&[(Action::Replace, "web")]), now);
+        assert_eq!(crashes.resting(&stack(), now), BTreeSet::from([slot("db")]));
+
+        let later = now + MEMORY + Duration::from_secs(1);
+        crashes.note(&report(&[(Action::Start, "db")]), later);
+        assert_eq!(crashes.rest(&stack(), later), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_rest_is_longer_than_the_bound() {
+        let (mut crashes, now) = (Crashes::default(), Instant::now());
+        for _ in 0..100 {
+            crashes.note(&report(&[(Action::Start, "web")]), now);
+        }
+        assert_eq!(crashes.rest(&stack(), now), LONGEST_DELAY);
     }
 }

@@ -5,7 +5,7 @@ use super::World;
 use crate::engine::{EngineError, EventStream};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_stream::StreamExt;
 
 /// The first wait before the stream is opened again; each further one is twice as long.
@@ -31,6 +31,9 @@ pub(super) async fn listen(world: Arc<World>) {
                 if connected_before {
                     world.views.metrics.event_stream_reconnected();
                     tracing::info!("the engine's event stream is back; looking at all stacks");
+                }
+                if !connected_before && let Ok(facts) = world.engine.facts().await {
+                    tracing::info!("engine {} (API {})", facts.version, facts.api);
                 }
                 connected_before = true;
                 wait = FIRST_WAIT;
@@ -67,12 +70,7 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
                 if FORERUNNERS.contains(&event.action.as_str()) || !world.is_alive(&stack) {
                     continue;
                 }
-                let delay = world.crash_delay(&stack, Instant::now());
-                if delay.is_zero() {
-                    world.queue.add_rate_limited(stack);
-                } else {
-                    world.queue.add_after(stack, delay);
-                }
+                world.queue.add_rate_limited(stack);
             }
             Some(Err(error)) => return Some(error),
             None => return None,

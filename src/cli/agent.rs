@@ -1,5 +1,6 @@
 //! `bowline agent`: the long-running one, usually under systemd.
 
+use super::plan::counted;
 use super::{Common, EngineKind};
 use crate::agent::Views;
 use crate::config::{self, Config};
@@ -38,7 +39,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
         config.state_dir.clone_from(dir);
     }
     if arguments.check {
-        println!("{}: fine, {} sources", arguments.config.display(), config.sources.len());
+        let sources = counted(config.sources.len(), "source");
+        println!("{}: fine, {sources}", arguments.config.display());
         return Ok(ExitCode::SUCCESS);
     }
     let format = arguments.log_format.unwrap_or(config.log.format);
@@ -64,6 +66,12 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
     let page = listener.map(|listener| {
         tokio::spawn(http::serve(listener, Arc::clone(&views.shared), stop.clone()))
     });
+    tracing::info!(
+        "Bowline {}; state in {}; {}",
+        env!("CARGO_PKG_VERSION"),
+        config.state_dir.display(),
+        address.map_or("no HTTP".to_owned(), |address| format!("http://{address}/metrics")),
+    );
     crate::agent::run(config, engine, views, stop.clone()).await?;
     stop.cancel();
     if let Some(page) = page {

@@ -3,7 +3,7 @@
 use super::plan::counted;
 use super::target::Target;
 use super::{Common, engine, onlooker};
-use crate::pass::{Means, Subject, always_due};
+use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report};
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -34,7 +34,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
                 anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
                 let revision = found.revision.clone();
                 let subject = Subject { stack: &loaded.stack, source: None, revision };
-                let report = means.reconcile(&subject, &always_due).await;
+                let report = means.reconcile(&subject, &Moment::by_hand()).await;
                 print(&report);
                 if !report.result.is_success() {
                     code = ExitCode::FAILURE;
@@ -59,8 +59,9 @@ pub(super) fn print(report: &Report) {
             let changes = counted(done, "change");
             println!("{}: as desired after {changes} in {took:.1} s", report.stack);
         }
-        PassResult::Removed => println!("{}: removed", report.stack),
-        PassResult::Failed | PassResult::Invalid | PassResult::Stalled => {
+        PassResult::Removed if report.message.is_empty() => println!("{}: removed", report.stack),
+        PassResult::Removed => println!("{}: removed; {}", report.stack, report.message),
+        PassResult::Failed | PassResult::Invalid | PassResult::Crashing | PassResult::Stalled => {
             println!("{}: {}", report.stack, report.result.word());
             for line in report.message.lines() {
                 anstream::eprintln!("error: {}: {line}", report.stack);

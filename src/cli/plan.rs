@@ -49,7 +49,12 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         }
     }
     match arguments.output {
-        Output::Text => plans.iter().for_each(print),
+        Output::Text => {
+            plans.iter().for_each(print);
+            if plans.len() > 1 {
+                println!("{}", summary(&plans));
+            }
+        }
         Output::Json => {
             let plans: Vec<Value> = plans.iter().map(to_json).collect();
             println!("{}", serde_json::to_string_pretty(&json!({ "plans": plans }))?);
@@ -73,6 +78,15 @@ fn print(plan: &Plan) {
     for line in plan.to_string().lines() {
         println!("  {line}");
     }
+}
+
+/// All plans in one line.
+fn summary(plans: &[Plan]) -> String {
+    let changes = plans.iter().map(|plan| plan.changes.len()).sum();
+    let problems = plans.iter().map(|plan| plan.problems.len()).sum();
+    let stacks = counted(plans.len(), "stack");
+    let (changes, problems) = (counted(changes, "change"), counted(problems, "problem"));
+    format!("{stacks}: {changes}, {problems}")
 }
 
 /// A number with its noun: `1 change`, `3 changes`.
@@ -110,6 +124,7 @@ fn to_json(plan: &Plan) -> Value {
     json!({
         "stack": plan.stack,
         "changes": changes,
+        "resting": plan.resting.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "problems": plan.problems.iter().map(problem).collect::<Vec<_>>(),
         "notes": plan.notes.iter().map(problem).collect::<Vec<_>>(),
     })

@@ -30,7 +30,8 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         stop: stop_on_interrupt(),
     };
     let report = means.remove(&name, None, arguments.volumes).await;
-    if report.result.is_success() && report.actions.is_empty() {
+    let nothing = report.actions.is_empty() && report.message.is_empty();
+    if report.result.is_success() && nothing {
         bail!("Bowline owns nothing of a stack named {name} here; `bowline status` lists stacks");
     }
     print(&report);

@@ -19,7 +19,12 @@ pub(super) struct Arguments {
     #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
     output: Output,
     /// Where the agent serves its status.
-    #[arg(long, default_value = "http://127.0.0.1:9184", value_name = "URL")]
+    #[arg(
+        long,
+        env = "BOWLINE_AGENT",
+        default_value = "http://127.0.0.1:9184",
+        value_name = "URL"
+    )]
     agent: String,
 }
 

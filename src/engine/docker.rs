@@ -20,6 +20,7 @@ mod read_limits;
 mod read_mounts;
 mod read_networking;
 mod tail;
+mod transport;
 mod volumes;
 mod write_container;
 mod write_mounts;

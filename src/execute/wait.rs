@@ -9,9 +9,13 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// The first wait between two looks; each further one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(25);
+const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// The longest wait between two looks.
 const LONGEST_WAIT: Duration = Duration::from_millis(400);
+/// The longest wait between two looks at a removal, which is short.
+const LONGEST_WAIT_GONE: Duration = Duration::from_millis(20);
+/// For how long an engine may give no answer before that ends a wait.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// How many of a failed container's last lines are told.
 const LAST_LINES: usize = 5;
 
@@ -67,11 +71,29 @@ pub(super) async fn wait(
 ) -> Result<(), ChangeError> {
     let deadline = Instant::now() + bound;
     let mut pause = FIRST_WAIT;
+    let mut seen = false;
+    let mut silent_since = None;
     loop {
-        let what = match look(engine, container, until).await? {
-            Look::Reached => return Ok(()),
-            Look::Never(what) => return Err(failed(engine, container, until, what).await),
-            Look::NotYet(what) => what,
+        let what = match look(engine, container, until).await {
+            Ok(Look::Reached) => return Ok(()),
+            Ok(Look::Never(what)) => return Err(failed(engine, container, until, what).await),
+            Ok(Look::Missing) if seen => {
+                return Err(failed(engine, container, until, "gone".into()).await);
+            }
+            Ok(Look::Missing) => "not there".into(),
+            Ok(Look::NotYet(what)) => {
+                seen = true;
+                silent_since = None;
+                what
+            }
+            // What the container does goes on without us; a short silence of the engine is no verdict.
+            Err(error) => {
+                let since = *silent_since.get_or_insert_with(Instant::now);
+                if !error.is_transient() || since.elapsed() >= LONGEST_SILENCE {
+                    return Err(error.into());
+                }
+                "not to be seen".into()
+            }
         };
         if Instant::now() >= deadline {
             return Err(timed_out(engine, container, until, what, bound).await);
@@ -83,13 +105,15 @@ pub(super) async fn wait(
                 return Err(NotReached::Stopped { container, milestone: words(until) }.into());
             }
         }
-        pause = LONGEST_WAIT.min(pause * 2);
+        let longest = if until == Milestone::Gone { LONGEST_WAIT_GONE } else { LONGEST_WAIT };
+        pause = longest.min(pause * 2);
     }
 }
 
 enum Look {
     Reached,
     NotYet(String),
+    Missing,
     Never(String),
 }
 
@@ -101,7 +125,7 @@ async fn look(
     match engine.watch(container).await {
         Ok(sighting) => Ok(judge(&sighting, until)),
         Err(EngineError::NotFound { .. }) if until == Milestone::Gone => Ok(Look::Reached),
-        Err(EngineError::NotFound { .. }) => Ok(Look::NotYet("not there".into())),
+        Err(EngineError::NotFound { .. }) => Ok(Look::Missing),
         Err(error) => Err(error),
     }
 }
@@ -165,7 +189,8 @@ async fn timed_out(
     .into()
 }
 
-async fn last_words(engine: &dyn Engine, container: &ContainerRef) -> String {
+/// The end of a container's log, fit to follow a sentence; empty if there is none.
+pub(crate) async fn last_words(engine: &dyn Engine, container: &ContainerRef) -> String {
     match engine.tail(container, LAST_LINES).await {
         Ok(lines) if !lines.is_empty() => format!("; its last output: {}", lines.join(" | ")),
         // The log is an extra; that it cannot be read must not hide the failure itself.

@@ -1,51 +1,37 @@
 //! The words that may be label values, so that no peer can make series without bound.
 
-use crate::plan::Step;
-
 /// What stands for every word that is not known.
 pub(super) const OTHER: &str = "other";
 
-/// Calls to the engine: the methods of `Engine`, the steps, and the verbs of their parts.
+/// Calls to the engine.
 const OPERATIONS: &[&str] = &[
-    "await",
     "connect",
     "copy",
-    "create",
     "create_container",
     "create_network",
     "create_volume",
     "disconnect",
     "events",
-    "facts",
+    "import",
     "info",
-    "inspect",
     "inspect_container",
     "inspect_image",
-    "inspect_network",
-    "inspect_volume",
-    "list",
     "list_containers",
-    "list_images",
     "list_networks",
     "list_volumes",
     "logs",
-    "observe",
     "ping",
     "pull",
-    "remove",
     "remove_container",
+    "remove_image",
     "remove_network",
     "remove_volume",
     "rename",
     "signal",
-    "stacks",
     "start",
     "stop",
-    "tail",
     "unpause",
     "update",
-    "version",
-    "watch",
 ];
 
 /// Docker's event actions for containers, networks, volumes and images
@@ -88,28 +74,6 @@ const EVENTS: &[&str] = &[
     "untag",
     "update",
 ];
-
-/// The word under which a step's call is counted.
-pub fn operation(step: &Step) -> &'static str {
-    match step {
-        Step::PullImage(_) => "pull",
-        Step::CreateNetwork { .. } => "create_network",
-        Step::RemoveNetwork { .. } => "remove_network",
-        Step::CreateVolume { .. } => "create_volume",
-        Step::RemoveVolume(_) => "remove_volume",
-        Step::CreateContainer(_) => "create_container",
-        Step::Connect { .. } => "connect",
-        Step::Disconnect { .. } => "disconnect",
-        Step::Start(_) => "start",
-        Step::Unpause(_) => "unpause",
-        Step::Signal { .. } => "signal",
-        Step::Stop { .. } => "stop",
-        Step::Remove(_) => "remove_container",
-        Step::Rename { .. } => "rename",
-        Step::Update { .. } => "update",
-        Step::Await { .. } => "await",
-    }
-}
 
 pub(super) fn known_operation(operation: &str) -> &'static str {
     known(operation, OPERATIONS)

@@ -13,6 +13,8 @@ pub const SERVICE: &str = "com.docker.compose.service";
 pub const NUMBER: &str = "com.docker.compose.container-number";
 /// Compose: `False` for what is no `docker compose run`.
 pub const ONEOFF: &str = "com.docker.compose.oneoff";
+/// Compose: what the service depends on, `SERVICE:CONDITION:RESTART` with commas between.
+pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 /// Compose: presence makes its commands accept a container; ours holds our fingerprint.
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 /// Compose: the directory of the project.
@@ -40,6 +42,9 @@ pub const CONTENTS: &str = "bowline.contents";
 /// The names of the log options that were asked for, with commas between: the engine adds its own
 /// defaults to them and does not tell which.
 pub const LOG_OPTIONS: &str = "bowline.log-options";
+/// On a network: present if the file gave its address pools. The engine tells the pools that it
+/// chose itself in the same way.
+pub const POOLS: &str = "bowline.pools";
 /// What every label of ours begins with.
 pub const BOWLINE_PREFIX: &str = "bowline.";
 

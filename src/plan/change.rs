@@ -1,6 +1,6 @@
 //! What a plan consists of, and how it reads.
 
-use super::Step;
+use super::{ContainerRef, Step};
 use crate::model::{Place, ServiceName, Slot, StackName};
 use std::fmt;
 
@@ -14,6 +14,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What cannot be done, and keeps the services concerned as they are.
     pub problems: Vec<Problem>,
+    /// Containers that should run, but are not started yet again.
+    pub resting: Vec<Resting>,
     /// What differs or is ignored on purpose, for people to know.
     pub notes: Vec<Problem>,
 }
@@ -122,6 +124,15 @@ pub struct Reason {
     pub place: Option<Place>,
 }
 
+/// A container that ended too soon after it was started, and is left as it is for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting {
+    /// Which.
+    pub container: ContainerRef,
+    /// How it is.
+    pub reason: Reason,
+}
+
 /// Something about a stack that a person should know or must mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -136,7 +147,13 @@ pub struct Problem {
 impl Plan {
     /// A plan with nothing in it.
     pub fn empty(stack: StackName) -> Self {
-        Self { stack, changes: Vec::new(), problems: Vec::new(), notes: Vec::new() }
+        Self {
+            stack,
+            changes: Vec::new(),
+            problems: Vec::new(),
+            resting: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Whether there is nothing to do and nothing in the way.
@@ -157,6 +174,9 @@ impl fmt::Display for Plan {
         }
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
+        }
+        for resting in &self.resting {
+            writeln!(f, "resting: {resting}")?;
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
@@ -185,6 +205,14 @@ impl fmt::Display for Object {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: want {}, is {}", self.field, self.desired, self.actual)
+    }
+}
+
+impl fmt::Display for Resting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reason { field, actual, .. } = &self.reason;
+        let name = &self.container.name;
+        write!(f, "{field}: container {name} is {actual} soon after it was started")
     }
 }
 

@@ -220,6 +220,7 @@ impl Collect {
     fn networking(&mut self, networking: &Networking) {
         match networking {
             Networking::Networks(networks) => {
+                self.fixed("network_mode", Some("networks"));
                 for (name, endpoint) in networks {
                     self.endpoint(name, endpoint);
                 }

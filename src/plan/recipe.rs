@@ -8,7 +8,7 @@ use super::order::START_BOUND;
 use super::slots::Wanted;
 use super::strangers::share_a_port;
 use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Object, Step};
-use crate::model::{Container, Limits, Networking, State, labels};
+use crate::model::{Container, Limits, Networking, Service, State, labels};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -189,6 +189,7 @@ impl Draft<'_> {
             (labels::NUMBER, wanted.slot.number.to_string()),
             (labels::ONEOFF, "False".to_owned()),
             (labels::SLOT, wanted.slot.to_string()),
+            (labels::DEPENDS_ON, dependencies(wanted.service)),
             (labels::WORKING_DIR, self.desired.working_dir.clone()),
             (labels::CONFIG_FILES, self.desired.config_files.join(",")),
             (labels::CONFIG_HASH, hex::encode(Sha256::digest(wanted.slot.to_string()))),
@@ -196,6 +197,14 @@ impl Draft<'_> {
         all.extend(texts.map(|(key, value)| (key.to_owned(), value)));
         Step::CreateContainer(Box::new(NewContainer { name, spec, labels: all, keep_volumes }))
     }
+}
+
+/// The dependencies of a service as Compose notes them.
+fn dependencies(service: &Service) -> String {
+    let noted = service.depends_on.iter().map(|(name, dependency)| {
+        format!("{name}:{}:{}", dependency.condition, dependency.restart)
+    });
+    noted.collect::<Vec<_>>().join(",")
 }
 
 /// Leaves what is not wanted, joins what is; an endpoint that differs leaves and joins.

@@ -3,7 +3,8 @@
 use super::recipe::remove;
 use super::strangers::share_a_port;
 use super::{Action, Change, Draft, Object, Plan, Reason, Step};
-use crate::model::{Container, Observed, StackName, State};
+use crate::model::{Container, Observed, ServiceName, StackName, State, labels};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl<'a> Draft<'a> {
     /// Removes first the leftovers that hold a name or host port which the stack now wants for
@@ -77,35 +78,84 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
         actual: is,
         place: None,
     };
-    for container in observed.containers.iter().rev() {
-        let field = format!("services.{}", container.slot.service);
-        plan.changes.push(removal(container, gone(field, format!("container {}", container.name))));
+    let ranks = ranks(&observed.containers);
+    let rank = |container: &Container| ranks.get(&container.slot.service).copied();
+    let mut containers: Vec<&Container> = observed.containers.iter().rev().collect();
+    containers.sort_by_key(|container| rank(container));
+    for container in &containers {
+        let service = &container.slot.service;
+        let reason = gone(format!("services.{service}"), format!("container {}", container.name));
+        let mut change = removal(container, reason);
+        let dependents = containers.iter().enumerate().filter(|(_, other)| {
+            rank(other) < rank(container)
+                && dependencies(other).any(|name| name == service.as_str())
+        });
+        change.after = dependents.map(|(index, _)| index).collect();
+        plan.changes.push(change);
     }
     let containers: Vec<usize> = (0..plan.changes.len()).collect();
     let owned = |stack: &Option<StackName>| stack.as_ref() == Some(name);
     for network in observed.networks.iter().filter(|network| owned(&network.stack)) {
         let network_name = network.spec.name.clone();
-        let field = format!("networks.{network_name}");
+        let field =
+            format!("networks.{}", key(&network.spec.labels, labels::NETWORK, &network_name));
         plan.changes.push(Change {
             object: Object::Network(network_name.clone()),
             action: Action::Remove,
-            reasons: vec![gone(field, "a network".into())],
+            reasons: vec![gone(field, format!("network {network_name}"))],
             after: containers.clone(),
             steps: vec![Step::RemoveNetwork { name: network_name, id: network.id.clone() }],
         });
     }
     for volume in observed.volumes.iter().filter(|volume| volumes && owned(&volume.stack)) {
         let volume_name = volume.spec.name.clone();
-        let field = format!("volumes.{volume_name}");
+        let field = format!("volumes.{}", key(&volume.spec.labels, labels::VOLUME, &volume_name));
         plan.changes.push(Change {
             object: Object::Volume(volume_name.clone()),
             action: Action::Remove,
-            reasons: vec![gone(field, "a volume with its data".into())],
+            reasons: vec![gone(field, format!("volume {volume_name} with its data"))],
             after: containers.clone(),
             steps: vec![Step::RemoveVolume(volume_name)],
         });
     }
     plan
+}
+
+/// The key under which the stack's file had a network or volume, from its labels.
+pub(super) fn key<'a>(labels: &'a BTreeMap<String, String>, kind: &str, name: &'a str) -> &'a str {
+    labels.get(kind).map_or(name, String::as_str)
+}
+
+/// The services of `containers` by the order in which they go: each after those that depend on it.
+/// Services in a circle, which labels of different times can tell of, go in the order of names.
+fn ranks(containers: &[Container]) -> BTreeMap<ServiceName, usize> {
+    let mut needs: BTreeMap<&ServiceName, BTreeSet<&str>> = BTreeMap::new();
+    for container in containers {
+        needs.entry(&container.slot.service).or_default().extend(dependencies(container));
+    }
+    let mut ranks = BTreeMap::new();
+    while let Some(first) = needs.keys().next().copied() {
+        let needed: BTreeSet<&str> = needs
+            .iter()
+            .flat_map(|(name, needs)| needs.iter().filter(move |need| **need != name.as_str()))
+            .copied()
+            .collect();
+        let free: Vec<_> =
+            needs.keys().copied().filter(|name| !needed.contains(name.as_str())).collect();
+        let next = if free.is_empty() { vec![first] } else { free };
+        let rank = ranks.len();
+        for name in next {
+            needs.remove(name);
+            ranks.insert(name.clone(), rank);
+        }
+    }
+    ranks
+}
+
+/// The services that a container's service depended on when it was made.
+fn dependencies(container: &Container) -> impl Iterator<Item = &str> {
+    let noted = container.spec.labels.get(labels::DEPENDS_ON).map_or("", String::as_str);
+    noted.split(',').filter_map(|noted| noted.split(':').next())
 }
 
 fn removal(container: &Container, reason: Reason) -> Change {

@@ -1,5 +1,6 @@
 //! Images, networks and volumes: what is missing, what differs, what is in the way.
 
+use super::removal::key;
 use super::{Action, Change, ContainerRef, Draft, Object, Reason, Step, show};
 use crate::model::{
     Container, Endpoint, Ipam, IpamPool, NetworkSpec, Networking, ObservedNetwork, ObservedVolume,
@@ -135,14 +136,14 @@ impl<'a> Draft<'a> {
                 continue;
             }
             let name = network.spec.name.clone();
+            let field = format!("networks.{}", key(&network.spec.labels, labels::NETWORK, &name));
             if !network.foreign_containers.is_empty() {
                 let message =
                     attached_message(network, "is no longer in the stack, but cannot be removed");
-                self.plan.notes.push(self.problem(format!("networks.{name}"), message));
+                self.plan.notes.push(self.problem(field, message));
                 continue;
             }
-            let reason =
-                self.reason(format!("networks.{name}"), "none".into(), format!("network {name}"));
+            let reason = self.reason(field, "none".into(), format!("network {name}"));
             self.push(Change {
                 object: Object::Network(name.clone()),
                 action: Action::Remove,
@@ -293,7 +294,10 @@ impl<'a> Draft<'a> {
     }
 
     fn create_network(&self, key: &str, spec: &NetworkSpec) -> Step {
-        let labels = self.resource_labels(&spec.labels, labels::NETWORK, key);
+        let mut labels = self.resource_labels(&spec.labels, labels::NETWORK, key);
+        if spec.ipam.as_ref().is_some_and(|ipam| !ipam.pools.is_empty()) {
+            labels.insert(labels::POOLS.to_owned(), "given".to_owned());
+        }
         Step::CreateNetwork { spec: spec.clone(), labels }
     }
 
@@ -356,23 +360,30 @@ fn network_differences(desired: &NetworkSpec, actual: &NetworkSpec) -> Differenc
     note(&mut found, "enable_ipv6", &ipv6(desired), &ipv6(actual));
     maps(&mut found, "driver_opts", &desired.driver_opts, &actual.driver_opts);
     maps(&mut found, "labels", &users(&desired.labels), &users(&actual.labels));
-    if let Some(ipam) = &desired.ipam {
-        let none = Ipam::default();
-        let is = actual.ipam.as_ref().unwrap_or(&none);
-        let driver = |ipam: &Ipam| ipam.driver.clone().unwrap_or_else(|| "default".into());
-        note(&mut found, "ipam.driver", &driver(ipam), &driver(is));
-        maps(&mut found, "ipam.options", &ipam.options, &is.options);
-        if !ipam.pools.is_empty() {
-            let filled: Vec<_> = ipam
-                .pools
-                .iter()
-                .enumerate()
-                .map(|(index, pool)| pool_with_engine_choices(pool, is.pools.get(index)))
-                .collect();
-            note(&mut found, "ipam.config", &pools(&filled), &pools(&is.pools));
-        }
-    }
+    ipam_differences(&mut found, desired, actual);
     found
+}
+
+fn ipam_differences(found: &mut Differences, desired: &NetworkSpec, actual: &NetworkSpec) {
+    let none = Ipam::default();
+    let want = desired.ipam.as_ref().unwrap_or(&none);
+    let is = actual.ipam.as_ref().unwrap_or(&none);
+    let driver = |ipam: &Ipam| ipam.driver.clone().unwrap_or_else(|| "default".into());
+    note(found, "ipam.driver", &driver(want), &driver(is));
+    maps(found, "ipam.options", &want.options, &is.options);
+    if want.pools.is_empty() {
+        if actual.labels.contains_key(labels::POOLS) {
+            found.push(("ipam.config".into(), "the engine's choice".into(), pools(&is.pools)));
+        }
+        return;
+    }
+    let filled: Vec<_> = want
+        .pools
+        .iter()
+        .enumerate()
+        .map(|(index, pool)| pool_with_engine_choices(pool, is.pools.get(index)))
+        .collect();
+    note(found, "ipam.config", &pools(&filled), &pools(&is.pools));
 }
 
 /// The engine picks a gateway where none is asked for, and a subnet for a pool without one.

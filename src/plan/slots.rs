@@ -2,8 +2,10 @@
 
 use super::containers::{Candidate, Found};
 use super::recipe::{Keep, New};
-use super::{Action, Change, Draft, Object, Problem, Reason};
-use crate::model::{Container, ContainerSpec, Networking, Service, ServiceName, Slot, State};
+use super::{Action, Change, ContainerRef, Draft, Object, Problem, Reason, Resting, Step};
+use crate::model::{
+    Container, ContainerSpec, Networking, Service, ServiceName, Slot, Stack, State,
+};
 use std::collections::BTreeSet;
 
 /// A slot with what belongs there.
@@ -21,6 +23,16 @@ impl Wanted<'_> {
     fn field(&self, path: &str) -> String {
         format!("services.{}.{path}", self.name)
     }
+}
+
+/// The path `networks.NAME...` with the network's key in the file in place of its name on the
+/// engine; any other path as it is.
+fn by_key(desired: &Stack, path: &str) -> String {
+    let keyed = desired.networks.iter().find_map(|(key, network)| {
+        let rest = path.strip_prefix("networks.")?.strip_prefix(network.name.as_str())?;
+        (rest.is_empty() || rest.starts_with('.')).then(|| format!("networks.{key}{rest}"))
+    });
+    keyed.unwrap_or_else(|| path.to_owned())
 }
 
 impl<'a> Draft<'a> {
@@ -43,8 +55,10 @@ impl<'a> Draft<'a> {
         for slot in self.desired.slots(name) {
             let Some(final_name) = self.desired.container_name(&slot) else { continue };
             let wanted = Wanted { slot, name, service, effective: &effective, final_name };
-            let Some(mut change) = self.slot(&wanted) else { continue };
-            if let Some(problem) = self.in_the_way(&wanted, change.action) {
+            let found = self.found(&wanted.slot, service, &effective, &wanted.final_name);
+            self.plan.resting.extend(self.resting(&wanted, &found));
+            let Some(mut change) = self.slot(&wanted, found) else { continue };
+            if let Some(problem) = self.in_the_way(&wanted, &change) {
                 self.plan.problems.push(problem);
                 self.blocked.insert(name.clone());
                 continue;
@@ -62,8 +76,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn slot(&self, wanted: &Wanted<'_>) -> Option<Change> {
-        let found = self.found(&wanted.slot, wanted.service, wanted.effective, &wanted.final_name);
+    fn slot(&self, wanted: &Wanted<'_>, found: Found<'_>) -> Option<Change> {
         let (action, reasons, steps) = match found {
             Found { kept: Some(kept), old } => self.keep(wanted, &kept, &old)?,
             Found { kept: None, old } if old.is_empty() => {
@@ -76,7 +89,7 @@ impl<'a> Draft<'a> {
                 (Action::Replace, reasons, self.replace_steps(wanted, new, &old))
             }
         };
-        let after = self.after(wanted, action);
+        let after = self.after(wanted, action, &steps);
         Some(Change {
             object: Object::Container(wanted.slot.clone()),
             action,
@@ -92,14 +105,15 @@ impl<'a> Draft<'a> {
         wanted: &Wanted<'_>,
         kept: &Candidate<'_>,
         old: &[Candidate<'_>],
-    ) -> Option<(Action, Vec<Reason>, Vec<super::Step>)> {
+    ) -> Option<(Action, Vec<Reason>, Vec<Step>)> {
         let container = kept.container;
         let mut reasons = self.reasons(wanted, kept);
         let mut actions: BTreeSet<Action> = kept.differences.iter().map(|d| d.action).collect();
         let stale = self.stale_networks(container);
         for network in &stale {
             actions.insert(Action::Reconnect);
-            let field = wanted.field(&format!("networks.{network}"));
+            let path = by_key(self.desired, &format!("networks.{network}"));
+            let field = wanted.field(&path);
             reasons.push(self.reason(
                 field,
                 "the network of now".into(),
@@ -111,7 +125,11 @@ impl<'a> Draft<'a> {
             let field = wanted.field("container_name");
             reasons.push(self.reason(field, wanted.final_name.clone(), container.name.clone()));
         }
-        if let Some((action, desired)) = self.state_change(wanted, container) {
+        let rests = self.around.resting.contains(&wanted.slot);
+        let state_change = self.state_change(wanted, container);
+        if let Some((action, desired)) =
+            state_change.filter(|(action, _)| !rests || *action != Action::Start)
+        {
             actions.insert(action);
             let field = wanted.field("state");
             reasons.push(self.reason(field, desired.into(), container.state.to_string()));
@@ -149,6 +167,21 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// A container that would be started if its slot did not rest.
+    fn resting(&self, wanted: &Wanted<'_>, found: &Found<'_>) -> Option<Resting> {
+        let kept = found.kept.as_ref()?;
+        let (action, desired) = self.state_change(wanted, kept.container)?;
+        let rests = action == Action::Start && self.around.resting.contains(&wanted.slot);
+        rests.then(|| Resting {
+            container: ContainerRef::of(kept.container),
+            reason: self.reason(
+                wanted.field("state"),
+                desired.into(),
+                kept.container.state.to_string(),
+            ),
+        })
+    }
+
     /// Networks that a container believes to be on, but which were replaced behind its back.
     fn stale_networks(&self, container: &Container) -> Vec<String> {
         let Networking::Networks(networks) = &container.spec.networking else { return Vec::new() };
@@ -169,7 +202,7 @@ impl<'a> Draft<'a> {
 
     fn reasons(&self, wanted: &Wanted<'_>, candidate: &Candidate<'_>) -> Vec<Reason> {
         let reason = |difference: &super::fields::Difference| {
-            let field = wanted.field(&difference.path);
+            let field = wanted.field(&by_key(self.desired, &difference.path));
             self.reason(field, difference.desired.clone(), difference.actual.clone())
         };
         let mut reasons: Vec<_> = candidate.differences.iter().map(reason).collect();
@@ -185,7 +218,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The changes that must have succeeded before a container of `wanted` is touched so.
-    fn after(&self, wanted: &Wanted<'_>, action: Action) -> Vec<usize> {
+    fn after(&self, wanted: &Wanted<'_>, action: Action, steps: &[Step]) -> Vec<usize> {
         let spec = &wanted.service.container;
         let mut after = BTreeSet::new();
         let made = |object: Object| self.made.get(&object).copied();
@@ -204,7 +237,7 @@ impl<'a> Draft<'a> {
             after.extend(self.prerequisites(wanted.name));
             after.extend(self.holders_that_go(wanted));
         }
-        if action == Action::Rename {
+        if takes_name(wanted, steps) {
             after.extend(self.holders_that_go(wanted));
         }
         after.into_iter().collect()
@@ -222,6 +255,14 @@ impl<'a> Draft<'a> {
             self.plan.notes.push(note);
         }
     }
+}
+
+/// Whether `steps` give a container the name that its slot shall have.
+pub(super) fn takes_name(wanted: &Wanted<'_>, steps: &[Step]) -> bool {
+    steps.iter().any(|step| match step {
+        Step::Rename { to, .. } => *to == wanted.final_name,
+        _ => false,
+    })
 }
 
 fn on_failure_only(service: &Service) -> bool {

@@ -1,22 +1,15 @@
 //! Names and host ports that are held by others: found before anything is changed.
 
-use super::slots::Wanted;
-use super::{Action, Draft, Object, Problem};
+use super::slots::{Wanted, takes_name};
+use super::{Action, Change, Draft, Object, Problem};
 use crate::model::{Container, PortBinding, Service, Stranger};
 
 impl Draft<'_> {
     /// What keeps a slot from being filled, if something does.
-    pub(super) fn in_the_way(&self, wanted: &Wanted<'_>, action: Action) -> Option<Problem> {
-        let (needs_name, needs_ports) = match action {
-            Action::Create | Action::Replace => (true, true),
-            Action::Rename => (true, false),
-            Action::Start => (false, true),
-            Action::Pull
-            | Action::Update
-            | Action::Reconnect
-            | Action::Unpause
-            | Action::Remove => (false, false),
-        };
+    pub(super) fn in_the_way(&self, wanted: &Wanted<'_>, change: &Change) -> Option<Problem> {
+        let makes = matches!(change.action, Action::Create | Action::Replace);
+        let needs_name = makes || takes_name(wanted, &change.steps);
+        let needs_ports = makes || change.action == Action::Start;
         let strangers = &self.observed.strangers;
         let name = strangers.iter().find(|other| needs_name && other.name == wanted.final_name);
         let problem = |field: &str, message| {

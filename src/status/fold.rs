@@ -120,7 +120,7 @@ fn sync(report: &Report) -> SyncStatus {
         || !report.problems.is_empty();
     match report.result {
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => SyncStatus::Synced,
-        PassResult::Stalled => SyncStatus::OutOfSync,
+        PassResult::Stalled | PassResult::Crashing => SyncStatus::OutOfSync,
         PassResult::Failed if compared => SyncStatus::OutOfSync,
         PassResult::Failed | PassResult::Invalid => SyncStatus::Unknown,
     }
@@ -150,6 +150,7 @@ fn ready(report: &Report, health: HealthStatus) -> Statement {
     let (verdict, reason) = match (report.result, health) {
         (PassResult::Failed, _) => (Verdict::False, "Failed"),
         (PassResult::Invalid, _) => (Verdict::False, "Invalid"),
+        (PassResult::Crashing, _) => (Verdict::False, "CrashLoop"),
         (PassResult::Stalled, _) => (Verdict::False, "DoesNotSettle"),
         (PassResult::Removed, _) => (Verdict::False, "Removed"),
         (PassResult::Unchanged | PassResult::Changed, health) => match health {
@@ -167,7 +168,7 @@ fn stalled(report: &Report) -> Statement {
         PassResult::Invalid => (Verdict::True, "Invalid"),
         PassResult::Stalled => (Verdict::True, "DoesNotSettle"),
         PassResult::Failed if !report.problems.is_empty() => (Verdict::True, "Blocked"),
-        PassResult::Failed => (Verdict::False, "WillRetry"),
+        PassResult::Failed | PassResult::Crashing => (Verdict::False, "WillRetry"),
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => {
             (Verdict::False, "AsDesired")
         }

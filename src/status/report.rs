@@ -48,6 +48,9 @@ pub enum PassResult {
     Failed,
     /// The stack's files are in error; nothing was touched.
     Invalid,
+    /// All was done that could be, but containers end again and again; they rest before the next
+    /// start.
+    Crashing,
     /// It still differs after the bounded number of rounds.
     Stalled,
     /// The stack and what it owned are gone.
@@ -56,8 +59,15 @@ pub enum PassResult {
 
 impl PassResult {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Unchanged, Self::Changed, Self::Failed, Self::Invalid, Self::Stalled, Self::Removed];
+    pub const ALL: [Self; 7] = [
+        Self::Unchanged,
+        Self::Changed,
+        Self::Failed,
+        Self::Invalid,
+        Self::Crashing,
+        Self::Stalled,
+        Self::Removed,
+    ];
 
     /// A word for logs and metrics.
     pub fn word(self) -> &'static str {
@@ -66,6 +76,7 @@ impl PassResult {
             Self::Changed => "changed",
             Self::Failed => "failed",
             Self::Invalid => "invalid",
+            Self::Crashing => "crashing",
             Self::Stalled => "stalled",
             Self::Removed => "removed",
         }
@@ -75,7 +86,7 @@ impl PassResult {
     pub fn is_success(self) -> bool {
         match self {
             Self::Unchanged | Self::Changed | Self::Removed => true,
-            Self::Failed | Self::Invalid | Self::Stalled => false,
+            Self::Failed | Self::Invalid | Self::Crashing | Self::Stalled => false,
         }
     }
 }

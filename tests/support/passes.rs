@@ -3,7 +3,7 @@
 use bowline::engine::Engine;
 use bowline::manifest::{DigestKey, Request, load};
 use bowline::model::Stack;
-use bowline::pass::{Means, Subject, always_due};
+use bowline::pass::{Means, Moment, Subject};
 use bowline::status::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -56,5 +56,5 @@ pub fn means(engine: Arc<dyn Engine>) -> Means {
 /// One pass.
 pub async fn pass(engine: &Arc<dyn Engine>, stack: &Stack) -> Report {
     let subject = Subject { stack, source: None, revision: None };
-    means(Arc::clone(engine)).reconcile(&subject, &always_due).await
+    means(Arc::clone(engine)).reconcile(&subject, &Moment::by_hand()).await
 }

@@ -1,7 +1,7 @@
 //! One connection's worth of knowledge: where the engine is, which version is spoken with it, and
 //! the one way in which every request is bounded, counted and its failure named.
 
-use super::error;
+use super::{error, transport};
 use crate::engine::EngineError;
 use crate::model::{ApiVersion, EngineFacts};
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
@@ -33,6 +33,8 @@ pub type Observer = Arc<dyn Fn(&'static str, Result<(), ()>, Duration) + Send + 
 pub(super) struct Client {
     endpoint: Endpoint,
     host: Mutex<Option<Host>>,
+    /// Keeps connections between requests.
+    opened: Mutex<Option<bollard::Docker>>,
     observer: Option<Observer>,
 }
 
@@ -68,6 +70,30 @@ impl<'a> Call<'a> {
     pub(super) fn long(operation: &'static str, object: &'a str) -> Self {
         Self { operation, object, limit: LONG }
     }
+
+    /// The word under which it is counted: `create_container`.
+    fn counted_as(&self) -> &'static str {
+        let kind = self.object.split(' ').next().unwrap_or_default();
+        match (self.operation, kind) {
+            ("create", "container") => "create_container",
+            ("create", "network") => "create_network",
+            ("create", "volume") => "create_volume",
+            ("remove", "container") => "remove_container",
+            ("remove", "image") => "remove_image",
+            ("remove", "network") => "remove_network",
+            ("remove", "volume") => "remove_volume",
+            ("list", "containers") => "list_containers",
+            ("list", "networks") => "list_networks",
+            ("list", "volumes") => "list_volumes",
+            ("look at", "container") => "inspect_container",
+            ("look at", "image") => "inspect_image",
+            ("ask", _) => "info",
+            ("copy files into", _) => "copy",
+            ("listen for", _) => "events",
+            ("read the output of", _) => "logs",
+            (operation, _) => operation,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -87,12 +113,24 @@ impl fmt::Display for Endpoint {
 
 impl Client {
     pub(super) fn at(host: &str) -> Result<Self, EngineError> {
-        Ok(Self { endpoint: endpoint(host)?, host: Mutex::default(), observer: None })
+        Ok(Self::new(endpoint(host)?, None))
     }
 
     /// The same engine, with `observer` told of every request.
     pub(super) fn observed_by(&self, observer: Observer) -> Self {
-        Self { endpoint: self.endpoint.clone(), host: Mutex::default(), observer: Some(observer) }
+        Self::new(self.endpoint.clone(), Some(observer))
+    }
+
+    fn new(endpoint: Endpoint, observer: Option<Observer>) -> Self {
+        Self { endpoint, host: Mutex::default(), opened: Mutex::default(), observer }
+    }
+
+    /// Whether a connection can be dead without a word: not on a socket of this host.
+    pub(super) fn may_fall_silent(&self) -> bool {
+        match self.endpoint {
+            Endpoint::Unix(_) => false,
+            Endpoint::Http(_) => true,
+        }
     }
 
     /// What the engine says of itself: asked at first, and again after it was out of reach.
@@ -122,22 +160,17 @@ impl Client {
             Ok(result) => result.map_err(|cause| error::read(&self.endpoint, call, cause)),
             Err(_) => Err(error::timed_out(call)),
         };
-        self.count(call.operation, &result, begun.elapsed());
+        self.count(call, &result, begun.elapsed());
         result
     }
 
     /// Notes the end of a request that [`Client::request`] did not make, such as a stream.
-    pub(super) fn count<T>(
-        &self,
-        operation: &'static str,
-        result: &Result<T, EngineError>,
-        took: Duration,
-    ) {
+    pub(super) fn count<T>(&self, call: Call<'_>, result: &Result<T, EngineError>, took: Duration) {
         if let Err(EngineError::Unreachable { .. } | EngineError::TimedOut { .. }) = result {
             *self.host.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         if let Some(observer) = &self.observer {
-            observer(operation, result.as_ref().map(|_| ()).map_err(|_| ()), took);
+            observer(call.counted_as(), result.as_ref().map(|_| ()).map_err(|_| ()), took);
         }
     }
 
@@ -188,20 +221,25 @@ impl Client {
     }
 
     fn open(&self) -> Result<bollard::Docker, EngineError> {
-        let opened = match &self.endpoint {
-            Endpoint::Unix(path) => {
-                // bollard only asks whether the path exists, which hides why it cannot be seen.
-                std::fs::metadata(path)
-                    .map_err(|cause| error::unconnected(&self.endpoint, &cause))?;
-                bollard::Docker::connect_with_unix(path, NO_BOUND_SECS, API_DEFAULT_VERSION)
-            }
+        if let Endpoint::Unix(path) = &self.endpoint {
+            // The failure of a connection hides why the socket cannot be seen.
+            std::fs::metadata(path).map_err(|cause| error::unconnected(&self.endpoint, &cause))?;
+        }
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(docker) = &*opened {
+            return Ok(docker.clone());
+        }
+        let docker = match &self.endpoint {
+            Endpoint::Unix(path) => transport::unix(path, NO_BOUND_SECS, API_DEFAULT_VERSION),
             Endpoint::Http(address) => {
                 bollard::Docker::connect_with_http(address, NO_BOUND_SECS, API_DEFAULT_VERSION)
             }
         };
-        opened.map_err(|cause| {
+        let docker = docker.map_err(|cause| {
             error::unconnected(&self.endpoint, &io::Error::other(cause.to_string()))
-        })
+        })?;
+        *opened = Some(docker.clone());
+        Ok(docker)
     }
 }
 

@@ -108,10 +108,12 @@ impl Listening {
         }
         loop {
             let Ok(message) = tokio::time::timeout(SILENCE, self.messages.next()).await else {
-                match ping(&self.client).await {
-                    Ok(()) => continue,
-                    Err(error) => return Some(Err(error)),
+                if self.client.may_fall_silent()
+                    && let Err(error) = ping(&self.client).await
+                {
+                    return Some(Err(error));
                 }
+                continue;
             };
             let result = match message {
                 Some(Ok(message)) => return Some(Ok(self.read(&message))),
@@ -119,7 +121,7 @@ impl Listening {
                 None => self.client.unreachable("it ended the stream of events"),
             };
             let result = Err(result);
-            self.client.count(call().operation, &result, self.begun.elapsed());
+            self.client.count(call(), &result, self.begun.elapsed());
             return Some(result);
         }
     }

@@ -44,9 +44,11 @@ pub(super) async fn observe(
 
     let mut image_labels: ImageLabels =
         images.values().map(|image| (image.id.clone(), image.config.labels.clone())).collect();
+    // Whose a container of another stack is only stands in messages: its labels will do.
+    let candidates: Vec<_> = listed.iter().filter(|c| is_candidate(c, &query.stack)).collect();
     let ((), inspected) = tokio::try_join!(
-        learn_image_labels(client, &listed, &mut image_labels),
-        inspect_all(client, &listed, &query.stack),
+        learn_image_labels(client, &candidates, &mut image_labels),
+        inspect_all(client, &candidates),
     )?;
     let mine = |container: &ContainerSummary| {
         owner(container, &image_labels).as_deref() == Some(query.stack.as_str())
@@ -72,7 +74,8 @@ pub(super) async fn stacks(
         tokio::try_join!(list(client), networks::list(client), volumes::list(client))?;
     owners.learn(&networks, &volumes);
     let mut image_labels = ImageLabels::new();
-    learn_image_labels(client, &listed, &mut image_labels).await?;
+    let all: Vec<_> = listed.iter().collect();
+    learn_image_labels(client, &all, &mut image_labels).await?;
     let of_containers =
         listed.iter().filter(|container| owner(container, &image_labels).is_some()).map(labels_of);
     let of_networks = networks.iter().map(|network| network.spec.labels.clone());
@@ -136,7 +139,7 @@ async fn images_by_reference(
 /// gone nothing is added: nobody can make containers from it any more.
 async fn learn_image_labels(
     client: &Client,
-    listed: &[ContainerSummary],
+    listed: &[&ContainerSummary],
     known: &mut ImageLabels,
 ) -> Result<(), EngineError> {
     let unknown: BTreeSet<String> = listed
@@ -158,16 +161,18 @@ async fn learn_image_labels(
     Ok(())
 }
 
-/// Everything about the containers that carry the stack's label, by id. One that went away since
-/// it was listed is not there.
+/// Whether a container carries the stack's label.
+fn is_candidate(container: &ContainerSummary, stack: &StackName) -> bool {
+    label(container, labels::STACK) == Some(stack.as_str())
+}
+
+/// Everything about `candidates`, by id. One that went away since it was listed is not there.
 async fn inspect_all(
     client: &Client,
-    listed: &[ContainerSummary],
-    stack: &StackName,
+    candidates: &[&ContainerSummary],
 ) -> Result<BTreeMap<String, ContainerInspectResponse>, EngineError> {
-    let candidates: Vec<(String, String)> = listed
+    let candidates: Vec<(String, String)> = candidates
         .iter()
-        .filter(|container| label(container, labels::STACK) == Some(stack.as_str()))
         .filter_map(|container| Some((container.id.clone()?, name_of(container))))
         .collect();
     let mut inspected = BTreeMap::new();

@@ -62,7 +62,7 @@ pub(super) async fn pull(
             }
         }
     };
-    client.count(call.operation, &result, begun.elapsed());
+    client.count(call, &result, begun.elapsed());
     result
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn tail(
     };
     // What came until the bound is still worth telling.
     let result = tokio::time::timeout(SHORT, read).await.unwrap_or(Ok(()));
-    client.count(call.operation, &result, begun.elapsed());
+    client.count(call, &result, begun.elapsed());
     result.map(|()| split(&String::from_utf8_lossy(&text), lines))
 }
 
