@@ -80,6 +80,19 @@ impl World {
         made
     }
 
+    /// Why a container does not come to run: older engines say so at its start, newer ones (API
+    /// 1.44) when it is made already. Nothing stays of it.
+    pub async fn refused(&self, name: &str, spec: ContainerSpec) -> EngineError {
+        let made = self.new_container(name, spec);
+        let container = ContainerRef::named(self.name(name));
+        if let Err(error) = self.attempt(Step::CreateContainer(Box::new(made))).await {
+            return error;
+        }
+        let error = self.attempt(Step::Start(container.clone())).await.unwrap_err();
+        self.perform(Step::Remove(container)).await;
+        error
+    }
+
     pub async fn network(&self, name: &str, spec: NetworkSpec) -> String {
         let spec = NetworkSpec { name: self.name(name), ..spec };
         self.perform(Step::CreateNetwork { spec, labels: self.labels() }).await;
