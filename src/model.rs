@@ -20,6 +20,6 @@ pub use observed::{
     ApiVersion, Container, ContainerId, EngineFacts, Health, Image, ImageConfig, Observed,
     ObservedNetwork, ObservedVolume, Query, State, Stranger,
 };
-pub use place::{FieldPath, Place, Places};
+pub use place::{Field, FieldPath, Place, Places, Position};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};

@@ -77,12 +77,12 @@ impl Draft<'_> {
     }
 
     fn reason(&self, field: String, desired: String, actual: String) -> Reason {
-        let place = self.desired.places.of(&field).cloned();
+        let place = self.desired.places.of(&field);
         Reason { field, desired, actual, place }
     }
 
     fn problem(&self, field: String, message: String) -> Problem {
-        let place = self.desired.places.of(&field).cloned();
+        let place = self.desired.places.of(&field);
         Problem { field, message, place }
     }
 

@@ -7,7 +7,7 @@ use super::{
     Diagnostics, Loaded, Read, Request, check, config, decode, dotenv, interpolate, merge,
     normalise, schema, shape, yaml,
 };
-use crate::model::{Place, Places, StackName};
+use crate::model::{Field, Places, Position, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     stack.working_dir = directory.to_string_lossy().into_owned();
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    stack.places = places(&root, &session.notes);
+    stack.places = places(root, &session.notes);
     if session.notes.has_errors() {
         return Err(session.fail());
     }
@@ -321,32 +321,29 @@ fn is_granted(root: &Node, kind: &str, key: &str) -> bool {
         .any(|grant| grant.get("source").and_then(Node::as_str) == Some(key))
 }
 
-/// Where every field of the long form was written.
-fn places(root: &Node, notes: &Notes) -> Places {
-    let mut places = Places::default();
-    let place_of = |mark: Mark| -> Option<Place> { notes.place(mark) };
-    walk(root, "", &mut |path, node| {
-        if let Some(place) = place_of(node.place()) {
-            places.insert(path.to_owned(), place);
-        }
-    });
-    places
+/// Where every field of the long form was written. What stands where the field around it stands is
+/// left out.
+fn places(root: Node, notes: &Notes) -> Places {
+    Places::new(notes.file_names(), field(root))
 }
 
-fn walk(node: &Node, path: &str, visit: &mut dyn FnMut(&str, &Node)) {
-    if !path.is_empty() {
-        visit(path, node);
-    }
-    let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match &node.value {
-        Value::Map(map) => map.iter().for_each(|(key, value)| walk(value, &inner(key), visit)),
+fn field(node: Node) -> Field {
+    let Mark { file, line, column } = node.place();
+    let at = (line > 0).then(|| Position {
+        file: u16::try_from(file).unwrap_or(u16::MAX),
+        column: u16::try_from(column).unwrap_or(u16::MAX),
+        line,
+    });
+    let inner: Vec<(Box<str>, Node)> = match node.value {
+        Value::Map(map) => map.into_iter().map(|(key, node)| (key.into(), node)).collect(),
         Value::Seq(items) => {
-            for (index, item) in items.iter().enumerate() {
-                walk(item, &inner(&index.to_string()), visit);
-            }
+            let index = |(index, node): (usize, Node)| (index.to_string().into(), node);
+            items.into_iter().enumerate().map(index).collect()
         }
-        _ => {}
-    }
+        _ => vec![],
+    };
+    let inner = inner.into_iter().map(|(key, node)| (key, field(node)));
+    Field::new(at, inner.filter(|(_, field)| !field.adds_nothing_to(at)).collect())
 }
 
 #[cfg(test)]

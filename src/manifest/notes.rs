@@ -30,6 +30,11 @@ impl Notes {
         self.files.len() - 1
     }
 
+    /// The names of the files, by index.
+    pub(crate) fn file_names(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.name.clone()).collect()
+    }
+
     pub(crate) fn error(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
         self.error_with_help(mark, field, message, None);
     }
