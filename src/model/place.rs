@@ -65,11 +65,11 @@ impl Field {
     /// so the longest one that fits is meant.
     fn step<'a>(&self, path: &'a str) -> Option<(&Self, &'a str)> {
         let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
-        let fitting = ends.filter_map(|end| {
+        let mut fitting = ends.filter_map(|end| {
             let found = self.inner.binary_search_by(|(key, _)| (**key).cmp(&path[..end]));
             found.ok().map(|index| (&self.inner[index].1, path.get(end + 1..).unwrap_or("")))
         });
-        fitting.last()
+        fitting.next_back()
     }
 }
 
