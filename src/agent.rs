@@ -19,7 +19,7 @@ pub use views::Views;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::manifest::DigestKey;
-use crate::model::{SourceName, StackName};
+use crate::model::{SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
@@ -65,6 +65,8 @@ struct Memory {
     pulls: Pulls,
     /// Stacks that had a pass.
     passed: BTreeSet<StackName>,
+    /// What the last pass over each stack said.
+    told: BTreeMap<StackName, String>,
     /// Sources that were tried.
     tried: BTreeSet<SourceName>,
     ready: bool,
@@ -170,7 +172,7 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
     world.note(&report);
     if gone {
         world.forget(&name);
-    } else if report.result.is_success() {
+    } else if report.result.is_success() || report.result == PassResult::Invalid {
         world.queue.add_after(name, jittered(world.config.resync));
     } else if report.result == PassResult::Crashing {
         // What this pass started may have ended again, and rest less than the others.
@@ -182,8 +184,8 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         world.queue.add_after(name, rest);
     }
     work.done(match report.result {
-        // A stack whose files are in error waits for git: trying again changes nothing. One whose
-        // containers rest has its own time; until then its other containers are looked after.
+        // A stack whose files are in error waits for git: trying at once again changes nothing. One
+        // whose containers rest has its own time; until then its other containers are looked after.
         PassResult::Unchanged
         | PassResult::Changed
         | PassResult::Removed
@@ -203,25 +205,31 @@ impl World {
         };
         let source = Some(wish.source.clone());
         match &wish.want {
-            Want::Run(stack) => {
-                let revision = wish.revision.clone();
-                let subject = Subject { stack, source, revision };
-                let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
-                let now = Instant::now();
-                let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
-                let resting = self.memory().crashes.resting(name, now);
-                means.reconcile(&subject, &Moment { due: &due, resting }).await
-            }
+            Want::Run(stack) => self.run(&means, name, wish, stack).await,
             Want::Gone => means.remove(name, source, false).await,
-            Want::Invalid(problem) => invalid(name, wish, problem),
+            Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
+            Want::Invalid { problem, last_good: Some(stack) } => {
+                kept(self.run(&means, name, wish, stack).await, problem)
+            }
         }
     }
 
+    async fn run(&self, means: &Means, name: &StackName, wish: &Wish, stack: &Stack) -> Report {
+        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
+        let subject = Subject { stack, source, revision };
+        let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
+        let now = Instant::now();
+        let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
+        let resting = self.memory().crashes.resting(name, now);
+        means.reconcile(&subject, &Moment { due: &due, resting, settle: Duration::ZERO }).await
+    }
+
     fn note(&self, report: &Report) {
-        telling::ended(report);
         let now = Instant::now();
         let ready = {
             let mut memory = self.memory();
+            let told = memory.told.insert(report.stack.clone(), report.message.clone());
+            telling::ended(report, told.as_ref() == Some(&report.message));
             memory.crashes.note(report, now);
             memory.pulls.note(report, now);
             memory.passed.insert(report.stack.clone());
@@ -271,9 +279,10 @@ impl World {
         }
     }
 
-    /// Whether a pass over a stack could do anything: not while its files are in error.
+    /// Whether a pass over a stack could do anything: not while all that is known of it is in error.
     fn is_alive(&self, name: &StackName) -> bool {
-        self.desired().wish(name).is_some_and(|wish| !matches!(wish.want, Want::Invalid(_)))
+        let dead = |wish: &Wish| matches!(wish.want, Want::Invalid { last_good: None, .. });
+        self.desired().wish(name).is_some_and(|wish| !dead(&wish))
     }
 
     /// Whether the content of every source is known.
@@ -296,6 +305,7 @@ impl World {
         let mut memory = self.memory();
         memory.crashes.forget(name);
         memory.passed.remove(name);
+        memory.told.remove(name);
         drop(memory);
         self.views.forget(name);
     }
@@ -308,6 +318,18 @@ impl World {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A pass that kept a stack as it was, since its files are in error now.
+fn kept(mut report: Report, problem: &str) -> Report {
+    if report.result.is_success() {
+        report.result = PassResult::Invalid;
+    }
+    if !report.message.is_empty() {
+        report.message.insert(0, '\n');
+    }
+    report.message.insert_str(0, problem);
+    report
 }
 
 fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {

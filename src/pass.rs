@@ -4,15 +4,16 @@
 use crate::engine::{Engine, EngineError};
 use crate::execute::{Onlooker, execute, last_words};
 use crate::model::{
-    ImageRef, Observed, PullPolicy, Query, Revision, Slot, SourceName, Stack, StackName,
+    Health, ImageRef, Observed, PullPolicy, Query, Revision, Slot, SourceName, Stack, StackName,
 };
-use crate::plan::{Action, Change, Circumstances, Object, Plan, plan, plan_removal};
+use crate::plan::{Action, Change, Circumstances, ContainerRef, Object, Plan, plan, plan_removal};
 use crate::status::{DriftKind, PassResult, Report, Workload};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// How often a pass looks, plans and acts at most. More than one round is needed when an image that
@@ -51,6 +52,8 @@ pub struct Moment<'a> {
     pub due: &'a (dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
     /// Slots whose container, if it ended, is not started yet again.
     pub resting: BTreeSet<Slot>,
+    /// How long what was started is let run before the next look at it.
+    pub settle: Duration,
 }
 
 impl Means {
@@ -115,7 +118,7 @@ impl Means {
             let plan = plan(subject.stack, &observed, &around);
             notes.look(subject.stack, &observed, &plan, round);
             if plan.changes.is_empty() {
-                return Ok(notes.settled(&plan, &*self.engine).await);
+                return Ok(notes.settled(&plan, &observed, &*self.engine).await);
             }
             let acts = plan.changes.iter().map(|change| (change.object.clone(), change.action));
             let (known, new): (Vec<_>, Vec<_>) = acts.partition(|act| done.contains(act));
@@ -128,7 +131,14 @@ impl Means {
                 return Ok(PassResult::Failed);
             }
             done.extend(new);
-            resting.extend(plan.changes.iter().filter_map(started));
+            let started: Vec<Slot> = plan.changes.iter().filter_map(started).collect();
+            if !started.is_empty() {
+                tokio::select! {
+                    () = sleep(moment.settle) => {}
+                    () = self.stop.cancelled() => {}
+                }
+            }
+            resting.extend(started);
         }
         unreachable!("the last round ends above")
     }
@@ -146,6 +156,7 @@ impl Means {
             if outcome.skipped > 0 {
                 lines.push(format!("{} further changes were not begun", outcome.skipped));
             }
+            lines.extend(plan.problems.iter().map(ToString::to_string));
             notes.report.message = lines.join("\n");
         }
         notes.report.actions.extend(outcome.actions);
@@ -217,7 +228,7 @@ impl Notes {
             source,
             revision,
             started: Timestamp::now(),
-            took: std::time::Duration::ZERO,
+            took: Duration::ZERO,
             result: PassResult::Failed,
             message: String::new(),
             drift: BTreeMap::new(),
@@ -245,11 +256,25 @@ impl Notes {
         self.report.workload = Some(Workload::of(stack, observed));
     }
 
-    async fn settled(&mut self, plan: &Plan, engine: &dyn Engine) -> PassResult {
+    async fn settled(
+        &mut self,
+        plan: &Plan,
+        observed: &Observed,
+        engine: &dyn Engine,
+    ) -> PassResult {
         let mut lines: Vec<_> = plan.problems.iter().map(ToString::to_string).collect();
         for resting in &plan.resting {
             let last_words = last_words(engine, &resting.container).await;
             lines.push(format!("{resting}{last_words}"));
+        }
+        for container in observed.containers.iter().filter(|c| c.health == Health::Unhealthy) {
+            let slot = &container.slot;
+            // What its check said is an extra; that it cannot be asked must not hide the verdict.
+            let said = engine.watch(&ContainerRef::of(container)).await.ok();
+            let output = said.and_then(|sighting| sighting.health_output).unwrap_or_default();
+            let output = output.trim().replace('\n', " ");
+            let output = if output.is_empty() { output } else { format!(": {output}") };
+            lines.push(format!("{slot} is unhealthy{output}"));
         }
         self.report.message = lines.join("\n");
         if !plan.problems.is_empty() {
@@ -276,8 +301,8 @@ impl Notes {
 
 impl Moment<'_> {
     /// What is done by hand is done now: what may be pulled again is pulled, and nothing rests.
-    pub fn by_hand() -> Self {
-        Self { due: &always_due, resting: BTreeSet::new() }
+    pub fn by_hand(settle: Duration) -> Self {
+        Self { due: &always_due, resting: BTreeSet::new(), settle }
     }
 }
 

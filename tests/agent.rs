@@ -71,7 +71,9 @@ fn what_is_changed_by_hand_is_repaired_with_the_reason_in_the_log() {
     let born = container(NAME).expect("it runs when the agent is ready");
 
     // What is done by hand, what the log says, and whether the container may be another one then.
-    let cases: [(&[&str], &[&str], bool); 8] = [
+    docker(&["network", "rm", "e2e-drift-foreign"]);
+    docker_does(&["network", "create", "e2e-drift-foreign"]);
+    let cases: [(&[&str], &[&str], bool); 9] = [
         (&["kill", NAME], &["services.one.state: want running, is exited"], false),
         (&["stop", NAME], &["services.one.state: want running, is exited"], false),
         (&["pause", NAME], &["services.one.state: want running, is paused"], false),
@@ -90,6 +92,11 @@ fn what_is_changed_by_hand_is_repaired_with_the_reason_in_the_log() {
             &["services.one.networks.b: want connected, is none"],
             false,
         ),
+        (
+            &["network", "connect", "e2e-drift-foreign", NAME],
+            &["services.one.networks.e2e-drift-foreign: want none, is connected"],
+            false,
+        ),
         (&["rename", NAME, "e2e-drift-other"], &["e2e-drift-other", NAME], false),
         (&["rm", "-f", NAME], &["services.one: want container e2e-drift-one-1, is none"], true),
     ];
@@ -102,6 +109,7 @@ fn what_is_changed_by_hand_is_repaired_with_the_reason_in_the_log() {
         agent.until_logged(mark, reason);
         assert_settled(&settings, &git);
     }
+    docker_does(&["network", "rm", "e2e-drift-foreign"]);
     assert_eq!(containers("e2e-drift").len(), 1);
     assert!(agent.terminate().success());
 }
@@ -202,6 +210,13 @@ fn a_broken_commit_leaves_all_running_and_is_told_at_its_place_until_it_is_mende
     let invalid = |line: &&str| line.contains("result=\"invalid\"") && line.contains(names[0]);
     assert!(agent.metrics().lines().any(|line| invalid(&line)), "{}", agent.metrics());
     assert_eq!(lives(names[0]), before, "broken input touched what ran");
+    docker_does(&["kill", "e2e-broken-a-one-1"]);
+    until("the repair of what is kept as it was", || {
+        let one = container("e2e-broken-a-one-1")?;
+        (is_running(&one) && variable(&one, "V") == Some("1")).then_some(())
+    });
+    let kept = agent.until_stack(names[0], |stack| stack["health"] == "Healthy");
+    assert!(kept["message"].as_str().unwrap().contains(place), "{kept}");
 
     git.write("e2e-broken-a/compose.yaml", &small(names[0], &image.0, "3"));
     git.push("Mend it");

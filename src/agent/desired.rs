@@ -9,6 +9,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
     sources: BTreeMap<SourceName, Content>,
+    /// The last definition of each stack that was fine, and the source that it came from.
+    good: BTreeMap<StackName, (SourceName, Arc<Stack>)>,
     /// Stacks that left their source and are to be taken away.
     gone: BTreeMap<StackName, SourceName>,
 }
@@ -49,8 +51,14 @@ pub(crate) struct Wish {
 pub(crate) enum Want {
     /// It shall run so.
     Run(Arc<Stack>),
-    /// Its files are in error: it stays as it is.
-    Invalid(String),
+    /// Its files are in error: it is kept as it was last asked for, if that is known, and else
+    /// stays as it is.
+    Invalid {
+        /// What is wrong.
+        problem: String,
+        /// How it was last asked for.
+        last_good: Option<Arc<Stack>>,
+    },
     /// It shall be taken away; its volumes stay.
     Gone,
 }
@@ -72,6 +80,12 @@ impl Desired {
         };
         let mut concerned: BTreeSet<StackName> = names(&content).into_iter().collect();
         self.gone.retain(|name, _| !concerned.contains(name));
+        self.good.retain(|name, (owner, _)| owner != source || concerned.contains(name));
+        for item in &content.stacks {
+            if let Ok(stack) = &item.stack {
+                self.good.insert(item.name.clone(), (source.clone(), Arc::clone(stack)));
+            }
+        }
         if let Some(former) = self.sources.insert(source.clone(), content) {
             concerned.extend(names(&former));
         }
@@ -141,12 +155,19 @@ impl Desired {
         };
         let other = all.get(1).filter(|(_, _, other)| other.stack.is_ok());
         let want = match (other, &item.stack) {
-            (Some((other_source, _, other)), _) => Want::Invalid(format!(
-                "two stacks are named {name}: {source}:{} and {other_source}:{}; give one of them another `name`",
-                item.file, other.file
-            )),
+            (Some((other_source, _, other)), _) => Want::Invalid {
+                problem: format!(
+                    "two stacks are named {name}: {source}:{} and {other_source}:{}; give one of them another `name`",
+                    item.file, other.file
+                ),
+                last_good: None,
+            },
             (None, Ok(stack)) => Want::Run(Arc::clone(stack)),
-            (None, Err(problem)) => Want::Invalid(problem.clone()),
+            (None, Err(problem)) => {
+                let known = self.good.get(name).filter(|(owner, _)| owner == source);
+                let last_good = known.map(|(_, stack)| Arc::clone(stack));
+                Want::Invalid { problem: problem.clone(), last_good }
+            }
         };
         Some(Wish { source: source.clone(), revision: content.revision.clone(), want })
     }
@@ -198,11 +219,30 @@ mod tests {
     fn two_stacks_of_one_name_are_both_refused_and_both_named() {
         let mut desired = holding(vec![item("web", true)]);
         desired.set(&source("other"), Content { revision: None, stacks: vec![item("web", true)] });
-        let Some(Wish { want: Want::Invalid(message), .. }) = desired.wish(&name("web")) else {
+        let wish = desired.wish(&name("web")).unwrap();
+        let Want::Invalid { problem: message, last_good: None } = wish.want else {
             panic!("not refused");
         };
         assert!(message.contains("infra:web/compose.yaml"), "{message}");
         assert!(message.contains("other:web/compose.yaml"), "{message}");
+    }
+
+    #[test]
+    fn a_stack_whose_file_breaks_is_kept_as_it_was() {
+        let mut desired = holding(vec![item("a", true), item("b", false)]);
+        let broken = || Content { revision: None, stacks: vec![item("a", false)] };
+        desired.set(&source("infra"), broken());
+        desired.set(&source("infra"), broken());
+        let known = |desired: &Desired, text| match desired.wish(&name(text)).unwrap().want {
+            Want::Invalid { last_good, .. } => last_good.is_some(),
+            Want::Run(_) | Want::Gone => panic!("it is in error"),
+        };
+        assert!(known(&desired, "a"));
+        desired.set(&source("infra"), Content::default());
+        let both = vec![item("a", false), item("b", false)];
+        desired.set(&source("infra"), Content { revision: None, stacks: both });
+        assert!(!known(&desired, "a"), "it had left the source");
+        assert!(!known(&desired, "b"), "it was never fine");
     }
 
     #[test]

@@ -173,9 +173,11 @@ async fn take_in(
         tracing::error!(source = %name, "{problem}");
     }
     let count = content.stacks.len();
-    tracing::info!(source = %name, revision = checkout.revision.short(), "stacks in this source: {count}");
+    tracing::info!(source = %name, revision = checkout.revision.short(), "revision {}, stacks: {count}", checkout.revision.short());
     let concerned = world.desired().set(name, content);
     for stack in concerned {
+        // What failed at the former commit says nothing about this one.
+        world.queue.forget(&stack);
         world.queue.add(stack);
     }
     if problems.is_empty() { Synced::Loaded } else { Synced::AsBefore }

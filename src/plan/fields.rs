@@ -34,6 +34,9 @@ pub(super) struct Difference {
     pub(super) action: Action,
 }
 
+/// What stands for a value that differs only in what is hidden.
+const ANOTHER: &str = "another";
+
 /// Compares two definitions in comparable form, in the order of the paths.
 pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Vec<Difference> {
     let (desired, actual) = (fields(desired), fields(actual));
@@ -46,10 +49,14 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
                 return None;
             }
             let shown = |field: Option<&Field>| show::value(path, field.map(|f| f.text.as_str()));
+            let (desired, mut actual) = (shown(want), shown(is));
+            if actual == desired {
+                ANOTHER.clone_into(&mut actual);
+            }
             Some(Difference {
                 path: path.clone(),
-                desired: shown(want),
-                actual: shown(is),
+                desired,
+                actual,
                 action: action_for(path, want, is),
             })
         })

@@ -56,5 +56,5 @@ pub fn means(engine: Arc<dyn Engine>) -> Means {
 /// One pass.
 pub async fn pass(engine: &Arc<dyn Engine>, stack: &Stack) -> Report {
     let subject = Subject { stack, source: None, revision: None };
-    means(Arc::clone(engine)).reconcile(&subject, &Moment::by_hand()).await
+    means(Arc::clone(engine)).reconcile(&subject, &Moment::by_hand(std::time::Duration::ZERO)).await
 }
