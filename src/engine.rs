@@ -3,10 +3,12 @@
 //! [`Engine`] is what the rest of Bowline sees. `docker` is the real one; `sim` behaves the same
 //! in memory, which one suite of scenarios shows by running on both.
 
+mod discreet;
 pub mod docker;
 mod error;
 pub mod sim;
 
+pub use discreet::Discreet;
 pub use error::EngineError;
 
 use crate::model::{

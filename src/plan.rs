@@ -18,6 +18,7 @@ mod strangers;
 
 pub use change::{Action, Change, Object, Plan, Problem, Reason, Resting};
 pub use removal::plan_removal;
+pub use show::suggests_secret;
 pub use step::{ContainerRef, Milestone, NewContainer, Step};
 
 use crate::model::{ImageRef, Observed, ServiceName, Slot, SourceName, Stack};

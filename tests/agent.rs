@@ -229,6 +229,34 @@ fn a_broken_commit_leaves_all_running_and_is_told_at_its_place_until_it_is_mende
 }
 
 #[test]
+fn a_newer_commit_ends_the_wait_of_a_pass_and_others_are_not_held_up_by_it() {
+    need_engine!();
+    let names = ["e2e-wait-a", "e2e-wait-b"];
+    let _stacks = Stacks::named(&names);
+    let image = Image::of_busybox("e2e-wait-busybox:1");
+    let git = Git::new();
+    let service = sleeper(&image.0, "network_mode: none");
+    let job = "depends_on: { job: { condition: service_completed_successfully } }";
+    let waits = sleeper(&image.0, &format!("network_mode: none, {job}"));
+    let text = format!("name: {}\nservices:\n  one: {waits}\n  job: {service}\n", names[0]);
+    git.write("a/compose.yaml", &text).push("A job that takes long");
+    let settings = Settings::new("e2e-wait", &git.url(), "passes: 1");
+    let agent = Agent::start(&settings);
+    until("the job", || container("e2e-wait-a-job-1").filter(is_running));
+
+    git.write("b/compose.yaml", &small(names[1], &image.0, "1")).push("Another stack");
+    until("the other stack", || container("e2e-wait-b-one-1").filter(is_running));
+    let one = || container("e2e-wait-a-one-1").filter(is_running);
+    assert!(one().is_none(), "it waits for the job");
+
+    let text = format!("name: {}\nservices:\n  one: {service}\n", names[0]);
+    git.write("a/compose.yaml", &text).push("No job");
+    until("the service that needs no job any more", one);
+    agent.until_stack(names[0], |stack| stack["sync"] == "Synced");
+    assert!(agent.terminate().success());
+}
+
+#[test]
 fn what_runs_outlives_the_agent_and_a_repository_that_goes_away() {
     need_engine!();
     let _stacks = Stacks::named(&["e2e-outlive"]);

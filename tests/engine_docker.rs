@@ -597,6 +597,22 @@ async fn our_labels_are_told_back_with_a_mark_of_the_container_s_own() {
 }
 
 #[tokio::test]
+async fn a_container_of_a_committed_image_is_a_stranger_also_when_the_image_is_gone() {
+    let corner = corner!("t-docker-commit");
+    corner.create("web", corner.sleeper()).await;
+    let (ours, image) = (corner.name("web"), corner.name("image:1"));
+    docker(&["commit", &ours, &image]);
+    docker(&["create", "--name", &corner.name("other"), &image]);
+    assert_eq!(corner.only().await.name, ours);
+    docker(&["rmi", "-f", &image]);
+    assert_eq!(docker(&["images", "-q", &image]), "", "the image is gone");
+    let found = corner.observe().await;
+    assert_eq!(found.containers.len(), 1, "{:#?}", found.containers);
+    assert_eq!(found.containers[0].name, ours);
+    assert!(found.strangers.iter().any(|stranger| stranger.name == corner.name("other")));
+}
+
+#[tokio::test]
 async fn a_terminal_s_output_is_told_line_by_line() {
     let corner = corner!("t-docker-tty");
     let script = "busybox printf 'one\\ntwo\\nthree'";

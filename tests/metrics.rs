@@ -39,6 +39,7 @@ fn report(stack: &str, result: PassResult, revision: &str) -> Report {
             error: None,
             took: Duration::from_secs(1),
         }],
+        stuck: BTreeMap::new(),
         problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
     }

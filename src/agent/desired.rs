@@ -47,7 +47,7 @@ pub(crate) struct Wish {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Want {
     /// It shall run so.
     Run(Arc<Stack>),

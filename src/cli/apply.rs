@@ -3,6 +3,7 @@
 use super::plan::counted;
 use super::target::Target;
 use super::{Common, engine, onlooker};
+use crate::execute::Bounds;
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report};
 use clap::Args;
@@ -34,7 +35,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     let found = arguments.target.load(common)?;
     let means = Means {
         engine: engine::open(common)?,
-        parallel: arguments.parallel,
+        bounds: Bounds::new(arguments.parallel, NonZeroUsize::MIN),
         onlooker: onlooker::terminal(),
         stop: stop_on_interrupt(),
     };

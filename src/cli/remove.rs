@@ -2,6 +2,7 @@
 
 use super::apply::{print, stop_on_interrupt};
 use super::{Common, engine, onlooker};
+use crate::execute::Bounds;
 use crate::model::StackName;
 use crate::pass::Means;
 use anyhow::bail;
@@ -25,7 +26,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     let name = StackName::new(&arguments.stack)?;
     let means = Means {
         engine: engine::open(common)?,
-        parallel: arguments.parallel,
+        bounds: Bounds::new(arguments.parallel, NonZeroUsize::MIN),
         onlooker: onlooker::terminal(),
         stop: stop_on_interrupt(),
     };

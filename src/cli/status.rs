@@ -65,7 +65,7 @@ fn show(snapshot: &Snapshot, output: Output) -> anyhow::Result<()> {
         Output::Text => {
             print!("{}", table(&snapshot.stacks, Timestamp::now()));
             for source in snapshot.sources.iter().filter(|source| !source.message.is_empty()) {
-                println!("source {}: {}", source.name, source.message);
+                println!("{}", source.message);
             }
         }
     }

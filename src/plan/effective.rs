@@ -130,7 +130,7 @@ fn without_defaults(mut spec: ContainerSpec, engine: &EngineFacts) -> ContainerS
     ] {
         text.take_if(|text| text.is_empty());
     }
-    spec.working_dir.take_if(|path| path == "/");
+    spec.working_dir = spec.working_dir.map(|path| cleaned(&path)).filter(|path| path != "/");
     spec.ipc.take_if(|mode| ["", "private", "shareable"].contains(&mode.as_str()));
     spec.runtime.take_if(|runtime| runtime.is_empty() || *runtime == engine.default_runtime);
     spec.shm_size.take_if(|size| *size == 0 || *size == DEFAULT_SHM_SIZE);
@@ -158,6 +158,10 @@ fn without_defaults(mut spec: ContainerSpec, engine: &EngineFacts) -> ContainerS
     if let Networking::Networks(networks) = &mut spec.networking {
         for endpoint in networks.values_mut() {
             endpoint.priority = 0;
+            // Found by it in any case; engines before 26 list it among the aliases.
+            if let Some(hostname) = &spec.hostname {
+                endpoint.aliases.remove(hostname);
+            }
         }
     }
     spec.files = Vec::new();
@@ -202,6 +206,19 @@ fn canonical_mount(mount: Mount) -> Mount {
         source @ (MountSource::Anonymous | MountSource::Tmpfs(_)) => source,
     };
     Mount { source, read_only: mount.read_only }
+}
+
+/// A path as the engine keeps it: without doubled or trailing slashes, `.` and `..`.
+fn cleaned(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 fn canonical_capability(name: &str) -> String {

@@ -71,8 +71,13 @@ fn is_plain(path: &str, text: &str) -> bool {
         && value.trim_start_matches('v').chars().all(|c| c.is_ascii_digit() || c == '.');
     let is_known =
         PLAIN_WORDS.contains(&value.as_str()) || value == "(removed)" || value.is_empty();
-    let named = SECRET_NAMES.iter().any(|part| name.contains(part));
-    !named && (is_number || is_known)
+    !suggests_secret(&name) && (is_number || is_known)
+}
+
+/// Whether what is named so is likely a secret.
+pub fn suggests_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
 /// A list as Compose's flow sequence: `["a", "b c"]`.

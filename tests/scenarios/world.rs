@@ -57,6 +57,7 @@ impl World {
     pub fn new_container(&self, name: &str, spec: ContainerSpec) -> NewContainer {
         let mut labels = self.labels();
         labels.insert(labels::SLOT.to_owned(), format!("{name}/1"));
+        labels.insert(labels::NAME.to_owned(), self.name(name));
         NewContainer { name: self.name(name), spec, labels, keep_volumes: BTreeMap::new() }
     }
 

@@ -18,7 +18,12 @@ pub(super) async fn list(client: &Client) -> Result<Vec<ObservedNetwork>, Engine
         .into_iter()
         .map(|network| {
             let name = network.name.clone().unwrap_or_default();
-            read(network).map_err(|message| unreadable(call, format!("network {name}: {message}")))
+            let ours = network.labels.as_ref().is_some_and(|all| all.contains_key(labels::STACK));
+            // Of the networks of others nothing but name and id matters.
+            let of_another = (!ours).then(|| models::Network { ipam: None, ..network.clone() });
+            read(network)
+                .or_else(|message| of_another.map_or(Err(message), read))
+                .map_err(|message| unreadable(call, format!("network {name}: {message}")))
         })
         .collect()
 }

@@ -136,7 +136,7 @@ async fn images_by_reference(
 }
 
 /// Adds the labels of the images that containers with our mark were made from. Of an image that is
-/// gone nothing is added: nobody can make containers from it any more.
+/// gone nothing is added.
 async fn learn_image_labels(
     client: &Client,
     listed: &[&ContainerSummary],
@@ -243,9 +243,8 @@ fn strangers(others: &[&ContainerSummary], image_labels: &ImageLabels) -> Vec<St
 }
 
 fn owner(container: &ContainerSummary, image_labels: &ImageLabels) -> Option<String> {
-    let none = BTreeMap::new();
-    let of_image = container.image_id.as_ref().and_then(|id| image_labels.get(id)).unwrap_or(&none);
-    labels::owning_stack(&labels_of(container), of_image).map(str::to_owned)
+    let of_image = container.image_id.as_ref().and_then(|id| image_labels.get(id));
+    labels::owning_stack(&name_of(container), &labels_of(container), of_image).map(str::to_owned)
 }
 
 /// A container's id, and the stack that its label names.

@@ -89,9 +89,8 @@ impl World {
     }
 
     fn owner(&self, found: &SimContainer) -> Option<StackName> {
-        let none = BTreeMap::new();
         let image = self.images.get(&found.image_id).map(|image| &image.image.config.labels);
-        labels::owning_stack(&found.spec.labels, image.unwrap_or(&none))
+        labels::owning_stack(&found.name, &found.spec.labels, image)
             .and_then(|name| StackName::new(name).ok())
     }
 
