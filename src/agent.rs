@@ -244,6 +244,11 @@ impl World {
         match &wish.want {
             Want::Run(stack) => self.run(&means, name, wish, stack).await,
             Want::Gone => means.remove(name, source, false).await,
+            Want::Held(why) => invalid(
+                name,
+                wish,
+                &format!("left its source, but is kept: {why}; `bowline remove {name}` removes it"),
+            ),
             Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
             Want::Invalid { problem, last_good: Some(stack) } => {
                 kept(self.run(&means, name, wish, stack).await, problem)
@@ -275,7 +280,10 @@ impl World {
             telling::ended(report, told.as_ref() == Some(&report.message));
             memory.crashes.note(report, now);
             memory.pulls.note(report, now);
-            memory.passed.insert(report.stack.clone());
+            // A pass that could not look, for want of an engine, tells nothing of the stack.
+            if report.workload.is_some() || report.result != PassResult::Failed {
+                memory.passed.insert(report.stack.clone());
+            }
             self.becomes_ready(&mut memory)
         };
         self.views.note(report);
@@ -348,7 +356,9 @@ impl World {
 
     /// Whether a pass over a stack could do anything: not while all that is known of it is in error.
     fn is_alive(&self, name: &StackName) -> bool {
-        let dead = |wish: &Wish| matches!(wish.want, Want::Invalid { last_good: None, .. });
+        let dead = |wish: &Wish| {
+            matches!(wish.want, Want::Invalid { last_good: None, .. } | Want::Held(_))
+        };
         self.desired().wish(name).is_some_and(|wish| !dead(&wish))
     }
 

@@ -165,7 +165,8 @@ impl Means {
             });
             let mut lines: Vec<String> = errors.collect();
             if outcome.skipped > 0 {
-                lines.push(format!("{} further changes were not begun", outcome.skipped));
+                let were = if outcome.skipped == 1 { "change was" } else { "changes were" };
+                lines.push(format!("{} further {were} not begun", outcome.skipped));
             }
             lines.extend(plan.problems.iter().map(ToString::to_string));
             notes.report.message = lines.join("\n");

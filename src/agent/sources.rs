@@ -204,7 +204,11 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
     let made: BTreeSet<StackName> =
         on_engine.into_iter().filter(|(_, source)| ours(source)).map(|(stack, _)| stack).collect();
     let mut desired = world.desired();
-    match desired.prune(name, &made) {
+    let before = desired.held(name);
+    let pruned = desired.prune(name, &made);
+    // What is held no longer is forgotten, or taken away.
+    before.difference(&desired.held(name)).for_each(|stack| world.queue.add(stack.clone()));
+    match pruned {
         Prune::Now(left) => {
             for stack in left {
                 tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
@@ -213,6 +217,9 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
             }
         }
         Prune::Held(left, why) => {
+            for stack in &left {
+                world.queue.add(stack.clone());
+            }
             let left: Vec<_> = left.iter().map(ToString::to_string).collect();
             let left = left.join(", ");
             tracing::warn!(

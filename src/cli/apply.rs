@@ -4,6 +4,7 @@ use super::plan::counted;
 use super::target::Target;
 use super::{Common, engine, onlooker};
 use crate::execute::Bounds;
+use crate::model::SourceName;
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report};
 use clap::Args;
@@ -47,6 +48,14 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
                 let revision = found.revision.clone();
                 let subject = Subject { stack: &loaded.stack, source: None, revision };
                 let report = means.reconcile(&subject, &Moment::by_hand(arguments.settle)).await;
+                if !report.actions.is_empty()
+                    && let Some(source) = engine_owner(&means, &report).await
+                {
+                    anstream::eprintln!(
+                        "warning: {} comes from the source {source}; an agent that watches it makes it again as it is there",
+                        report.stack
+                    );
+                }
                 print(&report);
                 if !report.result.is_success() || unhealthy(&report) > 0 {
                     code = ExitCode::FAILURE;
@@ -59,6 +68,12 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         }
     }
     Ok(code)
+}
+
+/// The source that an agent made the stack from. What cannot be asked is not told: this is an
+/// extra.
+async fn engine_owner(means: &Means, report: &Report) -> Option<SourceName> {
+    means.engine.stacks().await.ok()?.remove(&report.stack).flatten()
 }
 
 /// Tells how a pass ended.

@@ -30,6 +30,12 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         onlooker: onlooker::terminal(),
         stop: stop_on_interrupt(),
     };
+    let owner = means.engine.stacks().await?.remove(&name).flatten();
+    if let Some(source) = owner {
+        anstream::eprintln!(
+            "warning: {name} comes from the source {source}; an agent that watches it makes it again"
+        );
+    }
     let report = means.remove(&name, None, arguments.volumes).await;
     let nothing = report.actions.is_empty() && report.message.is_empty();
     if report.result.is_success() && nothing {
