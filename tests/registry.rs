@@ -120,7 +120,7 @@ async fn is_there(engine: &Docker, image: &ImageRef) -> bool {
 async fn pull(engine: &Docker, image: &ImageRef) -> Result<Vec<String>, EngineError> {
     let heard = Mutex::new(Vec::new());
     let hear = |line: &str| heard.lock().unwrap().push(line.to_owned());
-    engine.perform(&Step::PullImage(image.clone()), &hear).await?;
+    engine.perform(&Step::PullImage { image: image.clone(), platform: None }, &hear).await?;
     Ok(heard.into_inner().unwrap())
 }
 

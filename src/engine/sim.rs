@@ -142,9 +142,9 @@ impl Engine for Sim {
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
         match step {
             Step::Stop { container, grace } => self.stop(container, *grace).await,
-            Step::PullImage(image) => {
+            Step::PullImage { image, platform } => {
                 progress("pulling");
-                self.call("pull", |world| world.pull(image)).await
+                self.call("pull", |world| world.pull(image, platform.as_ref())).await
             }
             other => self.call(faults::operation(other), |world| world.perform(other)).await,
         }

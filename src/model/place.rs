@@ -33,6 +33,11 @@ impl Places {
         self.0.insert(path, place);
     }
 
+    /// Whether exactly `path` was written.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// The place of `path`, or of the nearest field around it.
     pub fn of(&self, path: &str) -> Option<&Place> {
         let mut path = path;

@@ -45,8 +45,6 @@ pub(super) struct Host {
     pub facts: EngineFacts,
     /// The host's name, which is the hostname of containers on the host's network.
     pub name: String,
-    /// Whether the kernel limits swap; without it the engine notes -1 for every limit.
-    pub limits_swap: bool,
 }
 
 /// A call, for messages and metrics.
@@ -214,9 +212,9 @@ impl Client {
                 default_log_driver: info.logging_driver.unwrap_or_default(),
                 default_runtime: info.default_runtime.unwrap_or_default(),
                 cpus: info.ncpu.and_then(|cpus| u64::try_from(cpus).ok()).unwrap_or_default(),
+                limits_swap: info.swap_limit.unwrap_or(true),
             },
             name: info.name.unwrap_or_default(),
-            limits_swap: info.swap_limit.unwrap_or(true),
         })
     }
 

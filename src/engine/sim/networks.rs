@@ -29,6 +29,7 @@ impl World {
             let spec = NetworkSpec {
                 name: name.to_owned(),
                 driver: Some(driver.to_owned()),
+                enable_ipv4: Some(true),
                 enable_ipv6: Some(false),
                 ipam: Some(Ipam { pools, ..Ipam::default() }),
                 ..NetworkSpec::default()
@@ -64,6 +65,7 @@ impl World {
         let spec = NetworkSpec {
             external: false,
             driver: Some(spec.driver.clone().unwrap_or_else(|| "bridge".to_owned())),
+            enable_ipv4: Some(spec.enable_ipv4.unwrap_or(true)),
             enable_ipv6: Some(spec.enable_ipv6.unwrap_or(false)),
             ipam: Some(Ipam {
                 driver: asked.driver.filter(|driver| driver != "default"),

@@ -51,8 +51,8 @@ fn mount(
             at.notes.warning(node.place(), &format!("{}.{kind}", at.path), message);
         }
     }
-    let bind = Bind { path, create_host_path: false, propagation: None, selinux: None };
-    let mount = Mount { source: MountSource::Bind(bind), read_only: true };
+    let bind = Bind { path, ..Bind::default() };
+    let mount = Mount { read_only: true, ..Mount::of(MountSource::Bind(bind)) };
     spec.mounts.entry(target).or_insert(mount);
 }
 
