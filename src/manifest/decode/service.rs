@@ -20,7 +20,7 @@ pub(crate) fn service(
 ) -> Option<Service> {
     let mut container = container(root, key, node, at)?;
     deliver::deliver(root, node, contents, request, &mut container, at);
-    warn_of_no_effect(node, at);
+    warn_of_restarts(node, at);
     let deploy = node.get("deploy");
     let scale = at.number(node, "scale");
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
@@ -35,25 +35,7 @@ pub(crate) fn service(
     })
 }
 
-/// What is read, kept in the model that `config` prints, and otherwise without effect here.
-const NO_EFFECT: [&[&str]; 4] = [
-    &["deploy", "labels"],
-    &["deploy", "placement"],
-    &["deploy", "restart_policy", "delay"],
-    &["deploy", "restart_policy", "window"],
-];
-
-fn warn_of_no_effect(node: &Node, at: &mut At<'_>) {
-    for path in NO_EFFECT {
-        let mut found = Some(node);
-        for key in path {
-            found = found.and_then(|node| node.get(key));
-        }
-        if let Some(found) = found {
-            let field = format!("{}.{}", at.path, path.join("."));
-            at.notes.warning(found.mark, &field, "has no effect on a plain Docker host");
-        }
-    }
+fn warn_of_restarts(node: &Node, at: &mut At<'_>) {
     for (name, dependency) in section(node, "depends_on") {
         if flag(dependency, "restart") {
             let field = format!("{}.depends_on.{name}.restart", at.path);
