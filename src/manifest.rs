@@ -14,6 +14,7 @@ mod decode;
 mod diagnostic;
 mod digest;
 mod dotenv;
+mod feasible;
 mod interpolate;
 mod load;
 mod merge;
@@ -24,12 +25,13 @@ mod scalar;
 mod schema;
 mod shape;
 mod shell;
+mod support;
 mod units;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::DigestKey;
-pub use load::load;
+pub use load::{load, resolve};
 
 use crate::model::Stack;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +64,17 @@ pub struct Request {
 
 /// Reads a file, given by its absolute path.
 pub type Read<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
+
+/// What files say, whether or not it can be run here.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What `docker compose config --format json` would print.
+    pub config: serde_json::Value,
+    /// What has no effect, or another than one might think.
+    pub warnings: Diagnostics,
+    /// Every file that was read.
+    pub inputs: BTreeSet<PathBuf>,
+}
 
 /// What a manifest says.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A record that is not as described must end the test.
 
-use bowline::manifest::{DigestKey, Loaded, Request, load};
+use bowline::manifest::{DigestKey, Request, Resolved, resolve};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn records(directory: &Path, found: &mut Vec<PathBuf>) {
     found.sort();
 }
 
-fn run(record: &Value, root: &Path) -> Result<Loaded, String> {
+fn run(record: &Value, root: &Path) -> Result<Resolved, String> {
     let root = root.to_string_lossy();
     let args: Vec<String> = record["args"]
         .as_array()
@@ -59,7 +59,7 @@ fn run(record: &Value, root: &Path) -> Result<Loaded, String> {
             other => return Err(format!("unknown argument {other} is not supported yet")),
         }
     }
-    load(&request, &|path| std::fs::read(path)).map_err(|diagnostics| diagnostics.to_string())
+    resolve(&request, &|path| std::fs::read(path)).map_err(|diagnostics| diagnostics.to_string())
 }
 
 fn with_root(value: &Value, root: &Path) -> Value {
@@ -137,7 +137,7 @@ fn micro(root: &Path, file: &str, attribute: &str) -> (usize, usize) {
             } else {
                 document
             };
-        let outcome = load(&request, &|_| Ok(document.to_string().into_bytes()));
+        let outcome = resolve(&request, &|_| Ok(document.to_string().into_bytes()));
         let same = match (case.get("error"), &outcome) {
             (Some(_), Err(_)) => true,
             (None, Ok(loaded)) => {

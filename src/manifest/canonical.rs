@@ -368,13 +368,6 @@ fn deploy(path: &str, node: &mut Node, notes: &mut Notes) {
         ("restart_policy", ["delay", "window"]),
     ] {
         let Some(section_node) = map.get_mut(section) else { continue };
-        if section != "restart_policy" {
-            notes.warning(
-                section_node.place(),
-                &format!("{path}.{section}"),
-                "has no effect yet: containers are replaced one at a time, the old one stopped first",
-            );
-        }
         let Some(inner) = section_node.as_map_mut() else { continue };
         for key in keys {
             edit(inner, key, |node| duration(&format!("{path}.{section}.{key}"), node, notes));

@@ -4,7 +4,6 @@
 use super::node::Node;
 use super::notes::Notes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// Checks the long form; `inactive` are the services that no profile selects.
 pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes) {
@@ -18,34 +17,27 @@ pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes)
         let path = format!("services.{name}");
         check_service(&path, service, notes);
         check_references(root, &path, service, notes);
-        check_addresses(root, &path, service, notes);
         check_limits(&path, service, notes);
         check_dependencies(&path, service, &services, inactive, notes);
     }
     check_circles(&services, notes);
     check_container_names(&services, notes);
-    check_host_ports(&services, notes);
 }
 
-fn replicas(service: &Node) -> i128 {
+pub(crate) fn replicas(service: &Node) -> i128 {
     let deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
     deploy.or_else(|| service.get("scale")).and_then(Node::as_int).unwrap_or(1)
 }
 
 fn check_service(path: &str, service: &Node, notes: &mut Notes) {
     let mark = service.place();
-    if service.get("image").is_none() {
-        notes.error(mark, path, "needs `image`");
+    if ["image", "build", "provider"].iter().all(|key| service.get(key).is_none()) {
+        notes.error(mark, path, "needs `image` or `build`");
     }
     if service.get("network_mode").is_some()
         && service.get("networks").and_then(Node::as_map).is_some_and(|map| !map.is_empty())
     {
         notes.error(mark, path, "`network_mode` and `networks` exclude each other");
-    }
-    if service.get("network_mode").and_then(Node::as_str) == Some("host")
-        && let Some(ports) = service.get("ports").filter(|ports| !ports.items().is_empty())
-    {
-        notes.error(ports.place(), path, "`ports` cannot be published with `network_mode: host`");
     }
     if let Some(name) = service.get("container_name")
         && replicas(service) > 1
@@ -82,35 +74,6 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
             refer("volumes", source, mount);
         }
     }
-}
-
-fn check_addresses(root: &Node, path: &str, service: &Node, notes: &mut Notes) {
-    for (network, endpoint) in service.get("networks").into_iter().flat_map(Node::entries) {
-        for key in ["ipv4_address", "ipv6_address"] {
-            let Some(written) = endpoint.get(key) else { continue };
-            let path = format!("{path}.networks.{network}.{key}");
-            if replicas(service) > 1 {
-                notes.error(written.mark, &path, "is one address, and there are several replicas");
-            }
-            let Some(address) = written.as_str().and_then(|text| text.parse::<IpAddr>().ok())
-            else {
-                continue;
-            };
-            let subnets = subnets(root, network);
-            if !subnets.is_empty() && !subnets.iter().any(|subnet| subnet.contains(&address)) {
-                let message = format!("{address} lies in no subnet of network `{network}`");
-                notes.error(written.mark, &path, message);
-            }
-        }
-    }
-}
-
-/// The subnets that a network declares.
-fn subnets(root: &Node, network: &str) -> Vec<ipnet::IpNet> {
-    let declared = root.get("networks").and_then(|all| all.get(network));
-    let pools = declared.and_then(|spec| spec.get("ipam")?.get("config")).map(Node::items);
-    let subnet = |pool: &Node| pool.get("subnet")?.as_str()?.parse().ok();
-    pools.unwrap_or_default().iter().filter_map(subnet).collect()
 }
 
 fn check_limits(path: &str, service: &Node, notes: &mut Notes) {
@@ -211,34 +174,6 @@ fn check_container_names(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
         if let Some(other) = taken.insert(name, service) {
             let message = format!("`{name}` is the name of the container of `{other}` already");
             notes.error(written.mark, &path, message);
-        }
-    }
-}
-
-fn check_host_ports(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
-    let mut taken: BTreeMap<(String, String), Vec<(String, &str)>> = BTreeMap::new();
-    for (service, node) in services {
-        for port in node.get("ports").map(Node::items).unwrap_or_default() {
-            let text = |key: &str| port.get(key).and_then(Node::text).unwrap_or_default();
-            let published = text("published");
-            if published.is_empty() || published == "0" || published.contains('-') {
-                continue;
-            }
-            let path = format!("services.{service}.ports");
-            if replicas(node) > 1 {
-                let message =
-                    format!("host port {published} is one, and there are several replicas");
-                notes.error(port.place(), &path, message);
-            }
-            let holders = taken.entry((published.clone(), text("protocol"))).or_default();
-            let ip = text("host_ip");
-            let all = |ip: &str| ["", "0.0.0.0", "::"].contains(&ip);
-            let clash = holders.iter().find(|(other, _)| *other == ip || all(other) || all(&ip));
-            if let Some((_, other)) = clash.filter(|(_, other)| other != service) {
-                let message = format!("host port {published} is published by `{other}` already");
-                notes.error(port.place(), &path, message);
-            }
-            holders.push((ip, service));
         }
     }
 }

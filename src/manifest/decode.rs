@@ -144,9 +144,18 @@ pub(crate) fn texts<C: FromIterator<String>>(node: &Node, key: &str) -> C {
     node.get(key).map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect()
 }
 
-/// The mapping under `key`, values as text.
+/// The mapping under `key`, values as text; `KEY=VALUE` where it is a list.
 pub(crate) fn pairs(node: &Node, key: &str) -> BTreeMap<String, String> {
-    section(node, key).map(|(key, value)| (key.clone(), value.text().unwrap_or_default())).collect()
+    let items = node.get(key).map(Node::items).unwrap_or_default();
+    let listed = items.iter().filter_map(Node::as_str).map(|text| {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        (key.to_owned(), value.to_owned())
+    });
+    let mapped = section(node, key);
+    mapped
+        .map(|(key, value)| (key.clone(), value.text().unwrap_or_default()))
+        .chain(listed)
+        .collect()
 }
 
 /// The duration under `key`; the long form has only valid ones.

@@ -4,16 +4,58 @@ use super::canonical::{Base, canonical, clean};
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::{
-    Diagnostics, Loaded, Read, Request, check, config, decode, dotenv, interpolate, merge,
-    normalise, schema, shape, yaml,
+    Diagnostics, Loaded, Read, Request, Resolved, check, config, decode, dotenv, feasible,
+    interpolate, merge, normalise, schema, shape, support, yaml,
 };
 use crate::model::{Place, Places, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Loads the files of `request`; all problems found are told at once.
+/// What the files of `request` say in the long form, for any tool; all problems found are told at
+/// once.
+pub fn resolve(request: &Request, read: Read<'_>) -> Result<Resolved, Diagnostics> {
+    let model = model(request, read)?;
+    let config = config::config(&model.root, &model.extensions, &model.name);
+    let (inputs, notes) = (model.session.inputs, model.session.notes);
+    Ok(Resolved { config, warnings: notes.into_diagnostics(), inputs })
+}
+
+/// The stack that the files of `request` describe; what cannot be run here is an error.
 pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
+    let Model { root, extensions, name, mut session } = model(request, read)?;
+    support::check(&root, &mut session.notes);
+    feasible::check(&root, &mut session.notes);
+    let Ok(stack_name) = StackName::new(name.clone()) else {
+        session.notes.error(Mark::default(), "name", format!("`{name}` is no project name"));
+        return Err(session.fail());
+    };
+    if session.notes.has_errors() {
+        return Err(session.fail());
+    }
+    let config = config::config(&root, &extensions, &name);
+    let contents = session.read_contents(&root);
+    let mut stack = decode::stack(&root, stack_name, &contents, request, &mut session.notes);
+    stack.working_dir = session.directory.to_string_lossy().into_owned();
+    stack.config_files =
+        request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    stack.places = places(&root, &session.notes);
+    if session.notes.has_errors() {
+        return Err(session.fail());
+    }
+    let inputs = session.inputs;
+    Ok(Loaded { stack, config, warnings: session.notes.into_diagnostics(), inputs })
+}
+
+/// A whole project in its long form, and what was noted on the way.
+struct Model<'a> {
+    root: Node,
+    extensions: Map,
+    name: String,
+    session: Session<'a>,
+}
+
+fn model<'a>(request: &'a Request, read: Read<'a>) -> Result<Model<'a>, Diagnostics> {
     let mut session = Session::new(request, read);
     session.read_variables();
     let Some(mut root) = session.read_files() else { return Err(session.fail()) };
@@ -34,25 +76,10 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     normalise::normalise(&mut root, &name);
     session.resolve_environment(&mut root);
     check::check(&root, &inactive, &mut session.notes);
-    let Ok(stack_name) = StackName::new(name.clone()) else {
-        session.notes.error(Mark::default(), "name", format!("`{name}` is no project name"));
-        return Err(session.fail());
-    };
     if session.notes.has_errors() {
         return Err(session.fail());
     }
-    let config = config::config(&root, &extensions, &name);
-    let contents = session.read_contents(&root);
-    let mut stack = decode::stack(&root, stack_name, &contents, request, &mut session.notes);
-    stack.working_dir = directory.to_string_lossy().into_owned();
-    stack.config_files =
-        request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    stack.places = places(&root, &session.notes);
-    if session.notes.has_errors() {
-        return Err(session.fail());
-    }
-    let inputs = session.inputs;
-    Ok(Loaded { stack, config, warnings: session.notes.into_diagnostics(), inputs })
+    Ok(Model { root, extensions, name, session })
 }
 
 /// What the user keeps at the top of the file for himself.

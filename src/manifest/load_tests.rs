@@ -1,6 +1,6 @@
 //! What whole files give, read from memory.
 
-use crate::manifest::{DigestKey, Loaded, Request, load};
+use crate::manifest::{DigestKey, Loaded, Request, load, resolve};
 use crate::model::{
     Condition, Endpoint, HostPorts, MountSource, Networking, RestartPolicy, ServiceName,
 };
@@ -138,12 +138,26 @@ fn every_field_knows_where_it_was_written() {
 
 #[test]
 fn all_problems_are_told_with_their_places() {
-    let text = refused("  web:\n    imgae: a\n    image: b\n    build: .\n    tty: maybe\n");
+    let text = refused("  web:\n    imgae: a\n    image: b\n    restart: 1\n    tty: maybe\n");
     let expected = "\
 error: compose.yaml:3:5: services.web: unknown key `imgae`; did you mean `image`?
-error: compose.yaml:5:5: services.web: `build` is not supported yet; take it out
+error: compose.yaml:5:14: services.web.restart: must be a string, not an integer
 error: compose.yaml:6:10: services.web.tty: must be a boolean, not `maybe`";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn what_cannot_be_run_is_resolved_and_refused_only_when_it_is_to_run() {
+    let text = "services:\n  a:\n    image: i\n    provider: {type: x}\n";
+    let request = request(&["compose.yaml"]);
+    let read = |_: &Path| Ok(text.as_bytes().to_vec());
+    let resolved = resolve(&request, &read).unwrap();
+    assert_eq!(resolved.config["services"]["a"]["provider"]["type"], "x");
+    let refused = load(&request, &read).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("error: compose.yaml:4:5: services.a: `provider` is not"),
+        "{refused}"
+    );
 }
 
 #[test]

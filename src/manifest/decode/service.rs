@@ -22,7 +22,7 @@ pub(crate) fn service(
 ) -> Option<Service> {
     let mut container = container(whole, key, node, at)?;
     deliver::deliver(whole.root, node, contents, request, &mut container, at);
-    warn_of_no_effect(node, at);
+    warn_of_restarts(node, at);
     let deploy = node.get("deploy");
     let scale = at.number(node, "scale");
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
@@ -38,28 +38,7 @@ pub(crate) fn service(
     })
 }
 
-/// What is read, kept in the model that `config` prints, and otherwise without effect here.
-const NO_EFFECT: [&[&str]; 7] = [
-    &["deploy", "endpoint_mode"],
-    &["deploy", "labels"],
-    &["deploy", "placement"],
-    &["deploy", "resources", "reservations", "cpus"],
-    &["deploy", "resources", "reservations", "generic_resources"],
-    &["deploy", "restart_policy", "delay"],
-    &["deploy", "restart_policy", "window"],
-];
-
-fn warn_of_no_effect(node: &Node, at: &mut At<'_>) {
-    for path in NO_EFFECT {
-        let mut found = Some(node);
-        for key in path {
-            found = found.and_then(|node| node.get(key));
-        }
-        if let Some(found) = found {
-            let field = format!("{}.{}", at.path, path.join("."));
-            at.notes.warning(found.mark, &field, "has no effect on a plain Docker host");
-        }
-    }
+fn warn_of_restarts(node: &Node, at: &mut At<'_>) {
     for (name, dependency) in section(node, "depends_on") {
         if flag(dependency, "restart") {
             let field = format!("{}.depends_on.{name}.restart", at.path);
