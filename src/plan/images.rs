@@ -21,16 +21,20 @@ impl<'a> Draft<'a> {
     }
 
     fn image(&mut self, image: &ImageRef, users: &Users<'a>) {
-        let (name, _) = users[0];
-        let names: Vec<_> = users.iter().map(|(name, _)| (*name).clone()).collect();
-        let platforms = platforms(image, users);
+        let picky: Users<'a> = users
+            .iter()
+            .filter(|(_, user)| user.container.image == *image && user.container.platform.is_some())
+            .copied()
+            .collect();
+        let platforms = platforms(&picky);
         if platforms.len() > 1 {
             let all: Vec<_> = platforms.iter().map(ToString::to_string).collect();
             let message = format!(
                 "image {image} is asked for on several platforms ({}), and an engine keeps one of them under a name; use names of their own",
                 all.join(", ")
             );
-            self.refuse(format!("services.{name}.platform"), message, &names);
+            let (name, _) = picky[0];
+            self.refuse(format!("services.{name}.platform"), message, &names(&picky));
             return;
         }
         let platform = platforms.into_iter().next();
@@ -38,6 +42,8 @@ impl<'a> Draft<'a> {
         let other = found
             .map(|found| &found.platform)
             .filter(|is| platform.is_some_and(|platform| !platform.accepts(is)));
+        let concerned = if other.is_some() { &picky } else { users };
+        let (name, _) = concerned[0];
         let (field, actual) = match (found, other, self.around.refresh.contains(image)) {
             (None, _, _) => ("image", "not on this engine".to_owned()),
             (Some(_), Some(other), _) => ("platform", format!("{image} for {other}")),
@@ -49,12 +55,12 @@ impl<'a> Draft<'a> {
             None => image.to_string(),
         };
         let field = format!("services.{name}.{field}");
-        let never = users.iter().any(|(_, s)| s.pull_policy == PullPolicy::Never);
+        let never = concerned.iter().any(|(_, s)| s.pull_policy == PullPolicy::Never);
         if never && (found.is_none() || other.is_some()) {
             let message = format!(
                 "image {desired} is not on this engine and `pull_policy: never` forbids to pull it; load it, or change the policy"
             );
-            self.refuse(field, message, &names);
+            self.refuse(field, message, &names(concerned));
             return;
         }
         let object = Object::Image(image.to_string());
@@ -70,8 +76,11 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// What the services that run `image` ask for. A mounted image is of any platform.
-fn platforms<'a>(image: &ImageRef, users: &Users<'a>) -> BTreeSet<&'a Platform> {
-    let run = users.iter().filter(|(_, service)| service.container.image == *image);
-    run.filter_map(|(_, service)| service.container.platform.as_ref()).collect()
+fn names(users: &Users<'_>) -> Vec<ServiceName> {
+    users.iter().map(|(name, _)| (*name).clone()).collect()
+}
+
+/// What those that run an image ask for. A mounted one is of any platform.
+fn platforms<'a>(users: &Users<'a>) -> BTreeSet<&'a Platform> {
+    users.iter().filter_map(|(_, service)| service.container.platform.as_ref()).collect()
 }
