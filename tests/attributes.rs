@@ -204,6 +204,12 @@ async fn play(engine: Arc<dyn Engine>, inspect: Option<fn(&str) -> Option<Value>
             changes.chain(notes).filter(|field| field.starts_with(&format!("{prefix}."))).collect();
         findings.check(resource.before, &found, found == [&field]);
     }
+    let here: Vec<_> = forms.into_iter().filter(|(_, form)| form.path != "platform").collect();
+    let after = read(&manifest(&here, &[], |form| form.after, |one| one.after));
+    let report = pass(&engine, &after).await;
+    findings.check("the change", &report.message, report.result == PassResult::Changed);
+    let left = preview(&*engine, &after, None).await.unwrap();
+    findings.check("after the change", &left.to_string(), left.is_empty());
     assert!(findings.0.is_empty(), "{}", findings.0.join("\n"));
 }
 

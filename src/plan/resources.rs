@@ -346,13 +346,20 @@ fn ipam_differences(found: &mut Differences, desired: &NetworkSpec, actual: &Net
         }
         return;
     }
+    let (want, is) = (by_family(&want.pools), by_family(&is.pools));
     let filled: Vec<_> = want
-        .pools
         .iter()
         .enumerate()
-        .map(|(index, pool)| pool_with_engine_choices(pool, is.pools.get(index)))
+        .map(|(index, pool)| pool_with_engine_choices(pool, is.get(index)))
         .collect();
-    note(found, "ipam.config", &pools(&filled), &pools(&is.pools));
+    note(found, "ipam.config", &pools(&filled), &pools(&is));
+}
+
+/// The engine keeps pools of IPv4 before those of IPv6, each in the order given.
+fn by_family(pools: &[IpamPool]) -> Vec<IpamPool> {
+    let mut pools = pools.to_vec();
+    pools.sort_by_key(|pool| matches!(pool.subnet, Some(IpNet::V6(_))));
+    pools
 }
 
 /// The engine picks a gateway where none is asked for, and a subnet for a pool without one.

@@ -89,7 +89,9 @@ impl World {
             return Err("Pool overlaps with other one on this address space".to_owned());
         }
         if !asked.pools.is_empty() {
-            return Ok(asked.pools.clone());
+            let mut pools = asked.pools.clone();
+            pools.sort_by_key(|pool| matches!(pool.subnet, Some(IpNet::V6(_))));
+            return Ok(pools);
         }
         let free = (18..=31).map(net).find(|subnet| !overlaps(subnet));
         free.map(|subnet| vec![pool(subnet)]).ok_or_else(|| {
