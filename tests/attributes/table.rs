@@ -77,7 +77,7 @@ fn process() -> Vec<Form> {
         form!(
             "entrypoint",
             "entrypoint: [busybox, sleep], command: ['600']",
-            "entrypoint: [busybox, usleep], command: ['600']"
+            "entrypoint: [busybox, env, busybox, sleep], command: ['600']"
         )
         .shows("/Config/Entrypoint/1", "sleep"),
         form!("env_file", "env_file: a.env", "env_file: b.env", "environment.FROM")
