@@ -3,8 +3,10 @@
 //! environment itself.
 //!
 //! ```text
-//! bytes -> yaml (places) -> interpolate -> merge -> shape (checked against schema)
-//!       -> canonical (long form) -> normalise (names, defaults) -> config (JSON), decode (Stack)
+//! bytes -> yaml (places) -> interpolate -> include, extends -> merge, unique
+//!       -> shape (checked against schema) -> canonical (long form)          a document at a time
+//!       -> paths -> normalise (names, defaults) -> check -> config (JSON)   the whole
+//!       -> support, feasible -> decode (Stack)                              if it is to run
 //! ```
 
 mod canonical;
@@ -21,11 +23,14 @@ mod merge;
 mod node;
 mod normalise;
 mod notes;
+mod paths;
+mod reset;
 mod scalar;
 mod schema;
 mod shape;
 mod shell;
 mod support;
+mod unique;
 mod units;
 mod yaml;
 
@@ -60,6 +65,31 @@ pub struct Request {
     pub digest_key: DigestKey,
     /// Places are shown relative to it.
     pub display_root: Option<PathBuf>,
+    /// Absolute; no file outside it is read. Links are followed, and checked, by who reads.
+    pub root: Option<PathBuf>,
+    /// Whether variables are put in; without, their names stay.
+    pub interpolate: bool,
+    /// Whether the parts must fit together: references, dependencies, names.
+    pub consistency: bool,
+}
+
+impl Request {
+    /// These files and nothing else asked for.
+    pub fn new(files: Vec<PathBuf>, digest_key: DigestKey) -> Self {
+        Self {
+            files,
+            project_name: None,
+            project_directory: None,
+            variables: BTreeMap::new(),
+            env_files: None,
+            profiles: BTreeSet::new(),
+            digest_key,
+            display_root: None,
+            root: None,
+            interpolate: true,
+            consistency: true,
+        }
+    }
 }
 
 /// Reads a file, given by its absolute path.
@@ -70,10 +100,34 @@ pub type Read<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
 pub struct Resolved {
     /// What `docker compose config --format json` would print.
     pub config: serde_json::Value,
+    /// What `docker compose config` would print as YAML: the same with `x-` keys at all places.
+    pub document: serde_json::Value,
+    /// What the files name, whether or not it is on.
+    pub declared: Declared,
     /// What has no effect, or another than one might think.
     pub warnings: Diagnostics,
     /// Every file that was read.
     pub inputs: BTreeSet<PathBuf>,
+}
+
+/// Names in files.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// The profiles that services ask for.
+    pub profiles: BTreeSet<String>,
+    /// The variables that are put in.
+    pub variables: BTreeMap<String, Variable>,
+}
+
+/// How a variable is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Variable {
+    /// Whether it must have a value.
+    pub required: bool,
+    /// What stands for it if it has none.
+    pub default: Option<String>,
+    /// What stands for it if it has one.
+    pub alternate: Option<String>,
 }
 
 /// What a manifest says.

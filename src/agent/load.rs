@@ -59,14 +59,11 @@ fn item(
     let file = files.first().map_or(dir, PathBuf::as_path);
     let file = file.strip_prefix(&checkout.root).unwrap_or(file).display().to_string();
     let request = Request {
-        files: files.to_vec(),
-        project_name: None,
-        project_directory: None,
         variables: reading.variables.clone(),
-        env_files: None,
         profiles: reading.profiles.clone(),
-        digest_key: reading.digest_key.clone(),
         display_root: Some(checkout.root.clone()),
+        root: Some(checkout.root.clone()),
+        ..Request::new(files.to_vec(), reading.digest_key.clone())
     };
     match manifest::load(&request, &|path| read_within(&checkout.root, path)) {
         Ok(loaded) => {

@@ -82,14 +82,12 @@ impl Target {
         let env_files = (!self.env_file.is_empty()).then(|| self.env_file.clone());
         let display_root = if root.is_dir() { Some(root) } else { root.parent() };
         Request {
-            files,
             project_name: self.project_name.clone(),
-            project_directory: None,
             variables,
             env_files,
             profiles: self.profile.iter().cloned().collect::<BTreeSet<_>>(),
-            digest_key,
             display_root: display_root.map(Path::to_owned),
+            ..Request::new(files, digest_key)
         }
     }
 

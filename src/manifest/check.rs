@@ -5,6 +5,48 @@ use super::node::Node;
 use super::notes::Notes;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Checks that what stands at the top of a file, in its long form, says one thing.
+pub(crate) fn objects(root: &Node, notes: &mut Notes) {
+    let entries = |section: &str| -> Vec<(String, &Node)> {
+        let section_node = root.get(section).into_iter().flat_map(Node::entries);
+        section_node.map(|(key, node)| (format!("{section}.{key}"), node)).collect()
+    };
+    let is_external = |node: &Node| node.get("external").and_then(Node::as_bool).unwrap_or(false);
+    for (path, volume) in entries("volumes") {
+        if !is_external(volume) {
+            continue;
+        }
+        for (key, node) in volume.entries() {
+            if !["external", "name"].contains(&key.as_str()) && !key.starts_with("x-") {
+                let message = format!("`external` and `{key}` exclude each other");
+                notes.error(node.place(), &path, message);
+            }
+        }
+    }
+    for (section, sources) in [
+        ("configs", &["file", "environment", "content"][..]),
+        ("secrets", &["file", "environment"]),
+    ] {
+        for (path, object) in entries(section) {
+            let said: Vec<&str> =
+                sources.iter().copied().filter(|key| object.get(key).is_some()).collect();
+            let others = ["external", "driver"].iter().any(|key| object.get(key).is_some());
+            if said.len() > 1 {
+                let message = format!("{} exclude each other", backquoted(&said, "and"));
+                notes.error(object.place(), &path, message);
+            } else if said.is_empty() && !others {
+                let message = format!("needs one of {}", backquoted(sources, "or"));
+                notes.error(object.place(), &path, message);
+            }
+        }
+    }
+}
+
+fn backquoted(keys: &[&str], last: &str) -> String {
+    let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+    keys.join(&format!(" {last} "))
+}
+
 /// Checks the long form; `inactive` are the services that no profile selects.
 pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes) {
     let services: BTreeMap<&str, &Node> = root
@@ -61,6 +103,13 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
     };
     for (network, node) in service.get("networks").into_iter().flat_map(Node::entries) {
         refer("networks", network, node);
+    }
+    for (model, node) in service.get("models").into_iter().flat_map(Node::entries) {
+        refer("models", model, node);
+    }
+    let built = service.get("build").and_then(|build| build.get("secrets"));
+    for grant in built.map(Node::items).unwrap_or_default() {
+        refer("secrets", grant.get("source").and_then(Node::as_str).unwrap_or_default(), grant);
     }
     for kind in ["configs", "secrets"] {
         for grant in service.get(kind).map(Node::items).unwrap_or_default() {

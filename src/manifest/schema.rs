@@ -7,7 +7,7 @@ mod resource;
 
 use super::shape::Presence::{Optional, Required};
 use super::shape::Rule::{
-    Any, Between, Bool, Choice, Closed, Flag, Int, Like, List, Map, Named, Nullable, Number,
+    Any, Between, Bool, Choice, Closed, Count, Flag, Int, Like, List, Map, Named, Nullable, Number,
     Object, OneOf, Open, Scalar, Set, Str, Text, Whole, WholeText,
 };
 use super::shape::{Field, Pattern, Rule};
@@ -38,7 +38,7 @@ const GRANTS: Rule = List(&OneOf(&[Str, Object(GRANT)]));
 pub(crate) const FILE: Rule = Object(&[
     some("version", Str),
     some("name", Str),
-    some("include", List(&OneOf(&[Str, Closed(INCLUDE)]))),
+    some("include", INCLUDES),
     some("services", Named(&SERVICE)),
     some("models", Map(&MODEL)),
     some("networks", Map(&Nullable(&NETWORK))),
@@ -47,11 +47,13 @@ pub(crate) const FILE: Rule = Object(&[
     some("configs", Named(&CONFIG)),
 ]);
 
+/// What `include` may hold.
+pub(crate) const INCLUDES: Rule = List(&OneOf(&[Str, Closed(INCLUDE)]));
+
 const INCLUDE: &[Field] =
     &[some("path", STRING_OR_SET), some("env_file", STRING_OR_SET), some("project_directory", Str)];
 
-/// A service.
-pub(crate) const SERVICE: Rule = Object(&[
+const SERVICE: Rule = Object(&[
     some("annotations", PAIRS),
     some("attach", Bool),
     some("blkio_config", Closed(BLKIO)),
@@ -215,7 +217,7 @@ const ENV_FILE: &[Field] = &[must("path", Str), some("required", Bool), some("fo
 const HEALTHCHECK: &[Field] = &[
     some("disable", Bool),
     some("interval", Str),
-    some("retries", Int),
+    some("retries", Count),
     some("start_interval", Str),
     some("start_period", Str),
     some("test", STRING_OR_LIST),

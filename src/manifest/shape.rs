@@ -27,6 +27,8 @@ pub(crate) enum Rule {
     Flag,
     /// A number or a string; what is behind the point is cut off.
     Int,
+    /// The same, and not below zero.
+    Count,
     /// An integer or a string.
     Whole,
     /// An integer from the first to the second, or a string.
@@ -102,7 +104,12 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
             check_items(node, item, path, notes);
             check_unique(node, path, notes);
         }
-        Rule::Map(inner) => check_values(node, inner, path, notes),
+        Rule::Map(inner) => {
+            if let Some(empty) = node.as_map().and_then(|map| map.get("")) {
+                notes.error(empty.place(), path, "a key must not be empty");
+            }
+            check_values(node, inner, path, notes);
+        }
         Rule::Named(inner) => {
             check_names(node, path, notes);
             check_values(node, inner, path, notes);
@@ -115,6 +122,12 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
             let text = node.as_str().unwrap_or_default();
             if !(pattern.fits)(text) {
                 notes.error(node.mark, path, format!("`{text}` is not {}", pattern.what));
+            }
+        }
+        Rule::Count => {
+            cast(node, rule, path, notes);
+            if node.as_int().is_some_and(|number| number < 0) {
+                notes.error(node.mark, path, "must not be negative");
             }
         }
         Rule::Between(low, high) => {
@@ -138,7 +151,7 @@ fn fits(node: &Node, rule: &Rule) -> bool {
         | (Rule::Nullable(_), Value::Null)
         | (Rule::Str | Rule::Choice(_) | Rule::Like(_), Value::Str(_))
         | (
-            Rule::Text | Rule::Number | Rule::Int,
+            Rule::Text | Rule::Number | Rule::Int | Rule::Count,
             Value::Str(_) | Value::Int(_) | Value::Float(_),
         )
         | (Rule::WholeText | Rule::Whole | Rule::Between(..), Value::Str(_) | Value::Int(_))
@@ -171,7 +184,7 @@ fn describe(rule: &Rule) -> String {
         Rule::WholeText => "a string or an integer".to_owned(),
         Rule::Scalar => "a string, a number, a boolean or null".to_owned(),
         Rule::Bool | Rule::Flag => "a boolean".to_owned(),
-        Rule::Int | Rule::Whole | Rule::Between(..) => "an integer".to_owned(),
+        Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..) => "an integer".to_owned(),
         Rule::Number => "a number".to_owned(),
         Rule::List(_) | Rule::Set(_) => "a list".to_owned(),
         Rule::Map(_) | Rule::Named(_) | Rule::Object(_) | Rule::Closed(_) | Rule::Open(_) => {
@@ -299,8 +312,10 @@ pub(crate) fn suggestion<'a>(
 
 fn cast(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
     let value = match (rule, &node.value) {
-        (Rule::Int | Rule::Whole | Rule::Between(..), Value::Float(number)) => whole(*number),
-        (Rule::Int | Rule::Whole | Rule::Between(..), Value::Str(text)) => {
+        (Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..), Value::Float(number)) => {
+            whole(*number)
+        }
+        (Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..), Value::Str(text)) => {
             text.parse::<i64>().ok().map(|number| Value::Int(number.into()))
         }
         (Rule::Number, Value::Str(text)) => text.parse().ok().map(Value::Float),

@@ -1,8 +1,8 @@
 //! Splits a command string into words as Compose does: quotes and backslashes, nothing else of a
-//! shell. Unlike Compose it never drops what follows an operator: that is an error.
+//! shell. It never drops what follows an operator without saying so.
 
-/// The words of `text`.
-pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
+/// The words of `text`, and from the first operator of a shell on what is no part of them.
+pub(crate) fn split(text: &str) -> Result<(Vec<String>, Option<String>), String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();
@@ -25,10 +25,10 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
                 None => return Err("it ends in a backslash".to_owned()),
             },
             ';' | '&' | '|' | '<' | '>' => {
-                return Err(format!(
-                    "`{c}` needs a shell, and a command string is not run by one; \
-                     write [\"sh\", \"-c\", \"...\"], or put it in quotes"
-                ));
+                // The number of a file (`2>`) belongs to the operator.
+                let is_file = |word: &String| word.starts_with(|c: char| c.is_ascii_digit());
+                words.extend(word.filter(|word| c != '>' || !is_file(word)));
+                return Ok((words, Some(format!("{c}{}", chars.as_str()))));
             }
             '(' | ')' if !word.as_deref().is_some_and(|word| word.ends_with('$') || open(word)) => {
                 return Err(format!("`{c}` needs a shell; put it in quotes"));
@@ -37,7 +37,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
         }
     }
     words.extend(word);
-    Ok(words)
+    Ok((words, None))
 }
 
 fn quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), String> {
@@ -74,13 +74,27 @@ mod tests {
             ("echo 'a'\"b\"c *", vec!["echo", "abc", "*"]),
             ("sh -c 'a && b'", vec!["sh", "-c", "a && b"]),
         ] {
-            assert_eq!(split(text).unwrap(), expected, "{text}");
+            assert_eq!(
+                split(text).unwrap(),
+                (expected.iter().map(ToString::to_string).collect(), None),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn what_only_a_shell_can_do_is_refused_and_never_cut_off() {
-        for text in ["a && b", "a | b", "a; b", "a > f", "(a)", "echo 'x", "echo \"x", "a\\"] {
+    fn what_only_a_shell_can_do_is_told_and_no_part_of_the_words() {
+        for (text, words, rest) in [
+            ("a && b", vec!["a"], "&& b"),
+            ("a|b", vec!["a"], "|b"),
+            ("a; b", vec!["a"], "; b"),
+            ("a > f", vec!["a"], "> f"),
+            ("a 2> f", vec!["a"], "> f"),
+        ] {
+            let words = words.iter().map(ToString::to_string).collect();
+            assert_eq!(split(text), Ok((words, Some(rest.to_owned()))), "{text}");
+        }
+        for text in ["(a)", "echo 'x", "echo \"x", "a\\"] {
             assert!(split(text).is_err(), "{text}");
         }
     }

@@ -17,6 +17,8 @@ pub(crate) const MAX_DEPTH: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct YamlError {
     pub(crate) mark: Mark,
+    /// The keys that lead there, dotted.
+    pub(crate) path: String,
     pub(crate) message: String,
 }
 
@@ -45,9 +47,12 @@ pub(crate) fn parse(text: &str, file: usize) -> Result<Vec<Node>, YamlError> {
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| YamlError {
             mark: mark_of(file, error.marker().line(), error.marker().col()),
+            path: String::new(),
             message: format!("not valid YAML: {}", error.info()),
         })?;
-        builder.take(event, span)?;
+        if let Err(error) = builder.take(event, span) {
+            return Err(YamlError { path: builder.path(), ..error });
+        }
     }
     Ok(builder.documents)
 }
@@ -118,6 +123,23 @@ impl Builder {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where the collections that are open stand.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            let key = match (&open.node.value, &open.key) {
+                (Value::Seq(items), _) => items.len().to_string(),
+                (_, Some(key)) => key.text.clone(),
+                _ => continue,
+            };
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&key);
+        }
+        path
     }
 
     fn awaits_key(&self) -> bool {
@@ -191,7 +213,7 @@ impl Builder {
 }
 
 fn fail(mark: Mark, message: impl Into<String>) -> YamlError {
-    YamlError { mark, message: message.into() }
+    YamlError { mark, path: String::new(), message: message.into() }
 }
 
 fn key_of(node: &Node, is_merge: bool) -> Result<Key, YamlError> {
@@ -288,6 +310,8 @@ mod tests {
         assert!(message("a: *b\n").contains("not valid YAML"));
         assert!(message("a: &a [*a]\n").contains("inside the value"));
         assert!(message("a: 'x\n").contains("not valid YAML"));
+        let error = parse("a: {b: [{c: 1}, {1: x}]}\n", 0).unwrap_err();
+        assert_eq!((error.path.as_str(), error.mark.column), ("a.b.1", 18));
     }
 
     #[test]

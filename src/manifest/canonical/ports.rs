@@ -7,7 +7,7 @@ use crate::manifest::notes::Notes;
 use std::net::IpAddr;
 
 /// Brings every item into the long form; a range of container ports becomes one item a port.
-pub(crate) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
     let Value::Seq(items) = &mut node.value else { return };
     let mut expanded = Vec::new();
     for (index, item) in items.drain(..).enumerate() {
@@ -21,7 +21,10 @@ pub(crate) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
             Ok(ports) => {
                 expanded.extend(ports.into_iter().map(|port| item.with(port.value(&item))));
             }
-            Err(message) => notes.error(item.mark, &path, message),
+            Err(message) => {
+                notes.error(item.mark, &path, message);
+                expanded.push(item);
+            }
         }
     }
     *items = expanded;

@@ -2,7 +2,7 @@
 
 use super::{Field, PAIRS, STRING_SET, STRINGS, must, some};
 use crate::manifest::shape::Rule::{
-    Choice, Int, List, Number, Object, Str, Text, Whole, WholeText,
+    Between, Choice, Int, List, Number, Object, Str, Text, Whole, WholeText,
 };
 
 pub(super) const DEPLOY: &[Field] = &[
@@ -19,7 +19,7 @@ pub(super) const DEPLOY: &[Field] = &[
 
 const PLACEMENT: &[Field] = &[
     some("constraints", STRINGS),
-    some("max_replicas_per_node", Whole),
+    some("max_replicas_per_node", Between(0, i64::MAX)),
     some("preferences", List(&Object(&[some("spread", Str)]))),
 ];
 
@@ -46,8 +46,12 @@ const DEVICE_REQUEST: &[Field] = &[
     some("options", PAIRS),
 ];
 
-const RESTART: &[Field] =
-    &[some("condition", Str), some("delay", Str), some("max_attempts", Whole), some("window", Str)];
+const RESTART: &[Field] = &[
+    some("condition", Str),
+    some("delay", Str),
+    some("max_attempts", Between(0, i64::MAX)),
+    some("window", Str),
+];
 
 const UPDATE: &[Field] = &[
     some("delay", Str),
@@ -55,5 +59,5 @@ const UPDATE: &[Field] = &[
     some("max_failure_ratio", Number),
     some("monitor", Str),
     some("order", Choice(&["start-first", "stop-first"])),
-    some("parallelism", Whole),
+    some("parallelism", Between(0, i64::MAX)),
 ];

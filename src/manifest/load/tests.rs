@@ -9,15 +9,11 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 fn request(files: &[&str]) -> Request {
+    let files = files.iter().map(|name| PathBuf::from(format!("/src/shop/{name}"))).collect();
     Request {
-        files: files.iter().map(|name| PathBuf::from(format!("/src/shop/{name}"))).collect(),
-        project_name: None,
-        project_directory: None,
         variables: BTreeMap::from([("TAG".to_owned(), "1.2".to_owned())]),
-        env_files: None,
-        profiles: BTreeSet::new(),
-        digest_key: DigestKey::new([1; 32]),
         display_root: Some(PathBuf::from("/src/shop")),
+        ..Request::new(files, DigestKey::new([1; 32]))
     }
 }
 
@@ -186,8 +182,8 @@ fn parts_that_do_not_fit_together_are_refused() {
              networks: {n: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}\n",
             "lies in no subnet",
         ),
-        ("  a: {image: i, command: a && b}\n", "needs a shell"),
-        ("  a: {image: i, volumes: ['v:/d:rw:x']}\n", "too many colons"),
+        ("  a: {image: i, command: (a)}\n", "needs a shell"),
+        ("  a: {image: i, volumes: ['vol:/d:rw:xx']}\n", "too many colons"),
     ] {
         let text = refused(services);
         assert!(text.contains(part), "{part} in\n{text}");
