@@ -65,7 +65,7 @@ fn manifest(
     of_resource: fn(&Resource) -> &'static str,
 ) -> String {
     let mut text = format!("name: {STACK}\nservices:\n");
-    let shared = service("ipc: shareable, networks: [n], volumes: ['v:/shared']");
+    let shared = service("ipc: shareable, networks: [n], volumes: ['vol:/shared']");
     writeln!(text, "  base: {shared}\n  other: {shared}").unwrap();
     for (name, _, written) in forms {
         writeln!(text, "  {name}: {}", service(written)).unwrap();
@@ -87,7 +87,7 @@ fn manifest(
             })
     };
     text += &declare("networks");
-    text += "volumes:\n  v: {}\n  w: {}\n";
+    text += "volumes:\n  vol: {}\n  vow: {}\n";
     text += &declare("volumes");
     text += "configs: { c: { content: one }, d: { content: two } }\n\
              secrets: { s: { environment: S }, t: { environment: T } }\n";
@@ -95,20 +95,17 @@ fn manifest(
 }
 
 fn read(text: &str) -> Stack {
+    let entry = PathBuf::from("/stack/compose.yaml");
     let request = Request {
-        files: vec![PathBuf::from("/stack/compose.yaml")],
-        project_name: None,
-        project_directory: None,
         variables: [("S", "one"), ("T", "two")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-        env_files: None,
-        profiles: BTreeSet::new(),
-        digest_key: DigestKey::new([7; 32]),
-        display_root: Some(PathBuf::from("/stack")),
+        ..Request::new(vec![entry], DigestKey::new([7; 32]))
     };
     let files = |path: &Path| match path.to_str().unwrap() {
         "/stack/compose.yaml" => Ok(text.as_bytes().to_vec()),
         "/stack/a.env" => Ok(b"FROM=a\n".to_vec()),
         "/stack/b.env" => Ok(b"FROM=b\n".to_vec()),
+        "/stack/a.labels" => Ok(b"a=1\n".to_vec()),
+        "/stack/b.labels" => Ok(b"a=2\n".to_vec()),
         _ => Err(std::io::ErrorKind::NotFound.into()),
     };
     load(&request, &files).unwrap_or_else(|problems| panic!("{problems}\n{text}")).stack

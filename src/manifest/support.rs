@@ -29,7 +29,7 @@ const fn warning(path: &'static str, why: &'static str) -> Gap {
     Gap { path, value: None, severity: Severity::Warning, why }
 }
 
-const YET: &str = "is not supported yet; take it out";
+const YET: &str = "is not run yet; take it out, or make it a service that others depend on";
 const WINDOWS: &str = "is for Windows, and containers here run on Linux; take it out";
 const ONE_AT_A_TIME: &str =
     "has no effect yet: containers are replaced one at a time, the old one stopped first";
@@ -80,7 +80,6 @@ pub(crate) const GAPS: &[Gap] = &[
     warning("services.*.deploy.resources.reservations.cpus", NONE),
     warning("services.*.deploy.resources.reservations.generic_resources", NONE),
     // What is to come.
-    error("services.*.label_file", YET),
     error("services.*.post_start", YET),
     error("services.*.pre_start", YET),
     error("services.*.pre_stop", YET),

@@ -127,6 +127,8 @@ fn process() -> Vec<Form> {
             .shows("/Config/Healthcheck/Test/0", "NONE"),
         form!("hostname", "hostname: a", "hostname: b").shows("/Config/Hostname", "a"),
         form!("init", "init: true", "init: false").shows("/HostConfig/Init", true),
+        form!("label_file", "label_file: a.labels", "label_file: [b.labels]", "labels.a")
+            .shows("/Config/Labels/a", "1"),
         form!("labels", "labels: { a: '1' }", "labels: [a=2]", "labels.a")
             .shows("/Config/Labels/a", "1"),
         form!("logging.driver", "logging: { driver: local }", "logging: { driver: none }")
@@ -464,9 +466,9 @@ fn mounts() -> Vec<Form> {
         form!("tmpfs", "tmpfs: '/t:size=1m,mode=1700,noexec'", "tmpfs: ['/t:size=2m,mode=1700,noexec']", "volumes./t"),
         form!("volumes", "volumes: ['/tmp:/t:ro']", "volumes: ['/tmp:/t']", "volumes./t")
             .shows("/HostConfig/Binds/0", "/tmp:/t:ro"),
-        form!("volumes", "volumes: ['v:/t']", "volumes: ['w:/t']", "volumes./t")
-            .shows("/HostConfig/Binds/0", "STACK_v:/t:rw"),
-        form!("volumes", "volumes: ['v:/t:nocopy']", "volumes: ['w:/t:nocopy']", "volumes./t"),
+        form!("volumes", "volumes: ['vol:/t']", "volumes: ['vow:/t']", "volumes./t")
+            .shows("/HostConfig/Binds/0", "STACK_vol:/t:rw"),
+        form!("volumes", "volumes: ['vol:/t:nocopy']", "volumes: ['vow:/t:nocopy']", "volumes./t"),
         form!("volumes", "volumes: [/t]", "", "volumes./t")
             .shows("/HostConfig/Mounts/0/Type", "volume"),
         form!(
@@ -525,8 +527,8 @@ fn mounts() -> Vec<Form> {
         .shows("/HostConfig/Mounts/0/VolumeOptions/Labels/a", "1"),
         form!(
             "volumes.*.volume.subpath",
-            "volumes: [{ type: volume, source: v, target: /t, volume: { subpath: a } }]",
-            "volumes: [{ type: volume, source: v, target: /t }]",
+            "volumes: [{ type: volume, source: vol, target: /t, volume: { subpath: a } }]",
+            "volumes: [{ type: volume, source: vol, target: /t }]",
             "volumes./t"
         )
         .needs(45),

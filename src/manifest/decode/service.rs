@@ -40,7 +40,9 @@ pub(crate) fn service(
 
 fn warn_of_restarts(node: &Node, at: &mut At<'_>) {
     for (name, dependency) in section(node, "depends_on") {
-        if flag(dependency, "restart") {
+        // One that is implied stands as a whole where what implies it does.
+        let written = dependency.get("restart").is_some_and(|node| node.mark != dependency.mark);
+        if written && flag(dependency, "restart") {
             let field = format!("{}.depends_on.{name}.restart", at.path);
             let message = "is not supported yet: the dependent is not restarted";
             at.notes.warning(dependency.mark, &field, message);
@@ -298,25 +300,7 @@ fn depends_on(node: &Node) -> BTreeMap<ServiceName, Dependency> {
         let dependency = Dependency { condition, restart: flag(value, "restart"), required };
         Some((ServiceName::new(name.clone()).ok()?, dependency))
     };
-    let mut all: BTreeMap<_, _> = section(node, "depends_on").filter_map(dependency).collect();
-    for name in
-        implied_dependencies(node).into_iter().filter_map(|name| ServiceName::new(name).ok())
-    {
-        let implied = Dependency { condition: Condition::Started, restart: false, required: true };
-        all.entry(name).or_insert(implied);
-    }
-    all
-}
-
-/// The services that must be there first, though `depends_on` does not name them.
-fn implied_dependencies(node: &Node) -> Vec<String> {
-    let modes = ["network_mode", "ipc", "pid"].iter().filter_map(|key| text(node, key));
-    let shared = modes.filter_map(|mode| mode.strip_prefix("service:").map(str::to_owned));
-    let first = |text: String| text.split(':').next().unwrap_or_default().to_owned();
-    let links = texts::<Vec<_>>(node, "links").into_iter().map(first);
-    let from = texts::<Vec<_>>(node, "volumes_from").into_iter();
-    let from = from.filter(|text| !text.starts_with("container:")).map(first);
-    shared.chain(links).chain(from).filter(|name| !name.is_empty()).collect()
+    section(node, "depends_on").filter_map(dependency).collect()
 }
 
 fn pull_policy(node: &Node, at: &mut At<'_>) -> PullPolicy {
