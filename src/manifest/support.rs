@@ -70,6 +70,9 @@ pub(crate) const GAPS: &[Gap] = &[
     warning("services.*.attach", "has no effect: nothing here attaches to a container's output"),
     warning("services.*.develop", "has no effect: it is for `docker compose watch`"),
     warning("services.*.pull_refresh_after", "has no effect: Docker Compose does not read it"),
+    warning("services.*.volumes.*.consistency", "has no effect on Linux"),
+    warning("configs.*.labels", "has no effect: nothing on the engine carries it"),
+    warning("secrets.*.labels", "has no effect: nothing on the engine carries it"),
     warning("services.*.deploy.endpoint_mode", NONE),
     warning("services.*.deploy.labels", NONE),
     warning("services.*.deploy.placement", NONE),
@@ -84,6 +87,23 @@ pub(crate) const GAPS: &[Gap] = &[
     error("services.*.pre_start", YET),
     error("services.*.pre_stop", YET),
 ];
+
+/// What is told elsewhere, where more is known than the long form shows.
+pub(crate) const TOLD_ELSEWHERE: &[Gap] = &[
+    RESTART_WITH,
+    VERSION,
+    error("configs.*.external", "needs `file`, `content` or `environment`"),
+    error("secrets.*.external", "needs `file` or `environment`"),
+];
+
+/// `version`, which is gone from the long form.
+pub(crate) const VERSION: Gap = warning("version", "has no effect; take it out");
+
+/// `depends_on.*.restart`, which is implied in the long form where nobody wrote it.
+pub(crate) const RESTART_WITH: Gap = warning(
+    "services.*.depends_on.*.restart",
+    "is not supported yet: the dependent is not restarted",
+);
 
 /// Notes what of `root`, in its long form, cannot be run or has no effect.
 pub(crate) fn check(root: &Node, notes: &mut Notes) {

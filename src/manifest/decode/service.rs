@@ -6,6 +6,7 @@ use super::{
 };
 use crate::manifest::Request;
 use crate::manifest::node::Node;
+use crate::manifest::support::RESTART_WITH;
 use crate::model::{
     Condition, ContainerPort, ContainerSpec, Dependency, Healthcheck, HostPorts, ImageRef, Logging,
     Platform, PortBinding, Protocol, PullPolicy, RestartPolicy, Service, ServiceName, VolumesFrom,
@@ -44,8 +45,7 @@ fn warn_of_restarts(node: &Node, at: &mut At<'_>) {
         let written = dependency.get("restart").is_some_and(|node| node.mark != dependency.mark);
         if written && flag(dependency, "restart") {
             let field = format!("{}.depends_on.{name}.restart", at.path);
-            let message = "is not supported yet: the dependent is not restarted";
-            at.notes.warning(dependency.mark, &field, message);
+            at.notes.warning(dependency.mark, &field, RESTART_WITH.why);
         }
     }
 }
