@@ -36,9 +36,12 @@ fn needs(spec: &ContainerSpec) -> Vec<(u16, String)> {
         needs.extend(mount_needs(mount).map(|minor| (minor, format!("volumes.{target}"))));
     }
     if let Networking::Networks(networks) = &spec.networking {
+        // Before, the engine took the address on the first network alone.
+        let first = spec.networking.joined().first().map(|(name, _)| *name);
         for (network, endpoint) in networks {
+            let further = first != Some(network.as_str());
             for (minor, key, asks) in [
-                (44, "mac_address", endpoint.mac_address.is_some()),
+                (44, "mac_address", further && endpoint.mac_address.is_some()),
                 (48, "gw_priority", endpoint.gw_priority != 0),
                 (49, "interface_name", endpoint.interface_name.is_some()),
             ] {

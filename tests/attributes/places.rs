@@ -76,8 +76,7 @@ pub fn networks() -> Vec<Form> {
             "networks: [n], mac_address: 02:42:0A:00:00:07",
             "networks: [n], mac_address: 02-42-0a-00-00-08"
         )
-        .shows("/NetworkSettings/Networks/STACK_n/MacAddress", "02:42:0a:00:00:07")
-        .needs(44),
+        .shows("/NetworkSettings/Networks/STACK_n/MacAddress", "02:42:0a:00:00:07"),
         form!("network_mode", "network_mode: host", "network_mode: none")
             .shows("/HostConfig/NetworkMode", "host"),
         form!("network_mode", "network_mode: bridge", "network_mode: none")
@@ -173,6 +172,13 @@ pub fn endpoints() -> Vec<Form> {
             "networks.*.mac_address",
             "networks: { n: { mac_address: '02:42:0a:00:00:09' } }",
             "networks: { n: {} }",
+            "networks.n.mac_address"
+        )
+        .shows("/NetworkSettings/Networks/STACK_n/MacAddress", "02:42:0a:00:00:09"),
+        form!(
+            "networks.*.mac_address",
+            "networks: { m: {}, n: { mac_address: '02:42:0a:00:00:0a' } }",
+            "networks: { m: {}, n: {} }",
             "networks.n.mac_address"
         )
         .needs(44),

@@ -147,6 +147,18 @@ impl Client {
         Ok(self.open()?.with_request_modifier(move |request| adapt(request, version)))
     }
 
+    /// The same for one request, with `body` in place of what bollard's types can say.
+    pub(super) async fn api_with_body(
+        &self,
+        body: Vec<u8>,
+    ) -> Result<bollard::Docker, EngineError> {
+        let version = self.host().await?.facts.api;
+        Ok(self.open()?.with_request_modifier(move |mut request| {
+            *request.body_mut() = bollard::body_full(body.clone().into());
+            adapt(request, version)
+        }))
+    }
+
     /// Makes one request: bounded, counted, its failure named.
     pub(super) async fn request<T>(
         &self,

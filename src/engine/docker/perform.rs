@@ -67,7 +67,6 @@ async fn create(
     progress: Progress<'_>,
 ) -> Result<(), EngineError> {
     let facts = client.host().await?.facts;
-    let api = client.api().await?;
     let object = format!("container {}", new.name);
     let call = Call::long("create", &object);
     files::check(call, &new.spec)?;
@@ -79,6 +78,12 @@ async fn create(
     if let Some(platform) = &new.spec.platform {
         options = options.platform(&platform.to_string());
     }
+    let api = match new.spec.networking.joined().first() {
+        Some((_, Endpoint { mac_address: Some(address), .. })) if !facts.speaks(44) => {
+            client.api_with_body(write_container::with_mac_address(&body, address)).await?
+        }
+        _ => client.api().await?,
+    };
     let answer = client.request(call, api.create_container(Some(options.build()), body)).await?;
     answer.warnings.iter().for_each(|warning| progress(warning));
 

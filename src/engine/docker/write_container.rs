@@ -42,6 +42,14 @@ pub(super) fn write(
     }
 }
 
+/// The same for an engine before API 1.44, which wants to hear the hardware address on the first
+/// network at the top of it.
+pub(super) fn with_mac_address(body: &ContainerCreateBody, address: &str) -> Vec<u8> {
+    let mut json = serde_json::json!(body);
+    json["MacAddress"] = address.into();
+    json.to_string().into_bytes()
+}
+
 /// A restart policy.
 pub(super) fn restart(policy: RestartPolicy) -> models::RestartPolicy {
     let (name, retries) = match policy {
