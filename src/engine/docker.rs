@@ -19,6 +19,8 @@ mod read_container;
 mod read_mounts;
 mod read_networking;
 mod read_resources;
+#[cfg(test)]
+mod round_trip;
 mod tail;
 mod transport;
 mod volumes;

@@ -7,6 +7,8 @@ mod mounts;
 mod network;
 mod resources;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use super::Request;
 use super::node::{Mark, Node};

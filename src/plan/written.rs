@@ -41,6 +41,9 @@ impl Draft<'_> {
                 return format!("{kind}.{target}");
             }
         }
+        if path.starts_with("networks.") && is_written("network_mode") {
+            return "network_mode".to_owned();
+        }
         let synonyms = SYNONYMS.iter().filter(|(field, _)| *field == path);
         let of_service = OF_THE_SERVICE
             .iter()

@@ -112,7 +112,7 @@ fn refuse_on_no_network(service: &Node, at: &mut At<'_>) {
         if let Some(node) =
             service.get(key).filter(|node| node.as_seq().is_none_or(|items| !items.is_empty()))
         {
-            at.fail(node.place(), key, "has no effect with `network_mode`; take one of them out");
+            at.fail(node.place(), key, "excludes `network_mode`; take one of them out");
         }
     }
 }
