@@ -149,18 +149,18 @@ pub fn endpoints() -> Vec<Form> {
         .needs(49),
         form!(
             "networks.*.ipv4_address",
-            "networks: { n: { ipv4_address: 10.213.7.100 } }",
-            "networks: { n: { ipv4_address: 10.213.7.101 } }",
+            "networks: { n: { ipv4_address: 10.217.7.100 } }",
+            "networks: { n: { ipv4_address: 10.217.7.101 } }",
             "networks.n.ipv4_address"
         )
-        .shows("/NetworkSettings/Networks/STACK_n/IPAddress", "10.213.7.100"),
+        .shows("/NetworkSettings/Networks/STACK_n/IPAddress", "10.217.7.100"),
         form!(
             "networks.*.ipv6_address",
-            "networks: { n: { ipv6_address: 'fd07:213::64' } }",
-            "networks: { n: { ipv6_address: 'fd07:213::65' } }",
+            "networks: { n: { ipv6_address: 'fd07:217::64' } }",
+            "networks: { n: { ipv6_address: 'fd07:217::65' } }",
             "networks.n.ipv6_address"
         )
-        .shows("/NetworkSettings/Networks/STACK_n/GlobalIPv6Address", "fd07:213::64"),
+        .shows("/NetworkSettings/Networks/STACK_n/GlobalIPv6Address", "fd07:217::64"),
         form!(
             "networks.*.link_local_ips",
             "networks: { n: { link_local_ips: [169.254.7.1] } }",

@@ -341,13 +341,13 @@ pub fn resources() -> Vec<Resource> {
         },
         network(
             "enable_ipv6",
-            "enable_ipv6: true, ipam: { config: [{ subnet: 'fd07:215::/64' }, { subnet: 10.213.9.0/28 }] }",
-            "ipam: { config: [{ subnet: 'fd07:215::/64' }, { subnet: 10.213.9.0/28 }] }",
+            "enable_ipv6: true, ipam: { config: [{ subnet: 'fd07:215::/64' }, { subnet: 10.217.9.0/28 }] }",
+            "ipam: { config: [{ subnet: 'fd07:215::/64' }, { subnet: 10.217.9.0/28 }] }",
         ),
         network(
             "ipam.config",
-            "ipam: { config: [{ subnet: 10.213.8.0/28, ip_range: 10.213.8.8/29, gateway: 10.213.8.2, aux_addresses: { a: 10.213.8.3 } }] }",
-            "ipam: { config: [{ subnet: 10.213.8.0/28, ip_range: 10.213.8.8/29, gateway: 10.213.8.2, aux_addresses: { a: 10.213.8.4 } }] }",
+            "ipam: { config: [{ subnet: 10.217.8.0/28, ip_range: 10.217.8.8/29, gateway: 10.217.8.2, aux_addresses: { a: 10.217.8.3 } }] }",
+            "ipam: { config: [{ subnet: 10.217.8.0/28, ip_range: 10.217.8.8/29, gateway: 10.217.8.2, aux_addresses: { a: 10.217.8.4 } }] }",
         ),
         network("labels.a", "labels: { a: '1' }", "labels: [a=2]"),
         volume(
