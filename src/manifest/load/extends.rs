@@ -54,6 +54,9 @@ impl Loader<'_> {
 
     /// Completes the service `name` with what it extends.
     fn complete(&mut self, all: &mut Services, name: &str, scope: &Scope, trail: &mut Vec<Step>) {
+        if self.copied > MAX_COPIED_NODES {
+            return;
+        }
         let Some(service) = all.by_name.get_mut(name).and_then(Node::as_map_mut) else { return };
         let Some(extends) = service.shift_remove("extends") else { return };
         let field = format!("services.{name}.extends");
