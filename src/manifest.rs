@@ -67,8 +67,9 @@ pub struct Request {
     pub digest_key: DigestKey,
     /// Places are shown relative to it.
     pub display_root: Option<PathBuf>,
-    /// Absolute; no file outside it is read. Links are followed, and checked, by who reads.
-    pub root: Option<PathBuf>,
+    /// Absolute; no file outside all of them is read. None: any file is. Links are followed, and
+    /// checked, by who reads.
+    pub roots: Vec<PathBuf>,
     /// Whether variables are put in; without, their names stay.
     pub interpolate: bool,
     /// Whether the parts must fit together: references, dependencies, names.
@@ -87,7 +88,7 @@ impl Request {
             profiles: BTreeSet::new(),
             digest_key,
             display_root: None,
-            root: None,
+            roots: vec![],
             interpolate: true,
             consistency: true,
         }

@@ -87,7 +87,9 @@ fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
         "dns_search" | "tmpfs" | "label_file" => to_list(node),
         "env_file" => env_file(node),
         "expose" | "group_add" => for_items(node, text),
-        "configs" | "secrets" => for_items(node, |item| grant(item, key == "secrets")),
+        "configs" | "secrets" => {
+            for_items(node, |item| grant(path, item, key == "secrets", notes));
+        }
         "depends_on" => depends_on(node),
         "networks" => networks(node),
         "models" => names_to_map(node, Vec::new),
@@ -178,12 +180,18 @@ fn env_file(node: &mut Node) {
     });
 }
 
-fn grant(item: &mut Node, is_secret: bool) {
+fn grant(path: &str, item: &mut Node, is_secret: bool, notes: &mut Notes) {
     if item.as_str().is_some() {
         item.value = map_of(item.mark, vec![("source", item.value.clone())]);
     }
     let mark = item.mark;
     let Some(map) = item.as_map_mut() else { return };
+    if let Some(mode) = map.get("mode")
+        && mode.as_str().is_some_and(|text| i64::from_str_radix(text, 8).is_err())
+    {
+        let text = mode.as_str().unwrap_or_default();
+        notes.error(mode.mark, path, format!("`{text}` is no file mode, such as \"0440\""));
+    }
     let source = map.get("source").and_then(Node::text).unwrap_or_default();
     if is_secret && !map.contains_key("target") {
         map.insert("target".to_owned(), Node::str(format!("/run/secrets/{source}"), mark));

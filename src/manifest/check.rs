@@ -60,6 +60,8 @@ pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes)
         check_service(&path, service, notes);
         check_references(root, &path, service, notes);
         check_limits(&path, service, notes);
+        check_mounts(&path, service, notes);
+        check_build(&path, service, notes);
         check_dependencies(&path, service, &services, inactive, notes);
     }
     check_circles(&services, notes);
@@ -73,10 +75,11 @@ pub(crate) fn replicas(service: &Node) -> i128 {
 
 fn check_service(path: &str, service: &Node, notes: &mut Notes) {
     let mark = service.place();
-    if ["image", "build", "provider"].iter().all(|key| service.get(key).is_none()) {
+    let says = |key: &str| service.get(key).is_some_and(|node| node.as_str() != Some(""));
+    if !["image", "build", "provider"].into_iter().any(says) {
         notes.error(mark, path, "needs `image` or `build`");
     }
-    if service.get("network_mode").is_some()
+    if says("network_mode")
         && service.get("networks").and_then(Node::as_map).is_some_and(|map| !map.is_empty())
     {
         notes.error(mark, path, "`network_mode` and `networks` exclude each other");
@@ -111,6 +114,13 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
     for grant in built.map(Node::items).unwrap_or_default() {
         refer("secrets", grant.get("source").and_then(Node::as_str).unwrap_or_default(), grant);
     }
+    let contexts = service.get("build").and_then(|build| build.get("additional_contexts"));
+    for (_, node) in contexts.into_iter().flat_map(Node::entries) {
+        let name = node.as_str().and_then(|text| text.strip_prefix("service:"));
+        if let Some(name) = name {
+            refer("services", name, node);
+        }
+    }
     for kind in ["configs", "secrets"] {
         for grant in service.get(kind).map(Node::items).unwrap_or_default() {
             let key = grant.get("source").and_then(Node::as_str).unwrap_or_default();
@@ -125,26 +135,83 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
     }
 }
 
+/// What can be said in two places must be the same in both; a limit that is left out of
+/// `deploy.resources` is none there.
 fn check_limits(path: &str, service: &Node, notes: &mut Notes) {
-    for (key, place) in [
-        ("scale", ["replicas", "", ""]),
-        ("cpus", ["resources", "limits", "cpus"]),
-        ("mem_limit", ["resources", "limits", "memory"]),
-        ("pids_limit", ["resources", "limits", "pids"]),
-        ("mem_reservation", ["resources", "reservations", "memory"]),
+    let below = |keys: &[&str]| keys.iter().try_fold(service, |node, key| node.get(key));
+    let value = |node: Option<&Node>| match node.and_then(Node::text) {
+        Some(text) => text.parse::<f64>().ok(),
+        None => Some(0.0),
+    };
+    for (key, section, inner) in [
+        ("scale", &["deploy"][..], "replicas"),
+        ("cpus", &["deploy", "resources", "limits"], "cpus"),
+        ("mem_limit", &["deploy", "resources", "limits"], "memory"),
+        ("pids_limit", &["deploy", "resources", "limits"], "pids"),
+        ("mem_reservation", &["deploy", "resources", "reservations"], "memory"),
     ] {
-        let deployed = place
-            .iter()
-            .filter(|step| !step.is_empty())
-            .try_fold(service.get("deploy"), |node, step| Some(node?.get(step)))
-            .flatten();
-        if let (Some(plain), Some(deployed)) = (service.get(key), deployed)
-            && plain.text() != deployed.text()
-        {
-            let steps: Vec<_> = place.iter().filter(|step| !step.is_empty()).copied().collect();
-            let message = format!("`{key}` and `deploy.{}` differ; keep one", steps.join("."));
+        let Some(plain) = service.get(key) else { continue };
+        let Some(section_node) = below(section).filter(|node| node.as_map().is_some()) else {
+            continue;
+        };
+        let deployed = section_node.get(inner);
+        let says_none = key != "scale" && value(Some(plain)) == Some(0.0);
+        if !says_none && value(Some(plain)) != value(deployed) {
+            let other = format!("{}.{inner}", section.join("."));
+            let message = if deployed.is_some() {
+                format!("`{key}` and `{other}` differ; keep one")
+            } else {
+                format!("`{key}` and `{other}`, which says none, differ; put it there")
+            };
             notes.error(plain.place(), path, message);
         }
+    }
+}
+
+fn check_mounts(path: &str, service: &Node, notes: &mut Notes) {
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    for (kind, key) in [("tmpfs", None), ("volumes", Some("target"))] {
+        for (index, item) in
+            service.get(kind).map(Node::items).unwrap_or_default().iter().enumerate()
+        {
+            let written = match key {
+                Some(key) => item.get(key).and_then(Node::text),
+                None => item.text().map(|text| text.split(':').next().unwrap_or("").to_owned()),
+            };
+            let target = super::paths::clean(std::path::Path::new(&written.unwrap_or_default()));
+            let target = target.to_string_lossy().into_owned();
+            if let Some(other) = taken.get(&target) {
+                let message = format!("{target} is where `{other}` is mounted already");
+                notes.error(item.place(), &format!("{path}.{kind}.{index}"), message);
+            } else {
+                taken.insert(target, format!("{kind}.{index}"));
+            }
+        }
+    }
+}
+
+fn check_build(path: &str, service: &Node, notes: &mut Notes) {
+    let watch = service.get("develop").and_then(|develop| develop.get("watch"));
+    for item in watch.map(Node::items).unwrap_or_default() {
+        let text = |key: &str| item.get(key).and_then(Node::text).unwrap_or_default();
+        if !["rebuild", "restart"].contains(&text("action").as_str()) && text("target").is_empty() {
+            let message = format!("`{}` needs `target`", text("action"));
+            notes.error(item.place(), &format!("{path}.develop.watch"), message);
+        }
+    }
+    let Some(build) = service.get("build") else { return };
+    if build.get("dockerfile").is_some() && build.get("dockerfile_inline").is_some() {
+        let message = "`dockerfile` and `dockerfile_inline` exclude each other";
+        notes.error(build.place(), &format!("{path}.build"), message);
+    }
+    let platforms = build.get("platforms").map(Node::items).unwrap_or_default();
+    if let Some(platform) = service.get("platform").and_then(Node::as_str)
+        && !platform.is_empty()
+        && !platforms.is_empty()
+        && !platforms.iter().any(|one| one.as_str() == Some(platform))
+    {
+        let message = format!("`platforms` must hold the service's own, `{platform}`");
+        notes.error(build.place(), &format!("{path}.build"), message);
     }
 }
 
@@ -212,14 +279,6 @@ fn check_container_names(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
         let Some(written) = node.get("container_name") else { continue };
         let name = written.as_str().unwrap_or_default();
         let path = format!("services.{service}.container_name");
-        let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        if name.len() < 2
-            || !name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            || !name.chars().all(good)
-        {
-            let rule = "two or more letters, digits, `_`, `.` and `-`, the first a letter or digit";
-            notes.error(written.mark, &path, format!("`{name}` is no container name: {rule}"));
-        }
         if let Some(other) = taken.insert(name, service) {
             let message = format!("`{name}` is the name of the container of `{other}` already");
             notes.error(written.mark, &path, message);

@@ -24,7 +24,7 @@ const FREE: [&str; 14] = [
 ];
 
 /// What is shown even if it is false, zero or an empty mapping: absent it would say something else.
-const KEPT: [&str; 28] = [
+const KEPT: [&str; 29] = [
     "attach",
     "bind",
     "blkio_config",
@@ -49,6 +49,7 @@ const KEPT: [&str; 28] = [
     "resources",
     "restart_policy",
     "retries",
+    "rollback_config",
     "scale",
     "tmpfs",
     "update_config",
@@ -164,7 +165,7 @@ fn service(node: &Node, style: Style) -> Json {
     let mut out = Map::new();
     for (key, value) in node.entries() {
         match key.as_str() {
-            "env_file" | "label_file" => {}
+            "env_file" | "label_file" | "pull_refresh_after" => {}
             // An empty list says more than none.
             "command" | "entrypoint" => drop(out.insert(key.clone(), value.to_json())),
             _ => {

@@ -19,6 +19,9 @@ pub(crate) fn check(root: &Node, notes: &mut Notes) {
         let path = format!("services.{name}");
         check_host_network(&path, service, notes);
         check_addresses(root, &path, service, notes);
+        check_container_name(&path, service, notes);
+        check_ports(&path, service, notes);
+        check_durations(&path, service, notes);
     }
     check_host_ports(&services, notes);
 }
@@ -28,6 +31,56 @@ fn check_host_network(path: &str, service: &Node, notes: &mut Notes) {
         && let Some(ports) = service.get("ports").filter(|ports| !ports.items().is_empty())
     {
         notes.error(ports.place(), path, "`ports` cannot be published with `network_mode: host`");
+    }
+}
+
+fn check_container_name(path: &str, service: &Node, notes: &mut Notes) {
+    let Some(written) = service.get("container_name") else { return };
+    let name = written.as_str().unwrap_or_default();
+    let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if name.len() < 2
+        || !name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        || !name.chars().all(good)
+    {
+        let rule = "two or more letters, digits, `_`, `.` and `-`, the first a letter or digit";
+        let path = format!("{path}.container_name");
+        notes.error(written.mark, &path, format!("`{name}` is no container name: {rule}"));
+    }
+}
+
+fn check_ports(path: &str, service: &Node, notes: &mut Notes) {
+    for (index, port) in
+        service.get("ports").map(Node::items).unwrap_or_default().iter().enumerate()
+    {
+        let path = format!("{path}.ports.{index}");
+        let protocol = port.get("protocol").and_then(Node::text).unwrap_or_default();
+        if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
+            let message = format!("`{protocol}` is no protocol: tcp, udp or sctp");
+            notes.error(port.mark, &path, message);
+        }
+        if !matches!(port.get("target").and_then(Node::as_int), Some(1..=65535)) {
+            notes.error(port.mark, &path, "`target` is a port from 1 to 65535");
+        }
+    }
+}
+
+/// No duration is below zero; Compose reads such and no engine takes them.
+fn check_durations(path: &str, service: &Node, notes: &mut Notes) {
+    let health = service.get("healthcheck");
+    let deploy = service.get("deploy");
+    let of = |node: Option<&Node>, keys: &[&str]| -> Vec<Node> {
+        keys.iter().filter_map(|key| node?.get(key).cloned()).collect()
+    };
+    let mut found = of(Some(service), &["stop_grace_period"]);
+    found.extend(of(health, &["interval", "timeout", "start_period", "start_interval"]));
+    for section in ["update_config", "rollback_config", "restart_policy"] {
+        let section = deploy.and_then(|deploy| deploy.get(section));
+        found.extend(of(section, &["delay", "monitor", "window"]));
+    }
+    for node in found {
+        if let Some(text) = node.as_str().filter(|text| text.starts_with('-')) {
+            notes.error(node.place(), path, format!("`{text}` is below zero"));
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::model::{Place, Places, StackName};
 use door::Door;
 use extends::Services;
 use layers::{Layer, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -150,7 +150,7 @@ impl<'a> Loader<'a> {
             profiles: normalise::profiles(&root),
             variables: std::mem::take(&mut self.variables),
         };
-        let inactive = normalise::select(&mut root, &self.request.profiles);
+        let inactive = normalise::select(&mut root, &self.profiles(&scope));
         normalise::normalise(&mut root, &name);
         if self.request.consistency {
             check::check(&root, &inactive, &mut self.notes);
@@ -160,6 +160,19 @@ impl<'a> Loader<'a> {
         }
         self.resolve_files(&mut root, &scope);
         (!self.notes.has_errors()).then_some(Model { root, extensions, name, scope, declared })
+    }
+
+    /// The profiles that are on: those asked for, or else what the variable of Compose's names.
+    fn profiles(&self, scope: &Scope) -> BTreeSet<String> {
+        if !self.request.profiles.is_empty() {
+            return self.request.profiles.clone();
+        }
+        let named = scope.lookup("COMPOSE_PROFILES").unwrap_or_default();
+        named
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect()
     }
 
     /// The scope of the stack's own files.
@@ -286,3 +299,6 @@ fn walk(node: &Node, path: &str, visit: &mut dyn FnMut(&str, &Node)) {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod bounds_tests;

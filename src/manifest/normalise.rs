@@ -37,6 +37,7 @@ pub(crate) fn normalise(root: &mut Node, project: &str) {
         default_used |= join_default(service);
         imply_dependencies(service);
         complete_build(service);
+        complete_replicas(service);
         give_hooks_an_image(service);
     }
     if default_used {
@@ -113,6 +114,15 @@ fn complete_build(service: &mut Node) {
     }
 }
 
+/// Where both may say how many, both do.
+fn complete_replicas(service: &mut Node) {
+    let Some(scale) = service.get("scale").cloned() else { return };
+    let deploy = service.as_map_mut().and_then(|map| map.get_mut("deploy"));
+    if let Some(deploy) = deploy.and_then(Node::as_map_mut) {
+        deploy.entry("replicas".to_owned()).or_insert(scale);
+    }
+}
+
 /// A step before the start runs in the service's own image unless it names another.
 fn give_hooks_an_image(service: &mut Node) {
     let Some(image) = service.get("image").cloned() else { return };
@@ -138,7 +148,7 @@ fn join_default(service: &mut Node) -> bool {
     if let Some(joined) = joined {
         return joined.contains_key("default");
     }
-    if map.get("network_mode").and_then(Node::as_str).is_some_and(|mode| !mode.is_empty()) {
+    if map.contains_key("network_mode") {
         return false;
     }
     let networks = Map::from_iter([("default".to_owned(), Node::null(mark))]);
@@ -168,17 +178,6 @@ pub(crate) fn resolve_nulls(
     let args = map.get_mut("build").and_then(Node::as_map_mut).and_then(|map| map.get_mut("args"));
     for (key, value) in args.and_then(Node::as_map_mut).into_iter().flatten() {
         fill(key, value, lookup);
-    }
-    for hooks in ["pre_start", "post_start", "pre_stop"] {
-        let Some(Value::Seq(hooks)) = map.get_mut(hooks).map(|node| &mut node.value) else {
-            continue;
-        };
-        for hook in hooks.iter_mut().filter_map(Node::as_map_mut) {
-            let environment = hook.get_mut("environment").and_then(Node::as_map_mut);
-            for (key, value) in environment.into_iter().flatten() {
-                fill(key, value, lookup);
-            }
-        }
     }
     let environment = map.get_mut("environment").and_then(Node::as_map_mut);
     for (key, value) in environment.into_iter().flatten() {

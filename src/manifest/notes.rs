@@ -3,6 +3,7 @@
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::node::Mark;
 use crate::model::Place;
+use std::collections::BTreeSet;
 
 /// At most so many errors and so many warnings are kept.
 const MAX_NOTES: usize = 50;
@@ -26,6 +27,7 @@ pub(crate) struct Notes {
     files: Vec<SourceFile>,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    excused: BTreeSet<Mark>,
 }
 
 impl Notes {
@@ -40,6 +42,11 @@ impl Notes {
         self.files.get(file).map_or("", |file| &file.text)
     }
 
+    /// Nothing is wrong with what stands at these places: it still holds names of variables.
+    pub(crate) fn excuse(&mut self, marks: BTreeSet<Mark>) {
+        self.excused.extend(marks);
+    }
+
     pub(crate) fn error(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
         self.error_with_help(mark, field, message, None);
     }
@@ -51,7 +58,7 @@ impl Notes {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if self.errors.len() < MAX_NOTES {
+        if self.errors.len() < MAX_NOTES && !self.excused.contains(&mark) {
             let note = self.note(Severity::Error, mark, field, &message.into(), help);
             if !self.errors.contains(&note) {
                 self.errors.push(note);

@@ -24,7 +24,7 @@ pub(crate) fn clean(path: &Path) -> PathBuf {
             other => cleaned.push(other),
         }
     }
-    cleaned
+    if cleaned.as_os_str().is_empty() { PathBuf::from(".") } else { cleaned }
 }
 
 /// Makes every path of a whole file absolute; it is in its long form.
@@ -168,9 +168,13 @@ mod tests {
 
     #[test]
     fn a_path_loses_its_detours() {
-        for (path, cleaned) in
-            [("/a/./b/../c", "/a/c"), ("/../a//b/", "/a/b"), ("a/../../b", "../b"), ("/", "/")]
-        {
+        for (path, cleaned) in [
+            ("/a/./b/../c", "/a/c"),
+            ("/../a//b/", "/a/b"),
+            ("a/../../b", "../b"),
+            ("/", "/"),
+            ("a/..", "."),
+        ] {
             assert_eq!(clean(Path::new(path)), Path::new(cleaned), "{path}");
         }
     }

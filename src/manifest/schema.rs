@@ -8,7 +8,7 @@ mod resource;
 use super::shape::Presence::{Optional, Required};
 use super::shape::Rule::{
     Any, Between, Bool, Choice, Closed, Count, Flag, Int, Like, List, Map, Named, Nullable, Number,
-    Object, OneOf, Open, Scalar, Set, Str, Text, Whole, WholeText,
+    Numeric, Object, OneOf, Open, Scalar, Set, Str, Text, Whole, WholeText,
 };
 use super::shape::{Field, Pattern, Rule};
 use build::{BUILD, DEVELOP};
@@ -48,7 +48,7 @@ pub(crate) const FILE: Rule = Object(&[
 ]);
 
 /// What `include` may hold.
-pub(crate) const INCLUDES: Rule = List(&OneOf(&[Str, Closed(INCLUDE)]));
+pub(crate) const INCLUDES: Rule = List(&OneOf(&[Str, Open(INCLUDE)]));
 
 const INCLUDE: &[Field] =
     &[some("path", STRING_OR_SET), some("env_file", STRING_OR_SET), some("project_directory", Str)];
@@ -90,7 +90,7 @@ const SERVICE: Rule = Object(&[
     some("entrypoint", COMMAND),
     some("env_file", OneOf(&[Str, List(&OneOf(&[Str, Closed(ENV_FILE)]))])),
     some("environment", PAIRS),
-    some("expose", Set(&Text)),
+    some("expose", Set(&WholeText)),
     some("extends", OneOf(&[Str, Closed(&[must("service", Str), some("file", Str)])])),
     some("external_links", STRING_SET),
     some("extra_hosts", EXTRA_HOSTS),
@@ -131,7 +131,7 @@ const SERVICE: Rule = Object(&[
     some("read_only", Bool),
     some("restart", Str),
     some("runtime", Str),
-    some("scale", Whole),
+    some("scale", Between(0, i64::MAX)),
     some("secrets", GRANTS),
     some("security_opt", STRING_SET),
     some("shm_size", Text),
@@ -231,13 +231,13 @@ const MODEL_GRANT: &[Field] = &[some("endpoint_var", Str), some("model_var", Str
 const ENDPOINT: &[Field] = &[
     some("aliases", STRING_SET),
     some("driver_opts", OPTIONS),
-    some("gw_priority", Int),
+    some("gw_priority", Numeric),
     some("interface_name", Str),
     some("ipv4_address", Str),
     some("ipv6_address", Str),
     some("link_local_ips", STRING_SET),
     some("mac_address", Str),
-    some("priority", Int),
+    some("priority", Numeric),
 ];
 
 const PORT: &[Field] = &[

@@ -34,6 +34,8 @@ pub(crate) enum Rule {
     /// An integer from the first to the second, or a string.
     Between(i64, i64),
     Number,
+    /// A number and nothing else; what is behind the point is cut off.
+    Numeric,
     /// One of these strings.
     Choice(&'static [&'static str]),
     /// A list.
@@ -137,7 +139,9 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
                 notes.error(node.mark, path, format!("must be from {low} to {high}"));
             }
         }
-        Rule::Bool | Rule::Int | Rule::Whole | Rule::Number => cast(node, rule, path, notes),
+        Rule::Bool | Rule::Int | Rule::Whole | Rule::Number | Rule::Numeric => {
+            cast(node, rule, path, notes);
+        }
         Rule::Any | Rule::Str | Rule::Text | Rule::WholeText | Rule::Scalar | Rule::Flag => {}
     }
 }
@@ -155,6 +159,7 @@ fn fits(node: &Node, rule: &Rule) -> bool {
             Value::Str(_) | Value::Int(_) | Value::Float(_),
         )
         | (Rule::WholeText | Rule::Whole | Rule::Between(..), Value::Str(_) | Value::Int(_))
+        | (Rule::Numeric, Value::Int(_) | Value::Float(_))
         | (Rule::Bool, Value::Bool(_) | Value::Str(_))
         | (Rule::Flag, Value::Bool(_))
         | (Rule::List(_) | Rule::Set(_), Value::Seq(_))
@@ -185,7 +190,7 @@ fn describe(rule: &Rule) -> String {
         Rule::Scalar => "a string, a number, a boolean or null".to_owned(),
         Rule::Bool | Rule::Flag => "a boolean".to_owned(),
         Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..) => "an integer".to_owned(),
-        Rule::Number => "a number".to_owned(),
+        Rule::Number | Rule::Numeric => "a number".to_owned(),
         Rule::List(_) | Rule::Set(_) => "a list".to_owned(),
         Rule::Map(_) | Rule::Named(_) | Rule::Object(_) | Rule::Closed(_) | Rule::Open(_) => {
             "a mapping".to_owned()
@@ -303,6 +308,9 @@ pub(crate) fn suggestion<'a>(
     written: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> Option<String> {
+    if written.len() > 64 {
+        return None;
+    }
     known
         .map(|name| (strsim::damerau_levenshtein(written, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 5)
@@ -312,9 +320,10 @@ pub(crate) fn suggestion<'a>(
 
 fn cast(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
     let value = match (rule, &node.value) {
-        (Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..), Value::Float(number)) => {
-            whole(*number)
-        }
+        (
+            Rule::Int | Rule::Count | Rule::Whole | Rule::Numeric | Rule::Between(..),
+            Value::Float(number),
+        ) => whole(*number),
         (Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..), Value::Str(text)) => {
             text.parse::<i64>().ok().map(|number| Value::Int(number.into()))
         }

@@ -10,6 +10,12 @@ use std::collections::BTreeMap;
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 /// The most nodes that aliases may stand for, all together.
 pub(crate) const MAX_ALIASED_NODES: usize = 100_000;
+/// The most nodes that a document may have, aliases aside.
+pub(crate) const MAX_NODES: usize = 2_000_000;
+/// The most nodes that may stand under anchors, those under several counted as often.
+pub(crate) const MAX_ANCHORED_NODES: usize = 2_000_000;
+/// The longest key, in bytes.
+pub(crate) const MAX_KEY: usize = 1 << 16;
 /// The deepest nesting.
 pub(crate) const MAX_DEPTH: usize = 100;
 
@@ -84,15 +90,29 @@ struct Builder {
     open: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
     aliased: usize,
+    anchored: usize,
+    nodes: usize,
 }
 
 impl Builder {
     fn new(file: usize) -> Self {
-        Self { file, documents: vec![], open: vec![], anchors: BTreeMap::new(), aliased: 0 }
+        Self {
+            file,
+            documents: vec![],
+            open: vec![],
+            anchors: BTreeMap::new(),
+            aliased: 0,
+            anchored: 0,
+            nodes: 0,
+        }
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         let mark = mark_of(self.file, span.start.line(), span.start.col());
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(fail(mark, format!("a file may have {MAX_NODES} values")));
+        }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
@@ -101,7 +121,7 @@ impl Builder {
                 if is_merge && !self.awaits_key() {
                     node.value = Value::Str("<<".to_owned());
                 }
-                self.remember(anchor, &node);
+                self.remember(anchor, &node)?;
                 self.place(node, is_merge)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -161,14 +181,20 @@ impl Builder {
                 merge_missing(map, merged)?;
             }
         }
-        self.remember(open.anchor, &open.node);
+        self.remember(open.anchor, &open.node)?;
         self.place(open.node, false)
     }
 
-    fn remember(&mut self, anchor: usize, node: &Node) {
+    fn remember(&mut self, anchor: usize, node: &Node) -> Result<(), YamlError> {
         if anchor != 0 {
+            self.anchored += node.count();
+            if self.anchored > MAX_ANCHORED_NODES {
+                let message = format!("{MAX_ANCHORED_NODES} values may stand under anchors");
+                return Err(fail(node.mark, message));
+            }
             self.anchors.insert(anchor, node.clone());
         }
+        Ok(())
     }
 
     fn aliased(&mut self, anchor: usize, mark: Mark) -> Result<Node, YamlError> {
@@ -218,6 +244,9 @@ fn fail(mark: Mark, message: impl Into<String>) -> YamlError {
 
 fn key_of(node: &Node, is_merge: bool) -> Result<Key, YamlError> {
     match &node.value {
+        Value::Str(text) if text.len() > MAX_KEY => {
+            Err(fail(node.mark, format!("a key may have {MAX_KEY} bytes, not {}", text.len())))
+        }
         Value::Str(text) => Ok(Key { text: text.clone(), mark: node.mark, is_merge }),
         _ => Err(fail(
             node.mark,
@@ -345,6 +374,14 @@ mod tests {
             map.push_str("a:\n");
         }
         assert!(parse(&map, 0).is_err());
+    }
+
+    #[test]
+    fn many_anchored_values_and_long_keys_are_refused() {
+        let nested = (0..90).map(|n| format!("&a{n} [")).collect::<Vec<_>>().concat();
+        let text = format!("a: {nested}{}{}", "x,".repeat(50_000), "]".repeat(90));
+        assert!(message(&text).contains("under anchors"));
+        assert!(message(&format!("? {}\n: x\n", "k".repeat(1 << 20))).contains("a key may have"));
     }
 
     #[test]

@@ -14,7 +14,9 @@ pub(super) fn build(path: &str, node: &mut Node, notes: &mut Notes) {
     edit(map, "labels", |node| pairs(node, true));
     edit(map, "additional_contexts", |node| pairs(node, true));
     edit(map, "ssh", ssh);
-    edit(map, "secrets", |node| for_items(node, |item| grant(item, true)));
+    edit(map, "secrets", |node| {
+        for_items(node, |item| grant(&format!("{path}.secrets"), item, false, notes));
+    });
     edit(map, "extra_hosts", |node| extra_hosts(&format!("{path}.extra_hosts"), node, notes));
     edit(map, "shm_size", |node| bytes(&format!("{path}.shm_size"), node, notes));
     edit(map, "no_cache_filter", to_list);

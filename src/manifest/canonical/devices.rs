@@ -39,6 +39,13 @@ pub(super) fn gpus(path: &str, node: &mut Node, notes: &mut Notes) {
         let all = map_of(node.mark, vec![("count", Value::Int(-1))]);
         node.value = Value::Seq(vec![Node::new(all, node.mark)]);
     }
+    for_items(node, |item| {
+        // Other keys are let pass, and mean nothing.
+        let known = ["capabilities", "count", "device_ids", "driver", "options"];
+        if let Some(map) = item.as_map_mut() {
+            map.retain(|key, _| known.contains(&key.as_str()) || key.starts_with("x-"));
+        }
+    });
     requests(path, node, notes);
 }
 

@@ -140,7 +140,9 @@ impl Short {
     fn value(self, item: &Node) -> Value {
         let string = |text: &str| Value::Str(text.to_owned());
         let is_bind = self.source.as_deref().is_some_and(|source| {
-            source.starts_with(['.', '/', '~', '\\']) || source.chars().nth(1) == Some(':')
+            source.starts_with(['.', '/', '~'])
+                || source.starts_with("\\\\")
+                || source.chars().nth(1) == Some(':')
         });
         let mut entries = vec![("type", string(if is_bind { "bind" } else { "volume" }))];
         entries.extend(self.source.map(|source| ("source", Value::Str(source))));

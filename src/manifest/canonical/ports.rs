@@ -38,12 +38,8 @@ fn long(mut item: Node, path: &str, notes: &mut Notes) -> Node {
         if let Some(published) = map.get_mut("published") {
             published.value = Value::Str(published.text().unwrap_or_default());
         }
-        let protocol = map["protocol"].as_str().unwrap_or_default().to_owned();
-        if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
-            notes.error(mark, path, format!("`{protocol}` is no protocol: tcp, udp or sctp"));
-        }
-        if !matches!(map.get("target").and_then(Node::as_int), Some(1..=65535)) {
-            notes.error(mark, path, "`target` is a port from 1 to 65535");
+        if !map.contains_key("target") {
+            notes.error(mark, path, "needs `target`");
         }
         if let Some(ip) = map.get("host_ip").and_then(Node::as_str)
             && ip.parse::<IpAddr>().is_err()

@@ -33,11 +33,7 @@ impl Loader<'_> {
             .collect();
         let mut found = Map::new();
         for item in files.items() {
-            let earlier = found.clone();
-            let lookup = |name: &str| {
-                let before = || earlier.get(name).and_then(Node::text);
-                scope.lookup(name).or_else(|| own.get(name).cloned()).or_else(before)
-            };
+            let lookup = |name: &str| scope.lookup(name).or_else(|| own.get(name).cloned());
             let field = format!("services.{name}.env_file");
             for (key, value) in self.variables_of(item, &field, &lookup) {
                 found.insert(key, Node::str(value, item.mark));
@@ -79,7 +75,9 @@ impl Loader<'_> {
         let mut found = Map::new();
         for item in files.items() {
             let path = PathBuf::from(item.as_str().unwrap_or_default());
-            match self.door.variables(&path, false, &|_| None) {
+            let earlier = found.clone();
+            let lookup = |name: &str| earlier.get(name).and_then(Node::text);
+            match self.door.variables(&path, false, &lookup) {
                 Ok(labels) => {
                     for (key, value) in labels {
                         found.insert(key, Node::str(value, item.mark));

@@ -44,10 +44,10 @@ impl<'a> Door<'a> {
     /// The bytes of `path`, nothing if it is not there, or why it cannot be read.
     pub(super) fn optional_bytes(&mut self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         let shown = self.shown(path);
-        if let Some(root) = &self.request.root
-            && !path.starts_with(root)
-        {
-            return Err(format!("cannot read {shown}: it lies outside {}", root.display()));
+        let roots = &self.request.roots;
+        if !roots.is_empty() && !roots.iter().any(|root| path.starts_with(root)) {
+            let message = "it leaves the repository, and nothing outside is read";
+            return Err(format!("cannot read {shown}: {message}"));
         }
         self.files += 1;
         if self.files > MAX_FILES {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// How long a chain of services may be.
 const MAX_DEPTH: usize = 64;
 /// How many values extending may copy, all together.
-const MAX_COPIED_NODES: usize = 4_000_000;
+const MAX_COPIED_NODES: usize = 1_000_000;
 
 /// The services of one file, and how its paths are meant.
 #[derive(Debug, Clone)]
@@ -54,6 +54,9 @@ impl Loader<'_> {
 
     /// Completes the service `name` with what it extends.
     fn complete(&mut self, all: &mut Services, name: &str, scope: &Scope, trail: &mut Vec<Step>) {
+        if self.copied > MAX_COPIED_NODES {
+            return;
+        }
         let Some(service) = all.by_name.get_mut(name).and_then(Node::as_map_mut) else { return };
         let Some(extends) = service.shift_remove("extends") else { return };
         let field = format!("services.{name}.extends");
@@ -64,7 +67,7 @@ impl Loader<'_> {
         };
         let known = ["service", "file"];
         for (key, value) in extends.entries().filter(|(key, _)| !known.contains(&key.as_str())) {
-            self.notes.error(value.place(), &field, format!("unknown key `{key}`"));
+            self.notes.warning(value.place(), &field, format!("unknown key `{key}`: no effect"));
         }
         let step = (all.file.clone(), name.to_owned());
         if trail.contains(&step) {

@@ -53,6 +53,12 @@ impl Loader<'_> {
             return;
         }
         for item in list.items() {
+            for (key, value) in item.entries() {
+                if !["path", "project_directory", "env_file"].contains(&key.as_str()) {
+                    let message = format!("unknown key `{key}`: no effect");
+                    self.notes.warning(value.place(), "include", message);
+                }
+            }
             let entry = Entry::new(item);
             if let Some(imported) = self.included(&entry, scope) {
                 self.import(document, imported, resets);

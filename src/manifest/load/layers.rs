@@ -106,9 +106,12 @@ impl Loader<'_> {
 
     /// Puts the values of variables in, unless the request asks to leave them.
     pub(super) fn fill_in(&mut self, document: &mut Node, scope: &Scope) {
+        interpolate::variables(document, &mut self.variables);
         if self.request.interpolate {
             let lookup = |name: &str| scope.lookup(name);
-            interpolate::interpolate(document, "", &lookup, &mut self.notes);
+            interpolate::interpolate(document, &lookup, &mut self.notes);
+        } else {
+            self.notes.excuse(interpolate::templates(document));
         }
     }
 }

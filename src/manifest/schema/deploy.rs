@@ -10,7 +10,7 @@ pub(super) const DEPLOY: &[Field] = &[
     some("labels", PAIRS),
     some("mode", Str),
     some("placement", Object(PLACEMENT)),
-    some("replicas", Whole),
+    some("replicas", Between(0, i64::MAX)),
     some("resources", Object(RESOURCES)),
     some("restart_policy", Object(RESTART)),
     some("rollback_config", Object(UPDATE)),
