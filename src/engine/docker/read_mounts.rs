@@ -251,4 +251,37 @@ mod tests {
         let (_, mount) = bind_string(&format!("{}:/data", "0a".repeat(32))).unwrap();
         assert_eq!(mount.source, MountSource::Anonymous);
     }
+
+    #[test]
+    fn volumes_of_another_container_are_told_by_that_container() {
+        let point = |target: &str, name: &str| MountPoint {
+            typ: Some("volume".to_owned()),
+            name: Some(name.to_owned()),
+            destination: Some(target.to_owned()),
+            ..MountPoint::default()
+        };
+        let anonymous = "0a".repeat(32);
+        let points = [
+            point("/own", "s_own"),
+            point("/theirs", "s_theirs"),
+            point("/both", "s_theirs"),
+            point("/new", &anonymous),
+        ];
+        let structured = models::Mount {
+            typ: Some(MountType::VOLUME),
+            target: Some("/new".to_owned()),
+            ..models::Mount::default()
+        };
+        let config = HostConfig {
+            binds: Some(vec!["s_own:/own:rw".to_owned()]),
+            mounts: Some(vec![structured]),
+            volumes_from: Some(vec!["c0ffee:rw".to_owned()]),
+            ..HostConfig::default()
+        };
+        let found = read(&config, &["/both".to_owned()], &points).unwrap();
+        let targets: Vec<_> = found.by_target.keys().map(String::as_str).collect();
+        assert_eq!(targets, ["/both", "/new", "/own"]);
+        assert_eq!(found.by_target["/both"].source, MountSource::Anonymous);
+        assert_eq!(found.anonymous.keys().collect::<Vec<_>>(), ["/new"]);
+    }
 }
