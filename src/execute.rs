@@ -3,7 +3,7 @@
 
 mod wait;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Word};
 use crate::plan::{Change, Plan, Step};
 use crate::status::ActionReport;
 use std::num::NonZeroUsize;
@@ -51,8 +51,8 @@ pub enum Notice<'a> {
     Began(&'a Change),
     /// A long step says how far it is.
     Doing(&'a Change, &'a str),
-    /// A wait that is not required failed.
-    Warned(&'a Change, &'a ChangeError),
+    /// A wait that is not required failed, or the engine could not do a part of a step.
+    Warned(&'a Change, &'a str),
     /// A change ended.
     Ended(&'a Change, Result<(), &'a ChangeError>, Duration),
 }
@@ -158,7 +158,7 @@ impl Hands {
             let result = wait::wait(&*self.engine, container, *until, *bound, &self.stop).await;
             return match result {
                 Err(error) if !required => {
-                    (self.onlooker)(Notice::Warned(change, &error));
+                    (self.onlooker)(Notice::Warned(change, &error.to_string()));
                     Ok(())
                 }
                 result => result,
@@ -166,7 +166,10 @@ impl Hands {
         }
         // Never closed: the semaphore lives as long as its users.
         let _permit = self.calls.acquire().await;
-        let progress = |text: &str| (self.onlooker)(Notice::Doing(change, text));
+        let progress = |word: Word<'_>| match word {
+            Word::Doing(text) => (self.onlooker)(Notice::Doing(change, text)),
+            Word::Warning(text) => (self.onlooker)(Notice::Warned(change, text)),
+        };
         Ok(self.engine.perform(step, &progress).await?)
     }
 }

@@ -6,7 +6,7 @@ use super::error::unreadable;
 use super::write_container::{restart, whole_seconds};
 use super::write_resources::signed;
 use super::{files, networks, pull, volumes, write_container, write_networking};
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, Progress, Word};
 use crate::model::{Endpoint, Limits, Networking, RestartPolicy};
 use crate::plan::{ContainerRef, NewContainer, Step};
 use bollard::models::{ContainerUpdateBody, NetworkConnectRequest, NetworkDisconnectRequest};
@@ -85,7 +85,7 @@ async fn create(
         _ => client.api().await?,
     };
     let answer = client.request(call, api.create_container(Some(options.build()), body)).await?;
-    answer.warnings.iter().for_each(|warning| progress(warning));
+    answer.warnings.iter().for_each(|warning| progress(Word::Warning(warning)));
 
     let made = ContainerRef { key: answer.id, name: new.name.clone() };
     let completed = async {

@@ -2,7 +2,7 @@
 
 use super::client::{Call, Client};
 use super::credentials::Credentials;
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, Progress, Word};
 use crate::model::{ImageRef, Platform};
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
@@ -86,9 +86,9 @@ fn tell(message: &CreateImageInfo, told: &mut BTreeMap<String, String>, progress
     }
     told.insert(layer.clone(), status.clone());
     if layer.is_empty() {
-        progress(status);
+        progress(Word::Doing(status));
     } else {
-        progress(&format!("{layer}: {status}"));
+        progress(Word::Doing(&format!("{layer}: {status}")));
     }
 }
 
