@@ -14,7 +14,6 @@
 mod table;
 
 use bowline::manifest::{DigestKey, Loaded, Request, load};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -109,16 +108,7 @@ fn large(table: &mut Table, home: &Path, runs: usize) {
 }
 
 fn loaded(file: &Path) -> Loaded {
-    let request = Request {
-        files: vec![file.to_owned()],
-        project_name: None,
-        project_directory: None,
-        variables: BTreeMap::new(),
-        env_files: None,
-        profiles: BTreeSet::new(),
-        digest_key: DigestKey::new([0; 32]),
-        display_root: None,
-    };
+    let request = Request::new(vec![file.to_owned()], DigestKey::new([0; 32]));
     load(&request, &|path| std::fs::read(path)).unwrap()
 }
 

@@ -3,7 +3,7 @@
 
 mod wait;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Word};
 use crate::plan::{Change, Plan, Step};
 use crate::status::ActionReport;
 use std::num::NonZeroUsize;
@@ -51,8 +51,8 @@ pub enum Notice<'a> {
     Began(&'a Change),
     /// A long step says how far it is.
     Doing(&'a Change, &'a str),
-    /// A wait that is not required failed.
-    Warned(&'a Change, &'a ChangeError),
+    /// A wait that is not required failed, or the engine could not do a part of a step.
+    Warned(&'a Change, &'a str),
     /// A change ended.
     Ended(&'a Change, Result<(), &'a ChangeError>, Duration),
 }
@@ -86,7 +86,7 @@ impl Bounds {
     }
 
     async fn step(&self, step: &Step) -> Option<SemaphorePermit<'_>> {
-        let slow = matches!(step, Step::PullImage(_) | Step::Stop { .. });
+        let slow = matches!(step, Step::PullImage { .. } | Step::Stop { .. });
         if slow { &self.slow } else { &self.calls }.acquire().await.ok()
     }
 }
@@ -189,14 +189,17 @@ impl Hands {
             let result = wait::wait(&*self.engine, container, *until, *bound, &self.stop).await;
             return match result {
                 Err(error) if !required => {
-                    (self.onlooker)(Notice::Warned(change, &error));
+                    (self.onlooker)(Notice::Warned(change, &error.to_string()));
                     Ok(())
                 }
                 result => result,
             };
         }
         let _permit = self.bounds.step(step).await;
-        let progress = |text: &str| (self.onlooker)(Notice::Doing(change, text));
+        let progress = |word: Word<'_>| match word {
+            Word::Doing(text) => (self.onlooker)(Notice::Doing(change, text)),
+            Word::Warning(text) => (self.onlooker)(Notice::Warned(change, text)),
+        };
         Ok(self.engine.perform(step, &progress).await?)
     }
 }

@@ -3,10 +3,13 @@
 //! environment itself.
 //!
 //! ```text
-//! bytes -> yaml (places) -> interpolate -> merge -> shape (checked against schema)
-//!       -> canonical (long form) -> normalise (names, defaults) -> config (JSON), decode (Stack)
+//! bytes -> yaml (places) -> interpolate -> include, extends -> merge, unique
+//!       -> shape (checked against schema) -> canonical (long form)          a document at a time
+//!       -> paths -> normalise (names, defaults) -> check -> config (JSON)   the whole
+//!       -> support, feasible -> decode (Stack)                              if it is to run
 //! ```
 
+mod attributes;
 mod canonical;
 mod check;
 mod config;
@@ -14,22 +17,28 @@ mod decode;
 mod diagnostic;
 mod digest;
 mod dotenv;
+mod feasible;
 mod interpolate;
 mod load;
 mod merge;
 mod node;
 mod normalise;
 mod notes;
+mod paths;
+mod reset;
 mod scalar;
 mod schema;
 mod shape;
 mod shell;
+mod support;
+mod unique;
 mod units;
 mod yaml;
 
+pub use attributes::{Effect, attributes};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::DigestKey;
-pub use load::load;
+pub use load::{load, resolve};
 
 use crate::model::Stack;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,10 +67,71 @@ pub struct Request {
     pub digest_key: DigestKey,
     /// Places are shown relative to it.
     pub display_root: Option<PathBuf>,
+    /// Absolute; no file outside all of them is read. None: any file is. Links are followed, and
+    /// checked, by who reads.
+    pub roots: Vec<PathBuf>,
+    /// Whether variables are put in; without, their names stay.
+    pub interpolate: bool,
+    /// Whether the parts must fit together: references, dependencies, names.
+    pub consistency: bool,
+}
+
+impl Request {
+    /// These files and nothing else asked for.
+    pub fn new(files: Vec<PathBuf>, digest_key: DigestKey) -> Self {
+        Self {
+            files,
+            project_name: None,
+            project_directory: None,
+            variables: BTreeMap::new(),
+            env_files: None,
+            profiles: BTreeSet::new(),
+            digest_key,
+            display_root: None,
+            roots: vec![],
+            interpolate: true,
+            consistency: true,
+        }
+    }
 }
 
 /// Reads a file, given by its absolute path.
 pub type Read<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
+
+/// What files say, whether or not it can be run here.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What `docker compose config --format json` would print.
+    pub config: serde_json::Value,
+    /// What `docker compose config` would print as YAML: the same with `x-` keys at all places.
+    pub document: serde_json::Value,
+    /// What the files name, whether or not it is on.
+    pub declared: Declared,
+    /// What has no effect, or another than one might think.
+    pub warnings: Diagnostics,
+    /// Every file that was read.
+    pub inputs: BTreeSet<PathBuf>,
+}
+
+/// Names in files.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// The profiles that services ask for.
+    pub profiles: BTreeSet<String>,
+    /// The variables that are put in.
+    pub variables: BTreeMap<String, Variable>,
+}
+
+/// How a variable is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Variable {
+    /// Whether it must have a value.
+    pub required: bool,
+    /// What stands for it if it has none.
+    pub default: Option<String>,
+    /// What stands for it if it has one.
+    pub alternate: Option<String>,
+}
 
 /// What a manifest says.
 #[derive(Debug, Clone)]

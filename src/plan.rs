@@ -7,6 +7,8 @@ mod change;
 mod containers;
 mod effective;
 mod fields;
+mod images;
+mod needs;
 mod order;
 mod recipe;
 mod removal;
@@ -15,6 +17,7 @@ mod show;
 mod slots;
 mod step;
 mod strangers;
+mod written;
 
 pub use change::{Action, Change, Object, Plan, Problem, Reason, Resting};
 pub use removal::plan_removal;

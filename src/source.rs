@@ -26,7 +26,7 @@ pub use discover::{Discovery, Found, Trouble, discover};
 pub use error::{Fault, SourceError};
 pub use limits::Limits;
 pub use location::{InvalidLocation, Location, Reference};
-pub use read::read;
+pub use read::{read, read_within};
 pub use repository::{Checkout, Repository};
 pub use revision::revision_of;
 pub use spec::{Credentials, Spec};

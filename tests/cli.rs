@@ -45,8 +45,23 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
         ("plan", &["--output"]),
         ("apply", &["--parallel"]),
         ("remove", &["<STACK>", "--volumes", "--parallel"]),
-        ("validate", &[]),
-        ("config", &[]),
+        ("validate", &["--output"]),
+        (
+            "config",
+            &[
+                "--file",
+                "--project-directory",
+                "--format",
+                "--no-interpolate",
+                "--no-consistency",
+                "--services",
+                "--volumes",
+                "--networks",
+                "--images",
+                "--profiles",
+                "--variables",
+            ],
+        ),
         ("status", &["--output", "--agent"]),
         ("demo", &["--keep"]),
         ("completions", &["<SHELL>"]),
@@ -164,6 +179,107 @@ fn what_config_prints_is_again_a_compose_file_of_the_same_model() {
         let second = run(&["config", text(&stack)]).expect(0).out;
         assert_eq!(model(&second), model(&first), "{name}");
     }
+}
+
+/// A project in two files, with what `config` can list.
+fn project() -> (TempDir, PathBuf) {
+    let (dir, stack) = directory(
+        "name: shop\nx-own: 1\nservices:\n  web:\n    image: web:${TAG:-1}\n    command: echo $$HOME\n    \
+         volumes: ['data:/d', './c:/c']\n    networks: [front]\n    x-note: n\n  \
+         debug: {image: busybox, profiles: [debug]}\nvolumes: {data: }\nnetworks: {front: }\n",
+    );
+    std::fs::write(stack.join("more.yaml"), "services: {web: {labels: [a=b]}}\n").unwrap();
+    (dir, stack)
+}
+
+#[test]
+fn config_lists_names_one_a_line() {
+    let (_dir, stack) = project();
+    for (list, expected) in [
+        ("--services", "web\n"),
+        ("--volumes", "data\n"),
+        ("--networks", "front\n"),
+        ("--images", "web:1\n"),
+        ("--profiles", "debug\n"),
+        ("--variables", "TAG default=\"1\"\n"),
+    ] {
+        assert_eq!(run(&["config", text(&stack), list]).expect(0).out, expected, "{list}");
+    }
+    let both = ["config", text(&stack), "--services", "--profile", "debug"];
+    assert_eq!(run(&both).expect(0).out, "debug\nweb\n");
+}
+
+#[test]
+fn config_lays_files_over_one_another_and_prints_them_as_json_or_yaml() {
+    let (dir, stack) = project();
+    let (first, second) = (stack.join("compose.yaml"), stack.join("more.yaml"));
+    let files = ["config", "-f", text(&first), "-f", text(&second)];
+    let told = run(&files).expect(0).out;
+    let json: Value = serde_json::from_str(&told).unwrap();
+    let web = &json["services"]["web"];
+    assert_eq!(web["labels"]["a"], "b");
+    assert_eq!(web["command"], serde_json::json!(["echo", "$$HOME"]));
+    assert_eq!(web["volumes"][1]["source"], text(&stack.join("c")));
+    assert!(web.get("x-note").is_none() && json["x-own"] == 1, "{told}");
+    let elsewhere = [&files[..], &["--project-directory", text(dir.path())]].concat();
+    let json: Value = serde_json::from_str(&run(&elsewhere).expect(0).out).unwrap();
+    let moved = &json["services"]["web"]["volumes"][1]["source"];
+    assert_eq!(moved, text(&dir.path().join("c")));
+    let yaml = run(&[&files[..], &["--format", "yaml"]].concat()).expect(0).out;
+    for line in ["name: shop", "    image: web:1", "    x-note: n", "    - $$HOME", "x-own: 1"] {
+        assert!(yaml.lines().any(|one| one.trim_end() == line), "no `{line}` in\n{yaml}");
+    }
+    std::fs::write(stack.join("again.yaml"), &yaml).unwrap();
+    let again = run(&["config", "-f", text(&stack.join("again.yaml"))]).expect(0).out;
+    assert_eq!(model(&again), model(&told));
+}
+
+#[test]
+fn config_can_leave_variables_and_what_does_not_fit() {
+    let (_dir, stack) = project();
+    let told = run(&["config", text(&stack), "--no-interpolate"]).expect(0).out;
+    assert!(told.contains("web:${TAG:-1}") && told.contains("$$HOME"), "{told}");
+    let (_dir, stack) = directory("services: {a: {image: i, networks: [nope]}}\n");
+    run(&["config", text(&stack)]).expect(1).says(&["undefined network `nope`"]);
+    run(&["config", text(&stack), "--no-consistency"]).expect(0);
+}
+
+#[test]
+fn config_reads_what_is_piped_in() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bowline"))
+        .args(["config", "-f", "-", "--images"])
+        .current_dir(dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let piped = b"name: p\nservices: {a: {image: piped}, b: {build: .}}\n";
+    child.stdin.take().unwrap().write_all(piped).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "piped\np-b\n");
+}
+
+#[test]
+fn validate_tells_problems_to_programs_and_to_github() {
+    let (dir, stack) = directory("services:\n  web:\n    imgae: x:1\n");
+    let told = run(&["validate", "--output", "json", text(&stack)]).expect(1).out;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let stack_told = &told["stacks"][0];
+    assert_eq!(stack_told["valid"], false);
+    let problem = &stack_told["problems"][0];
+    assert_eq!((&problem["line"], &problem["column"]), (&3.into(), &5.into()));
+    assert_eq!(problem["severity"], "error");
+    assert_eq!(problem["help"], "did you mean `image`?");
+    let told = run(&["validate", "-o", "github", text(dir.path())]).expect(1).out;
+    let line = "::error file=shop/compose.yaml,line=3,col=5,title=services.web\
+                ::unknown key `imgae`; did you mean `image`?";
+    assert!(told.lines().any(|one| one == line), "{told}");
+    let (_dir, fine) = directory("version: '3'\nservices: {a: {image: x:1}}\n");
+    let told = run(&["validate", "-o", "github", text(&fine)]).expect(0).out;
+    assert!(told.starts_with("::warning file=compose.yaml,line=1"), "{told}");
 }
 
 #[test]

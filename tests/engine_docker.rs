@@ -39,7 +39,7 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn mount(source: MountSource) -> Mount {
-    Mount { source, read_only: false }
+    Mount::of(source)
 }
 
 fn port(port: u16, protocol: Protocol) -> ContainerPort {
@@ -102,9 +102,11 @@ fn rich_mounts(corner: &Corner) -> BTreeMap<String, Mount> {
             create_host_path,
             propagation: propagation.map(str::to_owned),
             selinux,
+            recursive: None,
         }))
     };
-    let volume = |nocopy| mount(MountSource::Volume { name: corner.name("data"), nocopy });
+    let volume =
+        |nocopy| mount(MountSource::Volume { name: corner.name("data"), nocopy, subpath: None });
     let memory = Tmpfs { size: Some(1 << 20), mode: Some(0o1770), options: BTreeSet::new() };
     let special = Tmpfs { options: set(&["noexec", "uid=7"]), ..memory.clone() };
     let read_only = |mount| Mount { read_only: true, ..mount };
@@ -180,6 +182,8 @@ fn rich_spec(corner: &Corner) -> ContainerSpec {
             nano_cpus: Some(500_000_000),
             cpu_shares: Some(512),
             cpuset: Some("0".to_owned()),
+            cpu_period: None,
+            cpu_quota: None,
             memory: Some(64 << 20),
             memory_reservation: Some(32 << 20),
             memory_swap: None,

@@ -7,7 +7,6 @@ use bowline::engine::Engine;
 use bowline::engine::docker::Docker;
 use bowline::manifest::{DigestKey, Request, load};
 use bowline::pass::preview;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -121,16 +120,7 @@ pub(crate) async fn calls(table: &mut Table) {
 }
 
 fn stack(file: &Path) -> bowline::model::Stack {
-    let request = Request {
-        files: vec![file.to_owned()],
-        project_name: None,
-        project_directory: None,
-        variables: BTreeMap::new(),
-        env_files: None,
-        profiles: BTreeSet::new(),
-        digest_key: DigestKey::new([0; 32]),
-        display_root: None,
-    };
+    let request = Request::new(vec![file.to_owned()], DigestKey::new([0; 32]));
     load(&request, &|path| std::fs::read(path)).unwrap().stack
 }
 

@@ -4,7 +4,6 @@
 #![no_main]
 
 use bowline::manifest::{DigestKey, Request, load};
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const NAMES: [&str; 4] = ["compose.yaml", ".env", "more.env", "other.yaml"];
@@ -18,15 +17,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             file.extend(line);
         }
     }
+    let files = vec![PathBuf::from("/stack/compose.yaml")];
     let request = Request {
-        files: vec![PathBuf::from("/stack/compose.yaml")],
-        project_name: None,
-        project_directory: None,
-        variables: BTreeMap::new(),
-        env_files: None,
-        profiles: BTreeSet::new(),
-        digest_key: DigestKey::new([0; 32]),
         display_root: Some(PathBuf::from("/stack")),
+        ..Request::new(files, DigestKey::new([0; 32]))
     };
     let read = |path: &Path| {
         let name = path.strip_prefix("/stack").ok().and_then(Path::to_str);

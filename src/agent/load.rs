@@ -5,7 +5,6 @@ use crate::manifest::{self, DigestKey, FILE_NAMES, Request};
 use crate::model::{SourceName, StackName};
 use crate::source::{self, Checkout};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,16 +58,13 @@ fn item(
     let file = files.first().map_or(dir, PathBuf::as_path);
     let file = file.strip_prefix(&checkout.root).unwrap_or(file).display().to_string();
     let request = Request {
-        files: files.to_vec(),
-        project_name: None,
-        project_directory: None,
         variables: reading.variables.clone(),
-        env_files: None,
         profiles: reading.profiles.clone(),
-        digest_key: reading.digest_key.clone(),
         display_root: Some(checkout.root.clone()),
+        roots: vec![checkout.root.clone()],
+        ..Request::new(files.to_vec(), reading.digest_key.clone())
     };
-    match manifest::load(&request, &|path| read_within(&checkout.root, path)) {
+    match manifest::load(&request, &|path| source::read_within(&request.roots, path)) {
         Ok(loaded) => {
             for warning in &loaded.warnings.0 {
                 tracing::warn!(stack = %loaded.stack.name, source = %source, "{warning}");
@@ -81,16 +77,6 @@ fn item(
             Item { name, file, stack: Err(problems.to_string()) }
         }
     }
-}
-
-/// Reads a file of the checkout. The agent may read all of the host, but what a repository names
-/// must lie in it, also by way of links.
-fn read_within(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
-    if !path.canonicalize()?.starts_with(root.canonicalize()?) {
-        let what = "it leaves the repository, and the agent reads nothing outside";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
-    }
-    source::read(path)
 }
 
 /// The name that a directory gives to a stack (specification, "Name top-level element").
@@ -106,19 +92,6 @@ fn name_after(dir: &Path) -> StackName {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_outside_the_checkout_is_read() {
-        let root = tempfile::tempdir().unwrap();
-        let inside = root.path().join("inside");
-        std::fs::write(&inside, "x").unwrap();
-        assert_eq!(read_within(root.path(), &inside).unwrap(), b"x");
-        let link = root.path().join("link");
-        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
-        for outside in [Path::new("/etc/passwd"), &root.path().join("../x"), &link] {
-            assert!(read_within(root.path(), outside).is_err(), "{}", outside.display());
-        }
-    }
 
     #[test]
     fn a_directory_gives_its_name_as_compose_does() {

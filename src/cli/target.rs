@@ -66,10 +66,43 @@ impl Target {
                 let first = request.files.first().cloned().unwrap_or_default();
                 let file = first.strip_prefix(&root).unwrap_or(&first).display().to_string();
                 let file = if file.is_empty() { self.place.clone() } else { file };
-                Entry { file, loaded: manifest::load(&request, &source::read) }
+                let read = |path: &Path| source::read_within(&request.roots, path);
+                Entry { file, loaded: manifest::load(&request, &read) }
             })
             .collect();
         Ok(Found { entries: refuse_namesakes(entries), revision })
+    }
+
+    /// The directory of what is loaded, as seen from here, with a slash; nothing for here.
+    pub(super) fn prefix(&self) -> String {
+        let path = Path::new(&self.place);
+        if self.place.contains("://") || path.is_absolute() {
+            return String::new();
+        }
+        let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        let directory = directory.to_string_lossy();
+        match directory.trim_start_matches("./").trim_end_matches('/') {
+            "" | "." => String::new(),
+            directory => format!("{directory}/"),
+        }
+    }
+
+    /// What to load for the one stack there is, for `config`.
+    pub(super) fn only_request(&self, common: &Common) -> anyhow::Result<Request> {
+        let (root, _) = self.root(common)?;
+        let mut stacks = stack_files(&root)?;
+        match (stacks.pop(), stacks.len()) {
+            (Some(files), 0) => Ok(self.request(&root, files, self.variables()?, no_key())),
+            (_, others) => {
+                bail!("there are {} stacks here; name the directory of one", others + 1)
+            }
+        }
+    }
+
+    /// What to load for these files, relative to `here`.
+    pub(super) fn request_for(&self, here: &Path, files: &[PathBuf]) -> anyhow::Result<Request> {
+        let files = files.iter().map(|file| here.join(file)).collect();
+        Ok(self.request(here, files, self.variables()?, no_key()))
     }
 
     fn request(
@@ -81,15 +114,16 @@ impl Target {
     ) -> Request {
         let env_files = (!self.env_file.is_empty()).then(|| self.env_file.clone());
         let display_root = if root.is_dir() { Some(root) } else { root.parent() };
+        // What others wrote stays within its repository; who has files here may read here.
+        let is_remote = self.place.contains("://");
         Request {
-            files,
+            roots: if is_remote { vec![root.to_owned()] } else { vec![] },
             project_name: self.project_name.clone(),
-            project_directory: None,
             variables,
             env_files,
             profiles: self.profile.iter().cloned().collect::<BTreeSet<_>>(),
-            digest_key,
             display_root: display_root.map(Path::to_owned),
+            ..Request::new(files, digest_key)
         }
     }
 
@@ -128,6 +162,11 @@ impl Target {
             })
             .collect()
     }
+}
+
+/// A key for what is not digested.
+fn no_key() -> DigestKey {
+    DigestKey::new([0; 32])
 }
 
 /// The files of each stack at `root`: itself, if it is a file or holds a compose file, or every

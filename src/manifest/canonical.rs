@@ -1,48 +1,25 @@
-//! Brings a checked tree into the long form of every attribute. It never adds a default that only
-//! the engine would add.
+//! Brings a checked tree into the long form of every attribute; what is in it already stays. It
+//! never adds a default that only the engine would add, and leaves alone what is of a wrong kind.
 
+mod build;
+mod deploy;
+mod devices;
 mod mounts;
 mod ports;
 
+pub(crate) use mounts::target_of;
+
+use super::merge::{names_to_map, pairs_to_map, started, to_list};
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::{shell, units};
-use std::path::{Component, Path, PathBuf};
-
-/// What relative paths are relative to.
-pub(crate) struct Base<'a> {
-    pub(crate) directory: &'a Path,
-}
-
-impl Base<'_> {
-    /// `path` made absolute and free of `.` and `..`.
-    pub(crate) fn absolute(&self, path: &str) -> String {
-        clean(&self.directory.join(path)).to_string_lossy().into_owned()
-    }
-}
-
-/// `path` without `.`, `..` and double slashes.
-pub(crate) fn clean(path: &Path) -> PathBuf {
-    let mut cleaned = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if cleaned.file_name().is_some() => {
-                cleaned.pop();
-            }
-            Component::ParentDir if cleaned.has_root() => {}
-            other => cleaned.push(other),
-        }
-    }
-    cleaned
-}
 
 /// Brings a whole file into its long form.
-pub(crate) fn canonical(root: &mut Node, base: &Base<'_>, notes: &mut Notes) {
-    for section in ["networks", "volumes", "configs", "secrets"] {
-        each(root, section, |path, node| resource(path, section, node, base, notes));
+pub(crate) fn canonical(root: &mut Node, notes: &mut Notes) {
+    for section in ["networks", "volumes", "configs", "secrets", "models"] {
+        each(root, section, |path, node| resource(path, section, node, notes));
     }
-    each(root, "services", |path, node| service(path, node, base, notes));
+    each(root, "services", |path, node| service(path, node, notes));
 }
 
 fn each(root: &mut Node, section: &str, mut change: impl FnMut(&str, &mut Node)) {
@@ -52,7 +29,7 @@ fn each(root: &mut Node, section: &str, mut change: impl FnMut(&str, &mut Node))
     }
 }
 
-fn resource(path: &str, section: &str, node: &mut Node, base: &Base<'_>, notes: &mut Notes) {
+fn resource(path: &str, section: &str, node: &mut Node, notes: &mut Notes) {
     if node.is_null() {
         node.value = Value::Map(Map::new());
     }
@@ -69,31 +46,12 @@ fn resource(path: &str, section: &str, node: &mut Node, base: &Base<'_>, notes: 
         }
         map.insert("external".to_owned(), external.with(Value::Bool(true)));
     }
-    let is_external = map.get("external").and_then(Node::as_bool) == Some(true);
-    if is_external && section != "networks" {
-        for key in map.keys().filter(|key| *key != "external" && *key != "name") {
-            notes.error(mark, path, format!("`external` and `{key}` exclude each other"));
-        }
-    }
     edit(map, "labels", |node| pairs(node, true));
     edit(map, "driver_opts", |node| pairs(node, true));
-    if let Some(file) = map.get_mut("file")
-        && let Some(text) = file.as_str()
-    {
-        file.value = Value::Str(base.absolute(text));
-    }
-    let is_bind = |key: &str, wanted: &str, map: &Map| {
-        map.get(key).and_then(Node::as_str).is_some_and(|text| text == wanted)
-    };
-    if section == "volumes" && is_bind("driver", "local", map) {
-        edit(map, "driver_opts", |options| {
-            let Some(options) = options.as_map_mut() else { return };
-            if is_bind("o", "bind", options)
-                && let Some(device) = options.get_mut("device")
-                && let Some(text) = device.as_str()
-            {
-                device.value = Value::Str(base.absolute(text));
-            }
+    if section == "networks" {
+        edit(map, "ipam", |ipam| {
+            let Some(ipam) = ipam.as_map_mut() else { return };
+            edit(ipam, "options", |node| pairs(node, true));
         });
     }
 }
@@ -104,42 +62,44 @@ fn edit(map: &mut Map, key: &str, change: impl FnOnce(&mut Node)) {
     }
 }
 
-fn service(path: &str, node: &mut Node, base: &Base<'_>, notes: &mut Notes) {
+/// Brings one service into its long form.
+pub(crate) fn service(path: &str, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
     for (key, value) in map.iter_mut() {
-        attribute(&format!("{path}.{key}"), key, value, base, notes);
+        attribute(&format!("{path}.{key}"), key, value, notes);
+    }
+    if map.get("dns").is_some_and(|dns| dns.items().is_empty()) {
+        map.shift_remove("dns");
     }
 }
 
-fn attribute(path: &str, key: &str, node: &mut Node, base: &Base<'_>, notes: &mut Notes) {
+fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
     match key {
         "command" | "entrypoint" => command(path, node, notes),
         "environment" => pairs(node, false),
-        "labels" | "sysctls" => pairs(node, true),
-        "dns" | "dns_search" | "tmpfs" => list(node),
-        "env_file" => env_file(node, base),
-        "expose" | "group_add" => {
-            for_items(node, |item| item.value = Value::Str(item.text().unwrap_or_default()));
-        }
-        "configs" | "secrets" => {
-            for_items(node, |item| grant(item, key == "secrets"));
-        }
-        "depends_on" => {
-            names_to_map(node, || vec![("condition", Value::Str("service_started".to_owned()))]);
-            for (_, one) in node.as_map_mut().into_iter().flatten() {
-                let mark = one.mark;
-                if let Some(map) = one.as_map_mut() {
-                    let required = Node::new(Value::Bool(true), mark);
-                    map.entry("required".to_owned()).or_insert(required);
-                }
+        "labels" | "sysctls" | "annotations" | "storage_opt" => pairs(node, true),
+        "dns" => {
+            to_list(node);
+            if let Value::Seq(items) = &mut node.value {
+                items.retain(|item| item.as_str() != Some(""));
             }
         }
+        "dns_search" | "tmpfs" | "label_file" => to_list(node),
+        "env_file" => env_file(node),
+        "expose" | "group_add" => for_items(node, text),
+        "configs" | "secrets" => {
+            for_items(node, |item| grant(path, item, key == "secrets", notes));
+        }
+        "depends_on" => depends_on(node),
         "networks" => networks(node),
+        "models" => names_to_map(node, Vec::new),
         "ports" => ports::expand(path, node, notes),
-        "volumes" => mounts::expand(path, node, base, notes),
-        "devices" => devices(path, node, notes),
+        "volumes" => mounts::expand(path, node, notes),
+        "devices" => devices::expand(path, node, notes),
+        "gpus" => devices::gpus(path, node, notes),
         "extra_hosts" => extra_hosts(path, node, notes),
         "mem_limit" | "mem_reservation" | "memswap_limit" | "shm_size" => bytes(path, node, notes),
+        "mem_swappiness" => text(node),
         "stop_grace_period" => duration(path, node, notes),
         "healthcheck" => healthcheck(path, node, notes),
         "logging" => {
@@ -147,7 +107,14 @@ fn attribute(path: &str, key: &str, node: &mut Node, base: &Base<'_>, notes: &mu
                 edit(map, "options", |options| pairs(options, true));
             }
         }
-        "deploy" => deploy(path, node, notes),
+        "blkio_config" => blkio(path, node, notes),
+        "build" => build::build(path, node, notes),
+        "develop" => build::develop(path, node, notes),
+        "deploy" => deploy::deploy(path, node, notes),
+        "post_start" | "pre_stop" | "pre_start" => {
+            for_items(node, |item| build::hook(path, item, notes));
+        }
+        "provider" => provider(node),
         "pull_policy" if node.as_str() == Some("if_not_present") => {
             node.value = Value::Str("missing".to_owned());
         }
@@ -158,8 +125,14 @@ fn attribute(path: &str, key: &str, node: &mut Node, base: &Base<'_>, notes: &mu
 fn command(path: &str, node: &mut Node, notes: &mut Notes) {
     let Some(text) = node.as_str() else { return };
     match shell::split(text) {
-        Ok(words) => {
+        Ok((words, rest)) => {
             let mark = node.mark;
+            if let Some(rest) = rest {
+                let message = format!(
+                    "`{rest}` is left out: no shell reads this; write [\"sh\", \"-c\", \"...\"]"
+                );
+                notes.warning(mark, path, message);
+            }
             node.value = Value::Seq(words.into_iter().map(|word| Node::str(word, mark)).collect());
         }
         Err(message) => notes.error(node.mark, path, message),
@@ -168,37 +141,21 @@ fn command(path: &str, node: &mut Node, notes: &mut Notes) {
 
 /// A list of `KEY=VALUE` as a mapping; values as text.
 fn pairs(node: &mut Node, null_is_empty: bool) {
-    let mut map = Map::new();
-    match &node.value {
-        Value::Map(entries) => {
-            for (key, value) in entries {
-                let text = value.text().map(Value::Str);
-                map.insert(key.clone(), value.with(text.unwrap_or(Value::Null)));
-            }
-        }
-        Value::Seq(items) => {
-            for item in items {
-                let text = item.as_str().unwrap_or_default();
-                let (key, value) = match text.split_once('=') {
-                    Some((key, value)) => (key, Value::Str(value.to_owned())),
-                    None => (text, Value::Null),
-                };
-                map.insert(key.to_owned(), item.with(value));
-            }
-        }
-        _ => return,
-    }
-    if null_is_empty {
-        for value in map.values_mut().filter(|value| value.is_null()) {
-            value.value = Value::Str(String::new());
+    pairs_to_map(node);
+    let Value::Map(map) = &mut node.value else { return };
+    for value in map.values_mut() {
+        match value.text() {
+            Some(text) => value.value = Value::Str(text),
+            None if value.is_null() && null_is_empty => value.value = Value::Str(String::new()),
+            None => {}
         }
     }
-    node.value = Value::Map(map);
 }
 
-fn list(node: &mut Node) {
-    if node.as_str().is_some() {
-        node.value = Value::Seq(vec![Node::new(node.value.clone(), node.mark)]);
+/// A scalar as a string.
+fn text(node: &mut Node) {
+    if let Some(text) = node.text() {
+        node.value = Value::Str(text);
     }
 }
 
@@ -214,77 +171,54 @@ fn map_of(mark: Mark, entries: Vec<(&str, Value)>) -> Value {
     Value::Map(entries.collect())
 }
 
-fn env_file(node: &mut Node, base: &Base<'_>) {
-    list(node);
+fn env_file(node: &mut Node) {
+    to_list(node);
     for_items(node, |item| {
         if item.as_str().is_some() {
             item.value = map_of(item.mark, vec![("path", item.value.clone())]);
         }
-        if let Some(path) = item.as_map_mut().and_then(|map| map.get_mut("path")) {
-            path.value = Value::Str(base.absolute(path.as_str().unwrap_or_default()));
-        }
     });
 }
 
-fn grant(item: &mut Node, is_secret: bool) {
+fn grant(path: &str, item: &mut Node, is_secret: bool, notes: &mut Notes) {
     if item.as_str().is_some() {
         item.value = map_of(item.mark, vec![("source", item.value.clone())]);
     }
     let mark = item.mark;
     let Some(map) = item.as_map_mut() else { return };
+    if let Some(mode) = map.get("mode")
+        && mode.as_str().is_some_and(|text| i64::from_str_radix(text, 8).is_err())
+    {
+        let text = mode.as_str().unwrap_or_default();
+        notes.error(mode.mark, path, format!("`{text}` is no file mode, such as \"0440\""));
+    }
     let source = map.get("source").and_then(Node::text).unwrap_or_default();
     if is_secret && !map.contains_key("target") {
         map.insert("target".to_owned(), Node::str(format!("/run/secrets/{source}"), mark));
     }
 }
 
-fn names_to_map(node: &mut Node, entries: impl Fn() -> Vec<(&'static str, Value)>) {
-    let Value::Seq(items) = &node.value else { return };
-    let map = items.iter().map(|item| {
-        let name = item.as_str().unwrap_or_default().to_owned();
-        (name, item.with(map_of(item.mark, entries())))
-    });
-    node.value = Value::Map(map.collect());
+fn depends_on(node: &mut Node) {
+    names_to_map(node, started);
+    for (_, one) in node.as_map_mut().into_iter().flatten() {
+        let mark = one.mark;
+        if let Some(map) = one.as_map_mut() {
+            let required = Node::new(Value::Bool(true), mark);
+            map.entry("required".to_owned()).or_insert(required);
+        }
+    }
 }
 
 fn networks(node: &mut Node) {
     names_to_map(node, Vec::new);
     for (_, one) in node.as_map_mut().into_iter().flatten() {
-        if one.as_map().is_some_and(Map::is_empty) {
-            one.value = Value::Null;
-        }
         if let Some(map) = one.as_map_mut() {
             edit(map, "driver_opts", |options| pairs(options, true));
         }
     }
 }
 
-fn devices(path: &str, node: &mut Node, notes: &mut Notes) {
-    for_items(node, |item| {
-        let Some(text) = item.as_str() else { return };
-        let parts: Vec<&str> = text.split(':').collect();
-        let (source, target, permissions) = match parts[..] {
-            [one] => (one, one, "rwm"),
-            [source, target] => (source, target, "rwm"),
-            [source, target, permissions] => (source, target, permissions),
-            _ => {
-                notes.error(item.mark, path, format!("`{text}` has too many colons"));
-                return;
-            }
-        };
-        let owned = |text: &str| Value::Str(text.to_owned());
-        item.value = map_of(
-            item.mark,
-            vec![
-                ("source", owned(source)),
-                ("target", owned(target)),
-                ("permissions", owned(permissions)),
-            ],
-        );
-    });
-}
-
-/// `host=address` items.
+/// `host=address` items, sorted.
 fn extra_hosts(path: &str, node: &mut Node, notes: &mut Notes) {
     let mut found: Vec<(String, String, Mark)> = Vec::new();
     match &node.value {
@@ -308,7 +242,7 @@ fn extra_hosts(path: &str, node: &mut Node, notes: &mut Notes) {
                 );
             }
         }
-        _ => {}
+        _ => return,
     }
     found.sort();
     let items = found.into_iter().map(|(host, address, mark)| {
@@ -330,13 +264,17 @@ fn bytes(path: &str, node: &mut Node, notes: &mut Notes) {
             Ok(number) => node.value = Value::Str(number.to_string()),
             Err(message) => notes.error(node.mark, path, message),
         },
-        _ => notes.error(node.mark, path, "a size is a whole number of bytes, or has a unit"),
+        Value::Float(_) => {
+            notes.error(node.mark, path, "a size is a whole number of bytes, or has a unit");
+        }
+        _ => {}
     }
 }
 
 fn duration(path: &str, node: &mut Node, notes: &mut Notes) {
-    match units::parse_duration(node.as_str().unwrap_or_default()) {
-        Ok(duration) => node.value = Value::Str(units::print_duration(duration)),
+    let Some(text) = node.as_str() else { return };
+    match units::normal_duration(text) {
+        Ok(text) => node.value = Value::Str(text),
         Err(message) => notes.error(node.mark, path, message),
     }
 }
@@ -359,36 +297,27 @@ fn healthcheck(path: &str, node: &mut Node, notes: &mut Notes) {
     });
 }
 
-fn deploy(path: &str, node: &mut Node, notes: &mut Notes) {
+fn blkio(path: &str, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
-    edit(map, "labels", |node| pairs(node, true));
-    for (section, keys) in [
-        ("update_config", ["delay", "monitor"]),
-        ("rollback_config", ["delay", "monitor"]),
-        ("restart_policy", ["delay", "window"]),
-    ] {
-        let Some(section_node) = map.get_mut(section) else { continue };
-        if section != "restart_policy" {
-            notes.warning(
-                section_node.place(),
-                &format!("{path}.{section}"),
-                "has no effect yet: containers are replaced one at a time, the old one stopped first",
-            );
-        }
-        let Some(inner) = section_node.as_map_mut() else { continue };
-        for key in keys {
-            edit(inner, key, |node| duration(&format!("{path}.{section}.{key}"), node, notes));
-        }
-    }
-    let resources = map.get_mut("resources").and_then(Node::as_map_mut);
-    for (kind, limits) in resources.into_iter().flatten() {
-        let Some(limits) = limits.as_map_mut() else { continue };
-        edit(limits, "memory", |node| {
-            bytes(&format!("{path}.resources.{kind}.memory"), node, notes);
-        });
-        edit(limits, "cpus", |node| match node.text().and_then(|text| text.parse::<f64>().ok()) {
-            Some(number) if number >= 0.0 => node.value = Value::Float(number),
-            _ => notes.error(node.mark, path, "`cpus` is a number, such as 0.5"),
+    for key in ["device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops"] {
+        edit(map, key, |list| {
+            for_items(list, |item| {
+                let Some(limit) = item.as_map_mut() else { return };
+                edit(limit, "rate", |rate| bytes(&format!("{path}.{key}"), rate, notes));
+            });
         });
     }
+}
+
+/// Options are lists of texts.
+fn provider(node: &mut Node) {
+    let Some(map) = node.as_map_mut() else { return };
+    edit(map, "options", |options| {
+        for (_, value) in options.as_map_mut().into_iter().flatten() {
+            if value.as_seq().is_none() {
+                value.value = Value::Seq(vec![Node::new(value.value.clone(), value.mark)]);
+            }
+            for_items(value, text);
+        }
+    });
 }

@@ -4,7 +4,48 @@
 use super::node::Node;
 use super::notes::Notes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+
+/// Checks that what stands at the top of a file, in its long form, says one thing.
+pub(crate) fn objects(root: &Node, notes: &mut Notes) {
+    let entries = |section: &str| -> Vec<(String, &Node)> {
+        let section_node = root.get(section).into_iter().flat_map(Node::entries);
+        section_node.map(|(key, node)| (format!("{section}.{key}"), node)).collect()
+    };
+    let is_external = |node: &Node| node.get("external").and_then(Node::as_bool).unwrap_or(false);
+    for (path, volume) in entries("volumes") {
+        if !is_external(volume) {
+            continue;
+        }
+        for (key, node) in volume.entries() {
+            if !["external", "name"].contains(&key.as_str()) && !key.starts_with("x-") {
+                let message = format!("`external` and `{key}` exclude each other");
+                notes.error(node.place(), &path, message);
+            }
+        }
+    }
+    for (section, sources) in [
+        ("configs", &["file", "environment", "content"][..]),
+        ("secrets", &["file", "environment"]),
+    ] {
+        for (path, object) in entries(section) {
+            let said: Vec<&str> =
+                sources.iter().copied().filter(|key| object.get(key).is_some()).collect();
+            let others = ["external", "driver"].iter().any(|key| object.get(key).is_some());
+            if said.len() > 1 {
+                let message = format!("{} exclude each other", backquoted(&said, "and"));
+                notes.error(object.place(), &path, message);
+            } else if said.is_empty() && !others {
+                let message = format!("needs one of {}", backquoted(sources, "or"));
+                notes.error(object.place(), &path, message);
+            }
+        }
+    }
+}
+
+fn backquoted(keys: &[&str], last: &str) -> String {
+    let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+    keys.join(&format!(" {last} "))
+}
 
 /// Checks the long form; `inactive` are the services that no profile selects.
 pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes) {
@@ -18,34 +59,30 @@ pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes)
         let path = format!("services.{name}");
         check_service(&path, service, notes);
         check_references(root, &path, service, notes);
-        check_addresses(root, &path, service, notes);
         check_limits(&path, service, notes);
+        check_mounts(&path, service, notes);
+        check_build(&path, service, notes);
         check_dependencies(&path, service, &services, inactive, notes);
     }
     check_circles(&services, notes);
     check_container_names(&services, notes);
-    check_host_ports(&services, notes);
 }
 
-fn replicas(service: &Node) -> i128 {
+pub(crate) fn replicas(service: &Node) -> i128 {
     let deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
     deploy.or_else(|| service.get("scale")).and_then(Node::as_int).unwrap_or(1)
 }
 
 fn check_service(path: &str, service: &Node, notes: &mut Notes) {
     let mark = service.place();
-    if service.get("image").is_none() {
-        notes.error(mark, path, "needs `image`");
+    let says = |key: &str| service.get(key).is_some_and(|node| node.as_str() != Some(""));
+    if !["image", "build", "provider"].into_iter().any(says) {
+        notes.error(mark, path, "needs `image` or `build`");
     }
-    if service.get("network_mode").is_some()
+    if says("network_mode")
         && service.get("networks").and_then(Node::as_map).is_some_and(|map| !map.is_empty())
     {
         notes.error(mark, path, "`network_mode` and `networks` exclude each other");
-    }
-    if service.get("network_mode").and_then(Node::as_str) == Some("host")
-        && let Some(ports) = service.get("ports").filter(|ports| !ports.items().is_empty())
-    {
-        notes.error(ports.place(), path, "`ports` cannot be published with `network_mode: host`");
     }
     if let Some(name) = service.get("container_name")
         && replicas(service) > 1
@@ -70,6 +107,20 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
     for (network, node) in service.get("networks").into_iter().flat_map(Node::entries) {
         refer("networks", network, node);
     }
+    for (model, node) in service.get("models").into_iter().flat_map(Node::entries) {
+        refer("models", model, node);
+    }
+    let built = service.get("build").and_then(|build| build.get("secrets"));
+    for grant in built.map(Node::items).unwrap_or_default() {
+        refer("secrets", grant.get("source").and_then(Node::as_str).unwrap_or_default(), grant);
+    }
+    let contexts = service.get("build").and_then(|build| build.get("additional_contexts"));
+    for (_, node) in contexts.into_iter().flat_map(Node::entries) {
+        let name = node.as_str().and_then(|text| text.strip_prefix("service:"));
+        if let Some(name) = name {
+            refer("services", name, node);
+        }
+    }
     for kind in ["configs", "secrets"] {
         for grant in service.get(kind).map(Node::items).unwrap_or_default() {
             let key = grant.get("source").and_then(Node::as_str).unwrap_or_default();
@@ -84,55 +135,83 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
     }
 }
 
-fn check_addresses(root: &Node, path: &str, service: &Node, notes: &mut Notes) {
-    for (network, endpoint) in service.get("networks").into_iter().flat_map(Node::entries) {
-        for key in ["ipv4_address", "ipv6_address"] {
-            let Some(written) = endpoint.get(key) else { continue };
-            let path = format!("{path}.networks.{network}.{key}");
-            if replicas(service) > 1 {
-                notes.error(written.mark, &path, "is one address, and there are several replicas");
-            }
-            let Some(address) = written.as_str().and_then(|text| text.parse::<IpAddr>().ok())
-            else {
-                continue;
+/// What can be said in two places must be the same in both; a limit that is left out of
+/// `deploy.resources` is none there.
+fn check_limits(path: &str, service: &Node, notes: &mut Notes) {
+    let below = |keys: &[&str]| keys.iter().try_fold(service, |node, key| node.get(key));
+    let value = |node: Option<&Node>| match node.and_then(Node::text) {
+        Some(text) => text.parse::<f64>().ok(),
+        None => Some(0.0),
+    };
+    for (key, section, inner) in [
+        ("scale", &["deploy"][..], "replicas"),
+        ("cpus", &["deploy", "resources", "limits"], "cpus"),
+        ("mem_limit", &["deploy", "resources", "limits"], "memory"),
+        ("pids_limit", &["deploy", "resources", "limits"], "pids"),
+        ("mem_reservation", &["deploy", "resources", "reservations"], "memory"),
+    ] {
+        let Some(plain) = service.get(key) else { continue };
+        let Some(section_node) = below(section).filter(|node| node.as_map().is_some()) else {
+            continue;
+        };
+        let deployed = section_node.get(inner);
+        let says_none = key != "scale" && value(Some(plain)) == Some(0.0);
+        if !says_none && value(Some(plain)) != value(deployed) {
+            let other = format!("{}.{inner}", section.join("."));
+            let message = if deployed.is_some() {
+                format!("`{key}` and `{other}` differ; keep one")
+            } else {
+                format!("`{key}` and `{other}`, which says none, differ; put it there")
             };
-            let subnets = subnets(root, network);
-            if !subnets.is_empty() && !subnets.iter().any(|subnet| subnet.contains(&address)) {
-                let message = format!("{address} lies in no subnet of network `{network}`");
-                notes.error(written.mark, &path, message);
+            notes.error(plain.place(), path, message);
+        }
+    }
+}
+
+fn check_mounts(path: &str, service: &Node, notes: &mut Notes) {
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    for (kind, key) in [("tmpfs", None), ("volumes", Some("target"))] {
+        for (index, item) in
+            service.get(kind).map(Node::items).unwrap_or_default().iter().enumerate()
+        {
+            let written = match key {
+                Some(key) => item.get(key).and_then(Node::text),
+                None => item.text().map(|text| text.split(':').next().unwrap_or("").to_owned()),
+            };
+            let target = super::paths::clean(std::path::Path::new(&written.unwrap_or_default()));
+            let target = target.to_string_lossy().into_owned();
+            if let Some(other) = taken.get(&target) {
+                let message = format!("{target} is where `{other}` is mounted already");
+                notes.error(item.place(), &format!("{path}.{kind}.{index}"), message);
+            } else {
+                taken.insert(target, format!("{kind}.{index}"));
             }
         }
     }
 }
 
-/// The subnets that a network declares.
-fn subnets(root: &Node, network: &str) -> Vec<ipnet::IpNet> {
-    let declared = root.get("networks").and_then(|all| all.get(network));
-    let pools = declared.and_then(|spec| spec.get("ipam")?.get("config")).map(Node::items);
-    let subnet = |pool: &Node| pool.get("subnet")?.as_str()?.parse().ok();
-    pools.unwrap_or_default().iter().filter_map(subnet).collect()
-}
-
-fn check_limits(path: &str, service: &Node, notes: &mut Notes) {
-    for (key, place) in [
-        ("scale", ["replicas", "", ""]),
-        ("cpus", ["resources", "limits", "cpus"]),
-        ("mem_limit", ["resources", "limits", "memory"]),
-        ("pids_limit", ["resources", "limits", "pids"]),
-        ("mem_reservation", ["resources", "reservations", "memory"]),
-    ] {
-        let deployed = place
-            .iter()
-            .filter(|step| !step.is_empty())
-            .try_fold(service.get("deploy"), |node, step| Some(node?.get(step)))
-            .flatten();
-        if let (Some(plain), Some(deployed)) = (service.get(key), deployed)
-            && plain.text() != deployed.text()
-        {
-            let steps: Vec<_> = place.iter().filter(|step| !step.is_empty()).copied().collect();
-            let message = format!("`{key}` and `deploy.{}` differ; keep one", steps.join("."));
-            notes.error(plain.place(), path, message);
+fn check_build(path: &str, service: &Node, notes: &mut Notes) {
+    let watch = service.get("develop").and_then(|develop| develop.get("watch"));
+    for item in watch.map(Node::items).unwrap_or_default() {
+        let text = |key: &str| item.get(key).and_then(Node::text).unwrap_or_default();
+        if !["rebuild", "restart"].contains(&text("action").as_str()) && text("target").is_empty() {
+            let message = format!("`{}` needs `target`", text("action"));
+            notes.error(item.place(), &format!("{path}.develop.watch"), message);
         }
+    }
+    let Some(build) = service.get("build") else { return };
+    if build.get("dockerfile").is_some() && build.get("dockerfile_inline").is_some() {
+        let message = "`dockerfile` and `dockerfile_inline` exclude each other";
+        notes.error(build.place(), &format!("{path}.build"), message);
+    }
+    let platforms = build.get("platforms").map(Node::items).unwrap_or_default();
+    if let Some(platform) = service.get("platform").and_then(Node::as_str)
+        && !platform.is_empty()
+        && !platforms.is_empty()
+        && !platforms.iter().any(|one| one.as_str() == Some(platform))
+    {
+        let message = format!("`platforms` must hold the service's own, `{platform}`");
+        notes.error(build.place(), &format!("{path}.build"), message);
     }
 }
 
@@ -200,45 +279,9 @@ fn check_container_names(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
         let Some(written) = node.get("container_name") else { continue };
         let name = written.as_str().unwrap_or_default();
         let path = format!("services.{service}.container_name");
-        let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        if name.len() < 2
-            || !name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            || !name.chars().all(good)
-        {
-            let rule = "two or more letters, digits, `_`, `.` and `-`, the first a letter or digit";
-            notes.error(written.mark, &path, format!("`{name}` is no container name: {rule}"));
-        }
         if let Some(other) = taken.insert(name, service) {
             let message = format!("`{name}` is the name of the container of `{other}` already");
             notes.error(written.mark, &path, message);
-        }
-    }
-}
-
-fn check_host_ports(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
-    let mut taken: BTreeMap<(String, String), Vec<(String, &str)>> = BTreeMap::new();
-    for (service, node) in services {
-        for port in node.get("ports").map(Node::items).unwrap_or_default() {
-            let text = |key: &str| port.get(key).and_then(Node::text).unwrap_or_default();
-            let published = text("published");
-            if published.is_empty() || published == "0" || published.contains('-') {
-                continue;
-            }
-            let path = format!("services.{service}.ports");
-            if replicas(node) > 1 {
-                let message =
-                    format!("host port {published} is one, and there are several replicas");
-                notes.error(port.place(), &path, message);
-            }
-            let holders = taken.entry((published.clone(), text("protocol"))).or_default();
-            let ip = text("host_ip");
-            let all = |ip: &str| ["", "0.0.0.0", "::"].contains(&ip);
-            let clash = holders.iter().find(|(other, _)| *other == ip || all(other) || all(&ip));
-            if let Some((_, other)) = clash.filter(|(_, other)| other != service) {
-                let message = format!("host port {published} is published by `{other}` already");
-                notes.error(port.place(), &path, message);
-            }
-            holders.push((ip, service));
         }
     }
 }

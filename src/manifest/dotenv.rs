@@ -2,25 +2,37 @@
 //! `docker run --env-file`. It never reads a file or an environment itself.
 
 use super::interpolate::{Lookup, substitute};
+use std::collections::BTreeMap;
+
+/// The most bytes that the values of one file may have, all together.
+const MAX_VALUES: usize = 16 << 20;
 
 /// The variables of `text`, in the order written; later ones win. A name without a value is taken
 /// from `lookup`, or left out.
 pub(crate) fn parse(text: &str, lookup: Lookup<'_>) -> Result<Vec<(String, String)>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let mut variables: Vec<(String, String)> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut bytes = 0_usize;
     let mut rest = text.as_str();
     loop {
         rest = skip_blank(rest);
         if rest.is_empty() {
             return Ok(variables);
         }
-        let line = 1 + text[..text.len() - rest.len()].matches('\n').count();
-        let at = |message: String| format!("line {line}: {message}");
+        let start = text.len() - rest.len();
+        let at = |message: String| {
+            let line = 1 + text[..start].matches('\n').count();
+            format!("line {line}: {message}")
+        };
         let (key, after) = read_key(rest).map_err(at)?;
         let key = match key {
             Key::Assigned(key) => key,
             Key::Inherited(name) => {
-                variables.extend(lookup(&name).map(|value| (name, value)));
+                if let Some(value) = lookup(&name) {
+                    places.insert(name.clone(), variables.len());
+                    variables.push((name, value));
+                }
                 rest = after;
                 continue;
             }
@@ -30,12 +42,17 @@ pub(crate) fn parse(text: &str, lookup: Lookup<'_>) -> Result<Vec<(String, Strin
             Quoting::Literal(value) => value,
             Quoting::Template(value) => {
                 let known = |name: &str| {
-                    let earlier = || variables.iter().rev().find(|(key, _)| key == name);
-                    lookup(name).or_else(|| earlier().map(|(_, value)| value.clone()))
+                    let earlier = || places.get(name).map(|place| variables[*place].1.clone());
+                    lookup(name).or_else(earlier)
                 };
                 substitute(&value, &known, &mut vec![]).map_err(|error| at(error.to_string()))?
             }
         };
+        bytes += value.len();
+        if bytes > MAX_VALUES {
+            return Err(at(format!("the values of one file may have {MAX_VALUES} bytes")));
+        }
+        places.insert(key.clone(), variables.len());
         variables.push((key, value));
         rest = after;
     }
@@ -219,6 +236,18 @@ mod tests {
         ] {
             assert!(parse(text, &lookup).unwrap_err().contains(part), "{text:?}");
         }
+    }
+
+    #[test]
+    fn values_that_grow_and_files_of_many_lines_come_to_an_end() {
+        let doubled = |n: usize| format!("A{n}=$A{0}$A{0}\n", n - 1);
+        let text = format!("A0=xxxxxxxx\n{}", (1..40).map(doubled).collect::<Vec<_>>().concat());
+        assert!(parse(&text, &lookup).unwrap_err().contains("bytes"));
+        let long = "x".repeat(1 << 10);
+        let text = format!("B={long}\n{}", "A=$B\n".repeat(1 << 15));
+        assert!(parse(&text, &lookup).unwrap_err().contains("bytes"));
+        let text = (0..100_000).map(|n| format!("A{n}=$A0\n")).collect::<Vec<_>>().concat();
+        assert_eq!(parse(&text, &lookup).unwrap().len(), 100_000);
     }
 
     #[test]

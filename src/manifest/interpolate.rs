@@ -1,14 +1,20 @@
 //! Variables in text: `$NAME`, `${NAME}` and the forms with a default, an alternative or a demand
 //! (specification, "Interpolation"). It never reads an environment of its own.
 
-use super::node::{Node, Value};
+use super::Variable;
+use super::node::{Mark, Node, Value};
 use super::notes::Notes;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks a variable up.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// How deep defaults may be nested in one another.
 const MAX_DEPTH: usize = 50;
+/// The longest text, in bytes, that variables may make.
+const MAX_FILLED: usize = 1 << 20;
+/// The most bytes that variables may make in one file, all together.
+const MAX_FILLED_TOTAL: usize = 64 << 20;
 
 /// Why a text cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,39 +25,106 @@ pub(crate) enum SubstituteError {
     /// Neither a variable nor an escaped dollar.
     #[error("invalid interpolation format")]
     Invalid,
+    /// A text that would grow beyond measure.
+    #[error("variables make more than {MAX_FILLED} bytes of it")]
+    TooLong,
 }
 
 /// Fills in every text of `node`; what cannot be filled in is noted at its place.
-pub(crate) fn interpolate(node: &mut Node, path: &str, lookup: Lookup<'_>, notes: &mut Notes) {
-    let mark = node.mark;
-    match &mut node.value {
-        Value::Str(text) if text.contains('$') => {
-            let mut unset = Vec::new();
-            match substitute(text, lookup, &mut unset) {
-                Ok(filled) => *text = filled,
-                Err(error) => {
-                    let help = matches!(error, SubstituteError::Invalid)
-                        .then(|| "a dollar sign that is meant as such is written `$$`".to_owned());
-                    notes.error_with_help(mark, path, error.to_string(), help);
-                }
+pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes) {
+    let mut total = 0_usize;
+    each_text(node, "", &mut |text, mark, path| {
+        let mut unset = Vec::new();
+        let filled = if total > MAX_FILLED_TOTAL {
+            Err(SubstituteError::TooLong)
+        } else {
+            substitute(text, lookup, &mut unset)
+        };
+        match filled {
+            Ok(filled) => {
+                total += filled.len();
+                *text = filled;
             }
-            for name in unset {
-                notes.warning(
-                    mark,
-                    path,
-                    format!("the variable `{name}` is not set; a blank string is put in"),
-                );
+            Err(error) => {
+                let help = matches!(error, SubstituteError::Invalid)
+                    .then(|| "a dollar sign that is meant as such is written `$$`".to_owned());
+                notes.error_with_help(mark, path, error.to_string(), help);
             }
         }
+        for name in unset {
+            let message = format!("the variable `{name}` is not set; a blank string is put in");
+            notes.warning(mark, path, message);
+        }
+    });
+}
+
+/// The places of texts that name variables.
+pub(crate) fn templates(node: &mut Node) -> BTreeSet<Mark> {
+    let mut found = BTreeSet::new();
+    each_text(node, "", &mut |_, mark, _| {
+        found.insert(mark);
+    });
+    found
+}
+
+/// Adds the variables that the texts of `node` name.
+pub(crate) fn variables(node: &mut Node, found: &mut BTreeMap<String, Variable>) {
+    each_text(node, "", &mut |text, _, _| named(text, found, 0));
+}
+
+fn named(text: &str, found: &mut BTreeMap<String, Variable>, depth: usize) {
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            rest = after;
+            continue;
+        }
+        let body = rest.strip_prefix('{');
+        let inner = body.and_then(braced).unwrap_or(rest);
+        let name = name_at_start(inner);
+        if name.is_empty() {
+            continue;
+        }
+        let variable = found.entry(name.to_owned()).or_default();
+        if body.is_some() && depth < MAX_DEPTH {
+            let text = match Form::parse(&inner[name.len()..]) {
+                Some(Form::Default { text, .. }) => {
+                    variable.default = Some(text.to_owned());
+                    text
+                }
+                Some(Form::Demand { message, .. }) => {
+                    variable.required = true;
+                    message
+                }
+                Some(Form::Alternative { text, .. }) => {
+                    variable.alternate = Some(text.to_owned());
+                    text
+                }
+                _ => "",
+            };
+            named(text, found, depth + 1);
+            rest = &rest[inner.len()..];
+        } else {
+            rest = &rest[name.len()..];
+        }
+    }
+}
+
+/// Shows `visit` every text of `node` with a dollar sign, its place and its path.
+fn each_text(node: &mut Node, path: &str, visit: &mut dyn FnMut(&mut String, Mark, &str)) {
+    let mark = node.mark;
+    match &mut node.value {
+        Value::Str(text) if text.contains('$') => visit(text, mark, path),
         Value::Seq(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                interpolate(item, &format!("{path}.{index}"), lookup, notes);
+                each_text(item, &format!("{path}.{index}"), visit);
             }
         }
         Value::Map(map) => {
             for (key, value) in map {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                interpolate(value, &path, lookup, notes);
+                each_text(value, &path, visit);
             }
         }
         _ => {}
@@ -86,21 +159,23 @@ fn fill(
             filled.push('$');
             rest = after;
         } else if let Some(body) = rest.strip_prefix('{') {
-            let end = closing_brace(body).ok_or_else(invalid)?;
-            let inner = &body[..end];
+            let inner = braced(body).ok_or_else(invalid)?;
             let name = name_at_start(inner);
-            if name.is_empty() {
-                return Err(invalid());
-            }
             let form = Form::parse(&inner[name.len()..]).ok_or_else(invalid)?;
             filled.push_str(&form.evaluate(name, lookup, unset, depth)?);
-            rest = &body[end + 1..];
+            if filled.len() > MAX_FILLED {
+                return Err(SubstituteError::TooLong);
+            }
+            rest = &body[inner.len() + 1..];
         } else {
             let name = name_at_start(rest);
             if name.is_empty() {
                 filled.push('$');
             } else {
                 filled.push_str(&Form::Plain.evaluate(name, lookup, unset, depth)?);
+                if filled.len() > MAX_FILLED {
+                    return Err(SubstituteError::TooLong);
+                }
                 rest = &rest[name.len()..];
             }
         }
@@ -117,12 +192,37 @@ fn name_at_start(text: &str) -> &str {
     &text[..end]
 }
 
-/// The index of the brace that closes the one before `body`.
+/// What stands within the braces at the start of `body`, which follows `${`: a name alone, or a
+/// name, an operator and a text. The text ends at the brace that closes the one before `body`; where
+/// there is none, at the last one of the line, since that is what Compose's pattern matches.
+fn braced(body: &str) -> Option<&str> {
+    let name = name_at_start(body);
+    let after = &body[name.len()..];
+    if name.is_empty() || after.starts_with('}') {
+        return (!name.is_empty()).then_some(name);
+    }
+    let operator = after.strip_prefix(':').unwrap_or(after);
+    if !operator.starts_with(['-', '?', '+']) {
+        return None;
+    }
+    let end = closing_brace(body).or_else(|| body.lines().next()?.rfind('}'))?;
+    Some(&body[..end])
+}
+
+/// The index of the brace that closes the one before `body`, on the same line. What follows an
+/// opening brace is passed over, as Compose does.
 fn closing_brace(body: &str) -> Option<usize> {
     let mut depth = 1_usize;
-    for (index, byte) in body.bytes().enumerate() {
+    let mut bytes = body.bytes().enumerate().skip(1);
+    while let Some((index, byte)) = bytes.next() {
         match byte {
-            b'{' => depth += 1,
+            b'\n' => return None,
+            b'{' => {
+                depth += 1;
+                if bytes.next().is_some_and(|(_, byte)| byte == b'\n') {
+                    return None;
+                }
+            }
             b'}' => depth -= 1,
             _ => {}
         }
@@ -228,6 +328,9 @@ mod tests {
             ("${U:-a${FOO}b}", "afoob"),
             ("${U:-{\"a\":1}}", "{\"a\":1}"),
             ("${U:-}}", "}"),
+            ("${U:-p{}q} z", "p{}q z"),
+            ("${U:-{} z", "{ z"),
+            ("${U:-a} ${FOO}", "a foo"),
             ("${U:-a?b}", "a?b"),
             ("${U-a:-b}", "a:-b"),
             ("${U:-$$x}", "$x"),
@@ -249,10 +352,53 @@ mod tests {
 
     #[test]
     fn what_is_no_variable_is_refused() {
-        for text in ["${1}", "${}", "${FOO", "${FOO bar}", "${FOO!x}", "${FOO/x/y}", "${FOO:}"] {
+        for text in [
+            "${1}",
+            "${}",
+            "${FOO",
+            "${FOO bar}",
+            "${FOO!x}",
+            "${FOO/x/y}",
+            "${FOO:}",
+            "${U:-a\nb}",
+            "${U:-{}} ${FOO:-x}",
+        ] {
             assert!(filled(text).unwrap_err().starts_with("invalid"), "{text}");
         }
         assert!(filled(&format!("{}{}", "${U:-".repeat(99), "}".repeat(99))).is_err());
+    }
+
+    #[test]
+    fn what_grows_beyond_measure_is_refused() {
+        let long = |_: &str| Some("x".repeat(1 << 10));
+        let text = "$A".repeat(1 << 11);
+        let filled = substitute(&text, &long, &mut vec![]);
+        assert_eq!(filled, Err(SubstituteError::TooLong));
+        let text = "${E:-x}".repeat(1 << 16);
+        assert_eq!(substitute(&text, &lookup, &mut vec![]).unwrap().len(), 1 << 16);
+    }
+
+    #[test]
+    fn the_variables_of_a_text_are_found_with_what_stands_for_them() {
+        let mut node = Node::str("$a ${b:-x${c}} ${d?e} $$f ${g:+h} ${", Mark::default());
+        let mut found = BTreeMap::new();
+        variables(&mut node, &mut found);
+        let shown: Vec<_> = found
+            .iter()
+            .map(|(name, one)| {
+                format!("{name} {} {:?} {:?}", one.required, one.default, one.alternate)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "a false None None",
+                "b false Some(\"x${c}\") None",
+                "c false None None",
+                "d true None None",
+                "g false None Some(\"h\")",
+            ]
+        );
     }
 
     #[test]

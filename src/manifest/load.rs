@@ -1,58 +1,256 @@
 //! The order of the steps from files to stack. It decides nothing that a step decides.
 
-use super::canonical::{Base, canonical, clean};
+mod contents;
+mod door;
+mod extends;
+mod include;
+mod layers;
+
+use super::config::Style;
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::{
-    Diagnostics, Loaded, Read, Request, check, config, decode, dotenv, interpolate, merge,
-    normalise, schema, shape, yaml,
+    Declared, Diagnostics, Loaded, Read, Request, Resolved, Variable, check, config, decode,
+    feasible, interpolate, normalise, paths, support,
 };
 use crate::model::{Field, Places, Position, StackName};
+use door::Door;
+use extends::Services;
+use layers::{Layer, Scope};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-/// Loads the files of `request`; all problems found are told at once.
-pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
-    let mut session = Session::new(request, read);
-    session.read_variables();
-    let Some(mut root) = session.read_files() else { return Err(session.fail()) };
-    let name = session.project_name(&root);
-    session.variables.entry("COMPOSE_PROJECT_NAME".to_owned()).or_insert(name.clone());
-    session.interpolate(&mut root);
-    let extensions = take_extensions(&mut root);
-    shape::check(&mut root, &schema::FILE, "", &mut session.notes);
-    if session.notes.has_errors() {
-        return Err(session.fail());
-    }
-    if let Some(version) = root.as_map_mut().and_then(|map| map.shift_remove("version")) {
-        session.notes.warning(version.place(), "version", "has no effect; take it out");
-    }
-    let directory = session.directory.clone();
-    canonical(&mut root, &Base { directory: &directory }, &mut session.notes);
-    let inactive = normalise::select(&mut root, &request.profiles);
-    normalise::normalise(&mut root, &name);
-    session.resolve_environment(&mut root);
-    check::check(&root, &inactive, &mut session.notes);
-    let Ok(stack_name) = StackName::new(name.clone()) else {
-        session.notes.error(Mark::default(), "name", format!("`{name}` is no project name"));
-        return Err(session.fail());
+/// What the files of `request` say in the long form, for any tool; all problems found are told at
+/// once.
+pub fn resolve(request: &Request, read: Read<'_>) -> Result<Resolved, Diagnostics> {
+    let mut loader = Loader::new(request, read);
+    let Some(model) = loader.model() else { return Err(loader.fail()) };
+    let shown = |style| config::config(&model.root, &model.extensions, &model.name, style);
+    let (config, document) = if request.interpolate {
+        (shown(Style::Json), shown(Style::Yaml))
+    } else {
+        let plain = model.plain();
+        (plain.clone(), plain)
     };
-    if session.notes.has_errors() {
-        return Err(session.fail());
+    let inputs = loader.door.inputs;
+    let warnings = loader.notes.into_diagnostics();
+    Ok(Resolved { config, document, declared: model.declared, warnings, inputs })
+}
+
+/// The stack that the files of `request` describe; what cannot be run here is an error.
+pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
+    let mut loader = Loader::new(request, read);
+    let Some(Model { root, extensions, name, scope, .. }) = loader.model() else {
+        return Err(loader.fail());
+    };
+    support::check(&root, &mut loader.notes);
+    feasible::check(&root, &mut loader.notes);
+    let Ok(stack_name) = StackName::new(name.clone()) else {
+        loader.notes.error(Mark::default(), "name", format!("`{name}` is no project name"));
+        return Err(loader.fail());
+    };
+    if loader.notes.has_errors() {
+        return Err(loader.fail());
     }
-    let config = config::config(&root, &extensions, &name);
-    let contents = session.read_contents(&root);
-    let mut stack = decode::stack(&root, stack_name, &contents, request, &mut session.notes);
-    stack.working_dir = directory.to_string_lossy().into_owned();
+    let config = config::config(&root, &extensions, &name, Style::Json);
+    let contents = loader.read_contents(&root, &scope);
+    let mut stack = decode::stack(&root, stack_name, &contents, request, &mut loader.notes);
+    stack.working_dir = scope.directory.to_string_lossy().into_owned();
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    stack.places = places(root, &session.notes);
-    if session.notes.has_errors() {
-        return Err(session.fail());
+    stack.places = places(root, &loader.notes);
+    if loader.notes.has_errors() {
+        return Err(loader.fail());
     }
-    let inputs = session.inputs;
-    Ok(Loaded { stack, config, warnings: session.notes.into_diagnostics(), inputs })
+    let inputs = loader.door.inputs;
+    Ok(Loaded { stack, config, warnings: loader.notes.into_diagnostics(), inputs })
+}
+
+/// A whole project in its long form.
+struct Model {
+    root: Node,
+    extensions: Map,
+    name: String,
+    scope: Scope,
+    declared: Declared,
+}
+
+impl Model {
+    /// The long form as it is, with the names of variables in it.
+    fn plain(&self) -> serde_json::Value {
+        let mut plain = serde_json::Map::new();
+        plain.insert("name".to_owned(), self.name.clone().into());
+        for (key, node) in self.root.entries().chain(&self.extensions) {
+            if key != "name" {
+                plain.insert(key.clone(), node.to_json());
+            }
+        }
+        plain.into()
+    }
+}
+
+/// What the steps share.
+struct Loader<'a> {
+    request: &'a Request,
+    door: Door<'a>,
+    notes: Notes,
+    /// How many scopes there are beside the stack's own.
+    scopes: usize,
+    /// Files whose services are extended, by their scope.
+    extended: BTreeMap<(PathBuf, usize), Services>,
+    /// How many values were copied by extending.
+    copied: usize,
+    /// The variables that the files name.
+    variables: BTreeMap<String, Variable>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(request: &'a Request, read: Read<'a>) -> Self {
+        Self {
+            request,
+            door: Door::new(request, read),
+            notes: Notes::default(),
+            scopes: 0,
+            extended: BTreeMap::new(),
+            copied: 0,
+            variables: BTreeMap::new(),
+        }
+    }
+
+    fn fail(self) -> Diagnostics {
+        self.notes.into_diagnostics()
+    }
+
+    /// The whole project; nothing if something is wrong with it.
+    fn model(&mut self) -> Option<Model> {
+        let mut scope = self.scope();
+        let files: Vec<PathBuf> =
+            self.request.files.iter().map(|file| paths::clean(file)).collect();
+        let layers: Vec<Layer> =
+            files.iter().map(|path| self.layer(path, Mark::default(), "")).collect();
+        if self.notes.has_errors() {
+            return None;
+        }
+        if layers.iter().flat_map(|layer| &layer.documents).all(Node::is_null) {
+            let files: Vec<_> = files.iter().map(|file| self.door.shown(file)).collect();
+            let message = format!("{} is empty; a stack needs `services`", files.join(" and "));
+            self.notes.error(Mark::default(), "", message);
+            return None;
+        }
+        // What else is wrong is told as well, so a bad name does not end it.
+        let name = self.project_name(&layers, &scope).unwrap_or_else(|| "unnamed".to_owned());
+        Rc::make_mut(&mut scope.variables)
+            .entry("COMPOSE_PROJECT_NAME".to_owned())
+            .or_insert_with(|| name.clone());
+        let mut root = self.lay(layers, &scope)?;
+        let extensions = take_extensions(&mut root);
+        check::objects(&root, &mut self.notes);
+        let declared = Declared {
+            profiles: normalise::profiles(&root),
+            variables: std::mem::take(&mut self.variables),
+        };
+        let inactive = normalise::select(&mut root, &self.profiles(&scope));
+        normalise::normalise(&mut root, &name);
+        if self.request.consistency {
+            check::check(&root, &inactive, &mut self.notes);
+        }
+        if self.notes.has_errors() {
+            return None;
+        }
+        self.resolve_files(&mut root, &scope);
+        (!self.notes.has_errors()).then_some(Model { root, extensions, name, scope, declared })
+    }
+
+    /// The profiles that are on: those asked for, or else what the variable of Compose's names.
+    fn profiles(&self, scope: &Scope) -> BTreeSet<String> {
+        if !self.request.profiles.is_empty() {
+            return self.request.profiles.clone();
+        }
+        let named = scope.lookup("COMPOSE_PROFILES").unwrap_or_default();
+        named
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+
+    /// The scope of the stack's own files.
+    fn scope(&mut self) -> Scope {
+        let request = self.request;
+        let beside =
+            || request.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
+        let directory = paths::clean(request.project_directory.as_deref().unwrap_or_else(beside));
+        let given = |name: &str| request.variables.get(name).cloned();
+        let mut variables = BTreeMap::new();
+        let beside = vec![directory.join(".env")];
+        for path in request.env_files.as_ref().unwrap_or(&beside) {
+            let read = if request.env_files.is_some() {
+                self.door.variables(path, false, &given)
+            } else {
+                self.door.optional_variables(path, false, &given)
+            };
+            match read {
+                Ok(found) => variables.extend(found),
+                Err(message) => self.notes.error(Mark::default(), "", message),
+            }
+        }
+        variables.extend(request.variables.clone());
+        Scope {
+            id: 0,
+            directory,
+            variables: Rc::new(variables),
+            trail: request.files.iter().map(|file| paths::clean(file)).collect(),
+        }
+    }
+
+    /// The project's name (specification, "Name top-level element"): what is asked for must be
+    /// one; what the file says and the directory's name are made one.
+    fn project_name(&mut self, layers: &[Layer], scope: &Scope) -> Option<String> {
+        let asked = self.request.project_name.clone();
+        let asked = asked.or_else(|| scope.lookup("COMPOSE_PROJECT_NAME"));
+        if let Some(name) = asked.filter(|name| !name.is_empty()) {
+            if name == normalised(&name) {
+                return Some(name);
+            }
+            let message = format!(
+                "`{name}` is no project name: lower-case letters, digits, `-` and `_`, the first a \
+                 letter or digit"
+            );
+            self.notes.error(Mark::default(), "name", message);
+            return None;
+        }
+        let documents = layers.iter().rev().flat_map(|layer| layer.documents.iter().rev());
+        let written = documents.filter_map(|document| document.get("name")).find_map(|node| {
+            let text = node.as_str().filter(|text| !text.is_empty())?;
+            Some((text.to_owned(), node.place()))
+        });
+        let (name, mark) = if let Some((text, mark)) = written {
+            let lookup = |name: &str| scope.lookup(name);
+            // What is wrong with it is told when the whole file is filled in.
+            let filled = interpolate::substitute(&text, &lookup, &mut vec![]);
+            (filled.unwrap_or(text), mark)
+        } else {
+            let directory = scope.directory.file_name().unwrap_or_default();
+            (directory.to_string_lossy().into_owned(), Mark::default())
+        };
+        let kept = normalised(&name);
+        if kept.is_empty() {
+            let message = format!("`{name}` has nothing that a project's name could be made of");
+            let help = Some("give the stack a `name`".to_owned());
+            self.notes.error_with_help(mark, "name", message, help);
+            return None;
+        }
+        Some(kept)
+    }
+}
+
+/// What of `name` a project's name may have.
+fn normalised(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let kept = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(*c);
+    let kept: String = lower.chars().filter(kept).collect();
+    kept.trim_start_matches(['-', '_']).to_owned()
 }
 
 /// What the user keeps at the top of the file for himself.
@@ -68,257 +266,6 @@ fn take_extensions(root: &mut Node) -> Map {
         });
     }
     extensions
-}
-
-struct Session<'a> {
-    request: &'a Request,
-    read: Read<'a>,
-    directory: PathBuf,
-    variables: BTreeMap<String, String>,
-    inputs: BTreeSet<PathBuf>,
-    notes: Notes,
-}
-
-impl<'a> Session<'a> {
-    fn new(request: &'a Request, read: Read<'a>) -> Self {
-        let beside =
-            || request.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
-        let directory = request.project_directory.as_deref().unwrap_or_else(beside);
-        Self {
-            request,
-            read,
-            directory: clean(directory),
-            variables: request.variables.clone(),
-            inputs: BTreeSet::new(),
-            notes: Notes::default(),
-        }
-    }
-
-    fn fail(self) -> Diagnostics {
-        self.notes.into_diagnostics()
-    }
-
-    fn shown(&self, path: &Path) -> String {
-        let root = self.request.display_root.as_deref();
-        let shown = root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path);
-        shown.to_string_lossy().into_owned()
-    }
-
-    /// The bytes of `path`, or why not.
-    fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, String> {
-        match (self.read)(path) {
-            Ok(bytes) => {
-                self.inputs.insert(path.to_owned());
-                Ok(bytes)
-            }
-            Err(error) => Err(format!("cannot read {}: {error}", self.shown(path))),
-        }
-    }
-
-    fn read_variables(&mut self) {
-        let optional = self.request.env_files.is_none();
-        let beside = || vec![self.directory.join(".env")];
-        let files = self.request.env_files.clone().unwrap_or_else(beside);
-        for path in files {
-            if optional && (self.read)(&path).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
-                continue;
-            }
-            let given = self.request.variables.clone();
-            match self.env_file(&path, false, &|name| given.get(name).cloned()) {
-                Ok(variables) => {
-                    for (key, value) in variables {
-                        if !given.contains_key(&key) {
-                            self.variables.insert(key, value);
-                        }
-                    }
-                }
-                Err(message) => self.notes.error(Mark::default(), "", message),
-            }
-        }
-    }
-
-    fn env_file(
-        &mut self,
-        path: &Path,
-        raw: bool,
-        lookup: interpolate::Lookup<'_>,
-    ) -> Result<Vec<(String, String)>, String> {
-        let bytes = self.bytes(path)?;
-        let shown = self.shown(path);
-        let text = yaml::decode(bytes).map_err(|message| format!("{shown} {message}"))?;
-        let parse = if raw { dotenv::parse_raw } else { dotenv::parse };
-        parse(&text, lookup).map_err(|message| format!("{shown}: {message}"))
-    }
-
-    /// All documents of all files, laid over one another.
-    fn read_files(&mut self) -> Option<Node> {
-        let mut merged: Option<Node> = None;
-        for path in self.request.files.clone() {
-            for document in self.documents(&path) {
-                match &mut merged {
-                    Some(base) => merge::merge(base, document, &[], &mut self.notes),
-                    None => merged = Some(document),
-                }
-            }
-        }
-        if self.notes.has_errors() {
-            return None;
-        }
-        let Some(mut root) = merged.filter(|root| !root.is_null()) else {
-            let files: Vec<_> = self.request.files.iter().map(|file| self.shown(file)).collect();
-            let message = format!("{} is empty; a stack needs `services`", files.join(" and "));
-            self.notes.error(Mark::default(), "", message);
-            return None;
-        };
-        merge::drop_resets(&mut root);
-        Some(root)
-    }
-
-    fn documents(&mut self, path: &Path) -> Vec<Node> {
-        let shown = self.shown(path);
-        let text = self
-            .bytes(path)
-            .and_then(|bytes| yaml::decode(bytes).map_err(|message| format!("{shown} {message}")));
-        let text = match text {
-            Ok(text) => text,
-            Err(message) => {
-                let help = Some("check that the file is there and can be read".to_owned());
-                self.notes.error_with_help(Mark::default(), "", message, help);
-                return vec![];
-            }
-        };
-        let file = self.notes.add_file(shown, text.clone());
-        yaml::parse(&text, file).unwrap_or_else(|error| {
-            self.notes.error(error.mark, "", error.message);
-            vec![]
-        })
-    }
-
-    fn interpolate(&mut self, root: &mut Node) {
-        let variables = &self.variables;
-        let lookup = |name: &str| variables.get(name).cloned();
-        interpolate::interpolate(root, "", &lookup, &mut self.notes);
-    }
-
-    fn project_name(&self, root: &Node) -> String {
-        if let Some(name) = &self.request.project_name {
-            return name.clone();
-        }
-        let lookup = |name: &str| self.variables.get(name).cloned();
-        let written = self.variables.get("COMPOSE_PROJECT_NAME").cloned().or_else(|| {
-            let name = root.get("name")?.as_str()?;
-            interpolate::substitute(name, &lookup, &mut vec![]).ok()
-        });
-        let directory = || self.directory.file_name().unwrap_or_default().to_string_lossy().into();
-        let name: String = written.filter(|name| !name.is_empty()).unwrap_or_else(directory);
-        let lower = name.to_lowercase();
-        let kept = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(*c);
-        let kept: String = lower.chars().filter(kept).collect();
-        kept.trim_start_matches(['-', '_']).to_owned()
-    }
-
-    /// Puts the variables of env files under `environment`.
-    fn resolve_environment(&mut self, root: &mut Node) {
-        let services = root.as_map_mut().and_then(|root| root.get_mut("services"));
-        let variables = self.variables.clone();
-        for (name, service) in services.and_then(Node::as_map_mut).into_iter().flatten() {
-            let path = format!("services.{name}.environment");
-            let lookup = |name: &str| variables.get(name).cloned();
-            normalise::resolve_nulls(service, &lookup, &path, &mut self.notes);
-            let Some(env_files) = service.get("env_file").cloned() else { continue };
-            let own: BTreeMap<String, Option<String>> = service
-                .get("environment")
-                .into_iter()
-                .flat_map(Node::entries)
-                .map(|(key, value)| (key.clone(), value.text()))
-                .collect();
-            let mut merged = Map::new();
-            let path = format!("services.{name}.env_file");
-            for item in env_files.items() {
-                self.add_env_file(item, &path, &variables, &own, &mut merged);
-            }
-            let Some(map) = service.as_map_mut() else { continue };
-            let mark = env_files.place();
-            let environment =
-                map.entry("environment".to_owned()).or_insert(Node::new(Value::Null, mark));
-            if let Value::Map(written) = &environment.value {
-                merged.extend(written.clone());
-            }
-            environment.value = Value::Map(merged);
-        }
-    }
-
-    fn add_env_file(
-        &mut self,
-        item: &Node,
-        path: &str,
-        variables: &BTreeMap<String, String>,
-        own: &BTreeMap<String, Option<String>>,
-        merged: &mut Map,
-    ) {
-        let file = PathBuf::from(item.get("path").and_then(Node::as_str).unwrap_or_default());
-        let required = item.get("required").and_then(Node::as_bool).unwrap_or(true);
-        if !required && (self.read)(&file).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
-            return;
-        }
-        let raw = item.get("format").is_some();
-        let lookup =
-            |name: &str| variables.get(name).cloned().or_else(|| own.get(name).cloned().flatten());
-        match self.env_file(&file, raw, &lookup) {
-            Ok(found) => {
-                for (key, value) in found {
-                    merged.insert(key, Node::str(value, item.mark));
-                }
-            }
-            Err(message) => self.notes.error(item.mark, path, message),
-        }
-    }
-
-    /// What the declared configs and secrets hold, by `configs.KEY` and `secrets.KEY`.
-    fn read_contents(&mut self, root: &Node) -> BTreeMap<String, Vec<u8>> {
-        let mut contents = BTreeMap::new();
-        for kind in ["configs", "secrets"] {
-            for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {
-                let path = format!("{kind}.{key}");
-                if !is_granted(root, kind, key) {
-                    continue;
-                }
-                match self.content(node) {
-                    Ok(bytes) => drop(contents.insert(path, bytes)),
-                    Err(message) => self.notes.error(node.place(), &path, message),
-                }
-            }
-        }
-        contents
-    }
-
-    fn content(&mut self, node: &Node) -> Result<Vec<u8>, String> {
-        let text = |key: &str| node.get(key).and_then(Node::as_str);
-        if let Some(file) = text("file") {
-            return self.bytes(Path::new(file));
-        }
-        if let Some(content) = text("content") {
-            return Ok(content.as_bytes().to_vec());
-        }
-        match text("environment") {
-            Some(name) => self
-                .variables
-                .get(name)
-                .map(|value| value.as_bytes().to_vec())
-                .ok_or_else(|| format!("the variable `{name}` is not set")),
-            None => {
-                Err("needs `file`, `content` or `environment`; external ones are Swarm's".into())
-            }
-        }
-    }
-}
-
-/// Whether a service takes the config or secret `key`.
-fn is_granted(root: &Node, kind: &str, key: &str) -> bool {
-    let services = root.get("services").into_iter().flat_map(Node::entries);
-    services
-        .flat_map(|(_, service)| service.get(kind).map(Node::items).unwrap_or_default())
-        .any(|grant| grant.get("source").and_then(Node::as_str) == Some(key))
 }
 
 /// Where every field of the long form was written. What stands where the field around it stands is
@@ -347,5 +294,7 @@ fn field(node: Node) -> Field {
 }
 
 #[cfg(test)]
-#[path = "load_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod bounds_tests;

@@ -1,83 +1,122 @@
-//! Lays one file over another (specification, "Merge"). It never checks what it merges.
+//! Lays one file over another (specification, "Merge"). It never checks what it merges beyond the
+//! kinds of what meets.
 
-use super::node::{Directive, Map, Node, Value};
+use super::node::{Map, Node, Value};
 use super::notes::Notes;
 
-/// Lays `over` on `base`.
+/// Lays `over` on `base`; both stand at `path`, the keys from the top of a file.
 pub(crate) fn merge(base: &mut Node, over: Node, path: &[&str], notes: &mut Notes) {
-    match over.directive {
-        Some(Directive::Override) => return *base = Node { directive: None, ..over },
-        Some(Directive::Reset) => return base.value = Value::Null,
-        None => {}
-    }
-    let attribute = match path {
-        ["services", _, attribute @ ..] => attribute.join("."),
-        _ => path.join("."),
-    };
-    let name = attribute.as_str();
-    if ["command", "entrypoint", "healthcheck.test"].contains(&name) {
-        return *base = over;
+    let rule = rule_of(path);
+    if rule == Rule::Replace {
+        return replace(base, over);
     }
     if over.is_null() {
         return;
     }
     if base.is_null() {
-        return *base = over;
+        return replace(base, over);
     }
     let mut over = over;
-    if name == "extra_hosts" {
-        to_entries(base);
-        to_entries(&mut over);
-    } else if is_either(name) {
-        to_map(base, name);
-        to_map(&mut over, name);
-    } else if ["dns", "dns_search", "tmpfs", "env_file"].contains(&name) {
-        to_list(base);
-        to_list(&mut over);
+    for node in [&mut *base, &mut over] {
+        match rule {
+            Rule::Pairs => pairs_to_map(node),
+            Rule::Names => names_to_map(node, Vec::new),
+            Rule::Dependencies => names_to_map(node, started),
+            Rule::Hosts => hosts_to_list(node),
+            Rule::List => to_list(node),
+            Rule::Build => context_to_map(node),
+            Rule::Logging | Rule::Ulimit | Rule::Pools | Rule::Replace | Rule::Deep => {}
+        }
     }
-    if name == "logging" && drivers_differ(base, &over) {
-        return *base = over;
+    match rule {
+        Rule::Logging if drivers_differ(base, &over) => return replace(base, over),
+        Rule::Ulimit if base.as_map().is_none() || over.as_map().is_none() => {
+            return replace(base, over);
+        }
+        _ => {}
     }
     let place = over.place();
     match (&mut base.value, over.value) {
         (Value::Map(base), Value::Map(over)) => merge_maps(base, over, path, notes),
-        (Value::Seq(base), Value::Seq(over)) => append(base, over, name),
-        (Value::Map(_) | Value::Seq(_), _) | (_, Value::Map(_) | Value::Seq(_)) => {
-            notes.error(place, &path.join("."), "cannot be laid over a value of another kind");
+        (Value::Seq(base), Value::Seq(over)) if rule == Rule::Pools => {
+            merge_pools(base, over, path, notes);
         }
-        (value, over) => {
-            *value = over;
-            base.mark = place;
+        (Value::Seq(base), Value::Seq(over)) if rule == Rule::Hosts => {
+            let added: Vec<Node> =
+                over.into_iter().filter(|one| base.iter().all(|b| b.value != one.value)).collect();
+            base.extend(added);
+        }
+        (Value::Seq(base), Value::Seq(over)) => base.extend(over),
+        (Value::Map(_) | Value::Seq(_), over) => {
+            let kind = Node::new(over, place).kind();
+            let message = format!("{kind} cannot be laid over {}", base.kind());
+            notes.error(place, &path.join("."), message);
+        }
+        (_, value) => {
+            base.value = value;
+            base.mark = over.mark;
+            base.key = over.key;
         }
     }
 }
 
-/// Takes out what stands under `!reset`, for a file that is laid over nothing.
-pub(crate) fn drop_resets(node: &mut Node) {
-    match &mut node.value {
-        Value::Map(map) => {
-            map.retain(|_, value| value.directive != Some(Directive::Reset));
-            map.values_mut().for_each(drop_resets);
-        }
-        Value::Seq(items) => {
-            items.retain(|value| value.directive != Some(Directive::Reset));
-            items.iter_mut().for_each(drop_resets);
-        }
-        _ => {}
-    }
+fn replace(base: &mut Node, over: Node) {
+    *base = Node { directive: None, ..over };
 }
 
 fn merge_maps(base: &mut Map, over: Map, path: &[&str], notes: &mut Notes) {
     for (key, value) in over {
-        let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-        if value.directive == Some(Directive::Reset) {
-            base.shift_remove(&key);
-            continue;
-        }
         match base.get_mut(&key) {
-            Some(existing) => merge(existing, value, &path, notes),
-            None => drop(base.insert(key.clone(), value)),
+            Some(existing) => merge(existing, value, &[path, &[&key]].concat(), notes),
+            None => drop(base.insert(key, value)),
         }
+    }
+}
+
+/// How what stands at a path is merged, where not as every other value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Mappings by key, lists one after the other, the later scalar.
+    Deep,
+    /// The later value alone, even if it is null.
+    Replace,
+    /// A list of `KEY=VALUE` is a mapping.
+    Pairs,
+    /// A list of names is a mapping to nothing.
+    Names,
+    /// A list of names is a mapping to conditions.
+    Dependencies,
+    /// A mapping of hosts is a list.
+    Hosts,
+    /// A string is a list of one.
+    List,
+    /// A string is a context.
+    Build,
+    Logging,
+    Ulimit,
+    /// Address pools meet by their subnet.
+    Pools,
+}
+
+fn rule_of(path: &[&str]) -> Rule {
+    match *path {
+        ["services", _, ref attribute @ ..] => match attribute {
+            ["command" | "entrypoint"] | ["healthcheck", "test"] => Rule::Replace,
+            ["environment" | "labels" | "annotations" | "sysctls"]
+            | ["build", "args" | "labels" | "additional_contexts"]
+            | ["deploy", "labels"] => Rule::Pairs,
+            ["networks" | "models"] => Rule::Names,
+            ["depends_on"] => Rule::Dependencies,
+            ["extra_hosts"] | ["build", "extra_hosts"] => Rule::Hosts,
+            ["dns" | "dns_opt" | "dns_search" | "tmpfs" | "env_file" | "label_file"] => Rule::List,
+            ["build"] => Rule::Build,
+            ["logging"] => Rule::Logging,
+            ["ulimits", _] => Rule::Ulimit,
+            _ => Rule::Deep,
+        },
+        ["networks" | "volumes", _, "labels"] => Rule::Pairs,
+        ["networks", _, "ipam", "config"] => Rule::Pools,
+        _ => Rule::Deep,
     }
 }
 
@@ -89,21 +128,11 @@ fn drivers_differ(base: &Node, over: &Node) -> bool {
     }
 }
 
-/// Attributes that are a mapping or a list of pairs or names.
-fn is_either(name: &str) -> bool {
-    let is_labels = name.ends_with(".labels");
-    is_labels || ["environment", "labels", "sysctls", "depends_on", "networks"].contains(&name)
-}
-
-fn to_map(node: &mut Node, name: &str) {
+/// A list of `KEY=VALUE` as a mapping.
+pub(crate) fn pairs_to_map(node: &mut Node) {
     let Value::Seq(items) = &node.value else { return };
     let entries = items.iter().map(|item| {
         let text = item.text().unwrap_or_default();
-        if name == "depends_on" {
-            let condition = Node::str("service_started", item.mark);
-            let entry = Map::from_iter([("condition".to_owned(), condition)]);
-            return (text, item.with(Value::Map(entry)));
-        }
         match text.split_once('=') {
             Some((key, value)) => (key.to_owned(), item.with(Value::Str(value.to_owned()))),
             None => (text, item.with(Value::Null)),
@@ -112,8 +141,27 @@ fn to_map(node: &mut Node, name: &str) {
     node.value = Value::Map(entries.collect());
 }
 
+/// What a name alone says of a dependency.
+pub(crate) fn started() -> Vec<(&'static str, Value)> {
+    let condition = Value::Str("service_started".to_owned());
+    vec![("condition", condition), ("required", Value::Bool(true))]
+}
+
+/// A list of names as a mapping from each to these entries; to null where there are none.
+pub(crate) fn names_to_map(node: &mut Node, entries: impl Fn() -> Vec<(&'static str, Value)>) {
+    let Value::Seq(items) = &node.value else { return };
+    let map = items.iter().map(|item| {
+        let entries = entries().into_iter();
+        let entries: Map =
+            entries.map(|(key, value)| (key.to_owned(), Node::new(value, item.mark))).collect();
+        let value = if entries.is_empty() { Value::Null } else { Value::Map(entries) };
+        (item.text().unwrap_or_default(), item.with(value))
+    });
+    node.value = Value::Map(map.collect());
+}
+
 /// A mapping of hosts as a list of `host=address`.
-fn to_entries(node: &mut Node) {
+fn hosts_to_list(node: &mut Node) {
     let Value::Map(map) = &node.value else { return };
     let mut entries = Vec::new();
     for (host, addresses) in map {
@@ -125,44 +173,28 @@ fn to_entries(node: &mut Node) {
     node.value = Value::Seq(entries);
 }
 
-fn to_list(node: &mut Node) {
+/// A string as a list of one.
+pub(crate) fn to_list(node: &mut Node) {
     if matches!(node.value, Value::Str(_)) {
-        node.value = Value::Seq(vec![node.clone()]);
+        node.value = Value::Seq(vec![Node::new(node.value.clone(), node.mark)]);
     }
 }
 
-/// Adds the items of `over`; one that stands for the same thing takes the place of the older.
-fn append(base: &mut Vec<Node>, over: Vec<Node>, name: &str) {
-    for item in over {
-        let key = identity(&item, name);
-        match base.iter_mut().find(|older| identity(older, name) == key) {
-            Some(older) => *older = item,
-            None => base.push(item),
-        }
+/// The short form of `build`.
+pub(crate) fn context_to_map(node: &mut Node) {
+    if matches!(node.value, Value::Str(_)) {
+        let context = Node::new(node.value.clone(), node.mark);
+        node.value = Value::Map(Map::from_iter([("context".to_owned(), context)]));
     }
 }
 
-/// What an item stands for: a mount for its target, all else for itself.
-fn identity(item: &Node, name: &str) -> String {
-    let long = |key: &str| item.get(key).and_then(Node::text);
-    match (name, item.as_str()) {
-        ("volumes" | "devices", Some(text)) => {
-            text.split(':').nth(1).unwrap_or(text).trim_end_matches('/').to_owned()
+fn merge_pools(base: &mut Vec<Node>, over: Vec<Node>, path: &[&str], notes: &mut Notes) {
+    for pool in over {
+        let subnet = |node: &Node| node.get("subnet").and_then(Node::text);
+        match base.iter_mut().find(|older| subnet(older) == subnet(&pool)) {
+            Some(older) => merge(older, pool, &[path, &["*"]].concat(), notes),
+            None => base.push(pool),
         }
-        ("volumes" | "devices", None) => long("target").unwrap_or_default(),
-        ("secrets", Some(text)) => format!("/run/secrets/{text}"),
-        ("secrets", None) => long("target")
-            .unwrap_or_else(|| format!("/run/secrets/{}", long("source").unwrap_or_default())),
-        ("configs", Some(text)) => format!("/{text}"),
-        ("configs", None) => {
-            long("target").unwrap_or_else(|| format!("/{}", long("source").unwrap_or_default()))
-        }
-        ("env_file", None) => long("path").unwrap_or_default(),
-        (_, _) => item.text().unwrap_or_else(|| {
-            let entries: Vec<_> =
-                item.entries().map(|(key, value)| (key.clone(), value.text())).collect();
-            format!("{entries:?}")
-        }),
     }
 }
 
@@ -178,31 +210,73 @@ mod tests {
         base
     }
 
+    fn shown(base: &str, over: &str) -> String {
+        merged(base, over).to_json().to_string()
+    }
+
     #[test]
     fn mappings_merge_lists_append_and_scalars_are_replaced() {
-        let node = merged("a: {x: 1, l: [1, 2]}\n", "a: {x: 2, y: 3, l: [2, 3]}\n");
-        let a = node.get("a").unwrap();
-        assert_eq!(a.get("x").unwrap().as_int(), Some(2));
-        let items: Vec<_> = a.get("l").unwrap().items().iter().map(Node::as_int).collect();
-        assert_eq!(items, [Some(1), Some(2), Some(3)]);
+        let base = "{a: {x: 1, l: [1]}, n: 1}";
+        let over = "{a: {x: 2, y: 3, l: [1, 2]}, n: null}";
+        assert_eq!(shown(base, over), r#"{"a":{"x":2,"l":[1,1,2],"y":3},"n":1}"#);
     }
 
     #[test]
-    fn a_command_is_replaced_and_a_mount_takes_the_place_of_its_target() {
-        let node = merged(
-            "command: [a, b]\nvolumes: ['x:/d', 'y:/e']\n",
-            "command: [c]\nvolumes: ['z:/d']\n",
+    fn a_command_is_replaced_even_by_nothing() {
+        let base = "{command: [a, b], healthcheck: {test: x, retries: 1}}";
+        let over = "{command: , healthcheck: {test: [NONE]}}";
+        let expected = r#"{"command":null,"healthcheck":{"test":["NONE"],"retries":1}}"#;
+        assert_eq!(shown(base, over), expected);
+    }
+
+    #[test]
+    fn short_and_long_forms_meet() {
+        for (base, over, expected) in [
+            ("{labels: [a=1, b]}", "{labels: {a: 2}}", r#"{"labels":{"a":2,"b":null}}"#),
+            (
+                "{networks: [n]}",
+                "{networks: {n: {priority: 1}}}",
+                r#"{"networks":{"n":{"priority":1}}}"#,
+            ),
+            ("{build: x}", "{build: {target: t}}", r#"{"build":{"context":"x","target":"t"}}"#),
+            ("{dns: a}", "{dns: [b]}", r#"{"dns":["a","b"]}"#),
+            (
+                "{extra_hosts: {a: [x, y]}}",
+                "{extra_hosts: [a=y, b=z]}",
+                r#"{"extra_hosts":["a=x","a=y","b=z"]}"#,
+            ),
+            (
+                "{depends_on: {b: {condition: service_healthy, restart: true}}}",
+                "{depends_on: [b]}",
+                r#"{"depends_on":{"b":{"condition":"service_started","restart":true,"required":true}}}"#,
+            ),
+        ] {
+            assert_eq!(shown(base, over), expected);
+        }
+    }
+
+    #[test]
+    fn options_of_another_log_driver_are_dropped_and_limits_meet_by_shape() {
+        let logging = "{logging: {driver: a, options: {x: 1}}}";
+        assert_eq!(
+            shown(logging, "{logging: {options: {y: 2}}}"),
+            r#"{"logging":{"driver":"a","options":{"x":1,"y":2}}}"#
         );
-        assert_eq!(node.get("command").unwrap().items().len(), 1);
-        let volumes: Vec<_> =
-            node.get("volumes").unwrap().items().iter().filter_map(Node::as_str).collect();
-        assert_eq!(volumes, ["z:/d", "y:/e"]);
+        assert_eq!(shown(logging, "{logging: {driver: b}}"), r#"{"logging":{"driver":"b"}}"#);
+        let ulimits = "{ulimits: {n: 4, f: {soft: 1, hard: 2}}}";
+        assert_eq!(
+            shown(ulimits, "{ulimits: {n: {soft: 1, hard: 3}, f: {hard: 5}}}"),
+            r#"{"ulimits":{"n":{"soft":1,"hard":3},"f":{"soft":1,"hard":5}}}"#
+        );
     }
 
     #[test]
-    fn reset_takes_out_and_override_replaces() {
-        let node = merged("a: [1]\nb: [1]\n", "a: !reset null\nb: !override [2]\n");
-        assert!(node.get("a").is_none());
-        assert_eq!(node.get("b").unwrap().items().len(), 1);
+    fn a_value_of_another_kind_is_refused_with_its_place() {
+        let mut base = yaml::parse("a: [1]\n", 0).unwrap().remove(0);
+        let over = yaml::parse("a: {b: 1}\n", 0).unwrap().remove(0);
+        let mut notes = Notes::default();
+        merge(&mut base, over, &[], &mut notes);
+        let told = notes.into_diagnostics().to_string();
+        assert_eq!(told, "error: a: a mapping cannot be laid over a list");
     }
 }

@@ -1,6 +1,7 @@
 //! A tree of YAML values that knows where each of them was written. It never interprets keys.
 
 use indexmap::IndexMap;
+use serde_json::{Number, Value as Json};
 
 /// A position in one of the files read; line 0: nowhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +141,29 @@ impl Node {
         }
     }
 
+    /// An empty mapping.
+    pub(crate) fn map(mark: Mark) -> Self {
+        Self::new(Value::Map(Map::new()), mark)
+    }
+
+    /// The value as JSON, nothing left out; a number that JSON has not is null.
+    pub(crate) fn to_json(&self) -> Json {
+        match &self.value {
+            Value::Null => Json::Null,
+            Value::Bool(flag) => Json::Bool(*flag),
+            Value::Int(number) => i64::try_from(*number)
+                .map(Json::from)
+                .or_else(|_| u64::try_from(*number).map(Json::from))
+                .unwrap_or(Json::Null),
+            Value::Float(number) => float_to_json(*number),
+            Value::Time(text) | Value::Str(text) => Json::from(text.as_str()),
+            Value::Seq(items) => items.iter().map(Node::to_json).collect(),
+            Value::Map(map) => Json::Object(
+                map.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
+            ),
+        }
+    }
+
     /// How many nodes it holds, itself included.
     pub(crate) fn count(&self) -> usize {
         1 + match &self.value {
@@ -148,4 +172,12 @@ impl Node {
             _ => 0,
         }
     }
+}
+
+fn float_to_json(number: f64) -> Json {
+    #[expect(clippy::cast_possible_truncation, reason = "only whole numbers in range are cast")]
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        return Json::from(number as i64);
+    }
+    Number::from_f64(number).map_or(Json::Null, Json::Number)
 }

@@ -3,9 +3,15 @@
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::node::Mark;
 use crate::model::Place;
+use std::collections::BTreeSet;
 
 /// At most so many errors and so many warnings are kept.
 const MAX_NOTES: usize = 50;
+
+/// The longest line, in bytes, that is shown.
+const MAX_LINE: usize = 1000;
+/// The longest message or field, in bytes, that is shown whole.
+const MAX_TEXT: usize = 1000;
 
 /// A file that was read.
 #[derive(Debug, Clone)]
@@ -21,6 +27,7 @@ pub(crate) struct Notes {
     files: Vec<SourceFile>,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    excused: BTreeSet<Mark>,
 }
 
 impl Notes {
@@ -35,6 +42,16 @@ impl Notes {
         self.files.iter().map(|file| file.name.clone()).collect()
     }
 
+    /// The text of the file of that index.
+    pub(crate) fn text(&self, file: usize) -> &str {
+        self.files.get(file).map_or("", |file| &file.text)
+    }
+
+    /// Nothing is wrong with what stands at these places: it still holds names of variables.
+    pub(crate) fn excuse(&mut self, marks: BTreeSet<Mark>) {
+        self.excused.extend(marks);
+    }
+
     pub(crate) fn error(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
         self.error_with_help(mark, field, message, None);
     }
@@ -46,21 +63,30 @@ impl Notes {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        let note = self.note(Severity::Error, mark, field, message.into(), help);
-        if self.errors.len() < MAX_NOTES && !self.errors.contains(&note) {
-            self.errors.push(note);
+        if self.errors.len() < MAX_NOTES && !self.excused.contains(&mark) {
+            let note = self.note(Severity::Error, mark, field, &message.into(), help);
+            if !self.errors.contains(&note) {
+                self.errors.push(note);
+            }
         }
     }
 
     pub(crate) fn warning(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
-        let note = self.note(Severity::Warning, mark, field, message.into(), None);
-        if self.warnings.len() < MAX_NOTES && !self.warnings.contains(&note) {
-            self.warnings.push(note);
+        if self.warnings.len() < MAX_NOTES {
+            let note = self.note(Severity::Warning, mark, field, &message.into(), None);
+            if !self.warnings.contains(&note) {
+                self.warnings.push(note);
+            }
         }
     }
 
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
+    }
+
+    /// How many errors there are; what is found later makes it more.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors.len()
     }
 
     /// Errors first, then warnings.
@@ -79,14 +105,50 @@ impl Notes {
         severity: Severity,
         mark: Mark,
         field: &str,
-        message: String,
+        message: &str,
         help: Option<String>,
     ) -> Diagnostic {
         let place = self.place(mark);
         let source = place.as_ref().and_then(|place| {
             let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
-            self.files[mark.file].text.lines().nth(line).map(str::to_owned)
+            let line = self.files[mark.file].text.lines().nth(line)?;
+            (line.len() <= MAX_LINE).then(|| line.to_owned())
         });
-        Diagnostic { severity, place, field: field.to_owned(), message, help, source }
+        let (field, message) = (shortened(field), shortened(message));
+        Diagnostic { severity, place, field, message, help, source }
+    }
+}
+
+/// `text` with its middle left out where it is too long to be read.
+fn shortened(text: &str) -> String {
+    if text.len() <= MAX_TEXT {
+        return text.to_owned();
+    }
+    let boundary = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let (head, tail) = (boundary(MAX_TEXT / 2), boundary(text.len() - MAX_TEXT / 2));
+    format!("{} ... {}", &text[..head], &text[tail..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_or_too_much_to_read_is_cut() {
+        let mut notes = Notes::default();
+        let file = notes.add_file("f".to_owned(), "x".repeat(1 << 20));
+        let long = "ü".repeat(1 << 20);
+        for number in 0..200 {
+            let mark = Mark { file, line: 1, column: 1 };
+            notes.error(mark, "", format!("{number}{long}"));
+        }
+        let told = notes.into_diagnostics().0;
+        assert_eq!(told.len(), MAX_NOTES);
+        assert!(told[0].message.len() < 2 * MAX_TEXT && told[0].source.is_none());
     }
 }

@@ -1,11 +1,19 @@
-//! Which keys Compose has, what may stand under them, and which Bowline does not support yet.
-//! Facts of the Compose specification's schema; no code.
+//! Which keys Compose has and what may stand under them: facts of the Compose specification's
+//! schema, no code. What of it Bowline can run is in [`support`](super::support).
 
-use super::shape::Presence::{Optional, Required, Unsupported};
+mod build;
+mod deploy;
+mod resource;
+
+use super::shape::Presence::{Optional, Required};
 use super::shape::Rule::{
-    Bool, Choice, Int, List, Map, Nullable, Number, Object, OneOf, Scalar, Set, Str, Text,
+    Any, Between, Bool, Choice, Closed, Count, Flag, Int, Like, List, Map, Named, Nullable, Number,
+    Numeric, Object, OneOf, Open, Scalar, Set, Str, Text, Whole, WholeText,
 };
-use super::shape::{Field, Rule};
+use super::shape::{Field, Pattern, Rule};
+use build::{BUILD, DEVELOP};
+use deploy::DEPLOY;
+use resource::{CONFIG, MODEL, NETWORK, SECRET, VOLUME};
 
 const fn some(name: &'static str, rule: Rule) -> Field {
     Field { name, presence: Optional(rule) }
@@ -15,126 +23,167 @@ const fn must(name: &'static str, rule: Rule) -> Field {
     Field { name, presence: Required(rule) }
 }
 
-const fn later(name: &'static str) -> Field {
-    Field { name, presence: Unsupported }
-}
-
 const STRINGS: Rule = List(&Str);
 const STRING_SET: Rule = Set(&Str);
+const STRING_OR_SET: Rule = OneOf(&[Str, STRING_SET]);
 const STRING_OR_LIST: Rule = OneOf(&[Str, STRINGS]);
 const COMMAND: Rule = Nullable(&STRING_OR_LIST);
-const PAIRS: Rule = OneOf(&[Map(&Scalar), STRINGS]);
-const TEXTS: Rule = List(&Text);
+const PAIRS: Rule = OneOf(&[Map(&Scalar), STRING_SET]);
 const OPTIONS: Rule = Map(&Text);
+const EXTRA_HOSTS: Rule = OneOf(&[Map(&STRING_OR_LIST), STRING_SET]);
+const ULIMITS: Rule = Map(&OneOf(&[Object(ULIMIT), Whole]));
+const GRANTS: Rule = List(&OneOf(&[Str, Object(GRANT)]));
 
 /// A whole file.
 pub(crate) const FILE: Rule = Object(&[
-    some("version", Scalar),
+    some("version", Str),
     some("name", Str),
-    later("include"),
-    later("models"),
-    some("services", Nullable(&Map(&SERVICE))),
-    some("networks", Nullable(&Map(&Nullable(&NETWORK)))),
-    some("volumes", Nullable(&Map(&Nullable(&VOLUME)))),
-    some("configs", Nullable(&Map(&CONTENT))),
-    some("secrets", Nullable(&Map(&SECRET))),
+    some("include", INCLUDES),
+    some("services", Named(&SERVICE)),
+    some("models", Map(&MODEL)),
+    some("networks", Map(&Nullable(&NETWORK))),
+    some("volumes", Named(&Nullable(&VOLUME))),
+    some("secrets", Named(&SECRET)),
+    some("configs", Named(&CONFIG)),
 ]);
 
+/// What `include` may hold.
+pub(crate) const INCLUDES: Rule = List(&OneOf(&[Str, Open(INCLUDE)]));
+
+const INCLUDE: &[Field] =
+    &[some("path", STRING_OR_SET), some("env_file", STRING_OR_SET), some("project_directory", Str)];
+
 const SERVICE: Rule = Object(&[
-    later("annotations"),
-    later("attach"),
-    later("blkio_config"),
-    later("build"),
+    some("annotations", PAIRS),
+    some("attach", Bool),
+    some("blkio_config", Closed(BLKIO)),
+    some("build", OneOf(&[Str, Object(BUILD)])),
     some("cap_add", STRING_SET),
     some("cap_drop", STRING_SET),
-    later("cgroup"),
-    later("cgroup_parent"),
+    some("cgroup", Choice(&["host", "private"])),
+    some("cgroup_parent", Str),
     some("command", COMMAND),
-    some("configs", List(&OneOf(&[Str, Object(GRANT)]))),
-    some("container_name", Str),
-    later("cpu_count"),
-    later("cpu_percent"),
-    later("cpu_period"),
-    later("cpu_quota"),
-    later("cpu_rt_period"),
-    later("cpu_rt_runtime"),
+    some("configs", GRANTS),
+    some("container_name", Like(&CONTAINER_NAME)),
+    some("cpu_count", Between(0, i64::MAX)),
+    some("cpu_percent", Between(0, 100)),
+    some("cpu_period", Int),
+    some("cpu_quota", Int),
+    some("cpu_rt_period", Int),
+    some("cpu_rt_runtime", Int),
     some("cpu_shares", Int),
     some("cpus", Number),
     some("cpuset", Str),
-    later("credential_spec"),
-    some("depends_on", OneOf(&[STRING_SET, Map(&Object(DEPENDENCY))])),
+    some(
+        "credential_spec",
+        Object(&[some("config", Str), some("file", Str), some("registry", Str)]),
+    ),
+    some("depends_on", OneOf(&[STRING_SET, Named(&Object(DEPENDENCY))])),
     some("deploy", Nullable(&Object(DEPLOY))),
-    later("develop"),
-    later("device_cgroup_rules"),
+    some("develop", Nullable(&Object(DEVELOP))),
+    some("device_cgroup_rules", STRING_SET),
     some("devices", List(&OneOf(&[Str, Object(DEVICE)]))),
-    some("dns", STRING_OR_LIST),
+    some("dns", STRING_OR_SET),
     some("dns_opt", STRING_SET),
-    some("dns_search", STRING_OR_LIST),
+    some("dns_search", STRING_OR_SET),
     some("domainname", Str),
     some("entrypoint", COMMAND),
-    some("env_file", OneOf(&[Str, List(&OneOf(&[Str, Object(ENV_FILE)]))])),
-    some("environment", Nullable(&PAIRS)),
-    some("expose", TEXTS),
-    later("extends"),
-    later("external_links"),
-    some("extra_hosts", OneOf(&[Map(&STRING_OR_LIST), STRINGS])),
-    later("gpus"),
-    some("group_add", TEXTS),
-    some("healthcheck", Nullable(&Object(HEALTHCHECK))),
+    some("env_file", OneOf(&[Str, List(&OneOf(&[Str, Closed(ENV_FILE)]))])),
+    some("environment", PAIRS),
+    some("expose", Set(&WholeText)),
+    some("extends", OneOf(&[Str, Closed(&[must("service", Str), some("file", Str)])])),
+    some("external_links", STRING_SET),
+    some("extra_hosts", EXTRA_HOSTS),
+    some("gpus", OneOf(&[Choice(&["all"]), List(&Open(GPU))])),
+    some("group_add", Set(&Text)),
+    some("healthcheck", Object(HEALTHCHECK)),
     some("hostname", Str),
     some("image", Str),
     some("init", Bool),
     some("ipc", Str),
-    later("isolation"),
-    later("label_file"),
-    some("labels", Nullable(&PAIRS)),
-    later("links"),
-    some("logging", Nullable(&Object(LOGGING))),
-    later("mac_address"),
+    some("isolation", Str),
+    some("label_file", STRING_OR_LIST),
+    some("labels", PAIRS),
+    some("links", STRING_SET),
+    some("logging", Object(LOGGING)),
+    some("mac_address", Str),
     some("mem_limit", Text),
-    some("mem_reservation", Text),
-    later("mem_swappiness"),
+    some("mem_reservation", WholeText),
+    some("mem_swappiness", Whole),
     some("memswap_limit", Text),
-    later("models"),
+    some("models", OneOf(&[STRING_SET, Map(&Nullable(&Object(MODEL_GRANT)))])),
     some("network_mode", Str),
-    some("networks", OneOf(&[STRING_SET, Map(&Nullable(&Object(ENDPOINT)))])),
-    later("oom_kill_disable"),
-    later("oom_score_adj"),
-    some("pid", Str),
+    some("networks", OneOf(&[STRING_SET, Named(&Nullable(&Object(ENDPOINT)))])),
+    some("oom_kill_disable", Bool),
+    some("oom_score_adj", Between(-1000, 1000)),
+    some("pid", Nullable(&Str)),
     some("pids_limit", Int),
-    later("platform"),
-    some("ports", List(&OneOf(&[Object(PORT), Text]))),
-    later("post_start"),
-    later("pre_start"),
-    later("pre_stop"),
+    some("platform", Str),
+    some("ports", Set(&OneOf(&[Object(PORT), Text]))),
+    some("post_start", List(&Object(HOOK))),
+    some("pre_start", List(&Object(PRE_START))),
+    some("pre_stop", List(&Object(HOOK))),
     some("privileged", Bool),
-    some("profiles", STRINGS),
-    later("provider"),
-    some("pull_policy", Str),
-    later("pull_refresh_after"),
+    some("profiles", STRING_SET),
+    some("provider", Object(PROVIDER)),
+    some("pull_policy", Like(&PULL_POLICY)),
+    some("pull_refresh_after", Str),
     some("read_only", Bool),
     some("restart", Str),
     some("runtime", Str),
-    some("scale", Int),
-    some("secrets", List(&OneOf(&[Str, Object(GRANT)]))),
+    some("scale", Between(0, i64::MAX)),
+    some("secrets", GRANTS),
     some("security_opt", STRING_SET),
     some("shm_size", Text),
     some("stdin_open", Bool),
     some("stop_grace_period", Str),
     some("stop_signal", Str),
-    later("storage_opt"),
+    some("storage_opt", Map(&Any)),
     some("sysctls", PAIRS),
-    some("tmpfs", STRING_OR_LIST),
+    some("tmpfs", STRING_OR_SET),
     some("tty", Bool),
-    some("ulimits", Map(&OneOf(&[Object(ULIMIT), Int]))),
-    later("use_api_socket"),
+    some("ulimits", ULIMITS),
+    some("use_api_socket", Flag),
     some("user", Str),
-    later("userns_mode"),
-    later("uts"),
-    some("volumes", List(&OneOf(&[Str, Object(MOUNT)]))),
-    later("volumes_from"),
+    some("userns_mode", Str),
+    some("uts", Str),
+    some("volumes", Set(&OneOf(&[Str, Object(MOUNT)]))),
+    some("volumes_from", STRING_SET),
     some("working_dir", Str),
 ]);
+
+/// The schema's patterns are not anchored: one fitting piece is enough.
+const CONTAINER_NAME: Pattern = Pattern {
+    what: "a name of letters, digits, `_`, `.` and `-`",
+    fits: |text| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        text.as_bytes().windows(2).any(|two| two[0].is_ascii_alphanumeric() && good(two[1]))
+    },
+};
+
+const PULL_POLICY: Pattern = Pattern {
+    what: "one of always, never, missing, build, refresh, daily, weekly, every_<duration>",
+    fits: |text| {
+        let words =
+            ["always", "never", "build", "if_not_present", "missing", "refresh", "daily", "weekly"];
+        let is_period = |after: &str| {
+            let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            rest.len() < after.len() && rest.starts_with(['w', 'd', 'h', 'm', 's'])
+        };
+        words.iter().any(|word| text.contains(word)) || text.split("every_").skip(1).any(is_period)
+    },
+};
+
+const BLKIO: &[Field] = &[
+    some("device_read_bps", List(&Closed(BLKIO_LIMIT))),
+    some("device_read_iops", List(&Closed(BLKIO_LIMIT))),
+    some("device_write_bps", List(&Closed(BLKIO_LIMIT))),
+    some("device_write_iops", List(&Closed(BLKIO_LIMIT))),
+    some("weight", Whole),
+    some("weight_device", List(&Closed(&[some("path", Str), some("weight", Whole)]))),
+];
+
+const BLKIO_LIMIT: &[Field] = &[some("path", Str), some("rate", WholeText)];
 
 const GRANT: &[Field] = &[
     some("source", Str),
@@ -150,58 +199,25 @@ const DEPENDENCY: &[Field] = &[
         Choice(&["service_started", "service_healthy", "service_completed_successfully"]),
     ),
     some("restart", Bool),
-    some("required", Bool),
+    some("required", Flag),
 ];
 
-const DEPLOY: &[Field] = &[
-    later("endpoint_mode"),
-    some("labels", PAIRS),
-    some("mode", Choice(&["replicated", "global", "replicated-job", "global-job"])),
-    some("placement", Object(PLACEMENT)),
-    some("replicas", Int),
-    some("resources", Object(RESOURCES)),
-    some("restart_policy", Object(RESTART)),
-    some("rollback_config", Object(UPDATE)),
-    some("update_config", Object(UPDATE)),
+const DEVICE: &[Field] = &[must("source", Str), some("target", Str), some("permissions", Str)];
+
+const GPU: &[Field] = &[
+    some("capabilities", STRING_SET),
+    some("count", WholeText),
+    some("device_ids", STRING_SET),
+    some("driver", Str),
+    some("options", PAIRS),
 ];
 
-/// Compose prints it even where nothing is in it.
-const PLACEMENT: &[Field] =
-    &[later("constraints"), later("max_replicas_per_node"), later("preferences")];
-
-const RESOURCES: &[Field] =
-    &[some("limits", Object(LIMITS)), some("reservations", Object(RESERVATIONS))];
-
-const LIMITS: &[Field] = &[some("cpus", Text), some("memory", Text), some("pids", Int)];
-
-const RESERVATIONS: &[Field] =
-    &[later("cpus"), later("devices"), later("generic_resources"), some("memory", Text)];
-
-const RESTART: &[Field] = &[
-    some("condition", Choice(&["none", "on-failure", "any"])),
-    some("delay", Str),
-    some("max_attempts", Int),
-    some("window", Str),
-];
-
-const UPDATE: &[Field] = &[
-    some("delay", Str),
-    some("failure_action", Choice(&["pause", "continue", "rollback"])),
-    some("max_failure_ratio", Number),
-    some("monitor", Str),
-    some("order", Choice(&["start-first", "stop-first"])),
-    some("parallelism", Int),
-];
-
-const DEVICE: &[Field] = &[must("source", Str), must("target", Str), some("permissions", Str)];
-
-const ENV_FILE: &[Field] =
-    &[must("path", Str), some("required", Bool), some("format", Choice(&["raw"]))];
+const ENV_FILE: &[Field] = &[must("path", Str), some("required", Bool), some("format", Str)];
 
 const HEALTHCHECK: &[Field] = &[
     some("disable", Bool),
     some("interval", Str),
-    some("retries", Int),
+    some("retries", Count),
     some("start_interval", Str),
     some("start_period", Str),
     some("test", STRING_OR_LIST),
@@ -210,16 +226,18 @@ const HEALTHCHECK: &[Field] = &[
 
 const LOGGING: &[Field] = &[some("driver", Str), some("options", Map(&Nullable(&Text)))];
 
+const MODEL_GRANT: &[Field] = &[some("endpoint_var", Str), some("model_var", Str)];
+
 const ENDPOINT: &[Field] = &[
     some("aliases", STRING_SET),
     some("driver_opts", OPTIONS),
-    later("gw_priority"),
-    later("interface_name"),
+    some("gw_priority", Numeric),
+    some("interface_name", Str),
     some("ipv4_address", Str),
     some("ipv6_address", Str),
-    later("link_local_ips"),
-    later("mac_address"),
-    some("priority", Int),
+    some("link_local_ips", STRING_SET),
+    some("mac_address", Str),
+    some("priority", Numeric),
 ];
 
 const PORT: &[Field] = &[
@@ -228,11 +246,32 @@ const PORT: &[Field] = &[
     some("mode", Str),
     some("name", Str),
     some("protocol", Str),
-    some("published", Text),
-    must("target", Int),
+    some("published", WholeText),
+    some("target", Whole),
 ];
 
-const ULIMIT: &[Field] = &[must("hard", Int), must("soft", Int)];
+const HOOK: &[Field] = &[
+    must("command", COMMAND),
+    some("environment", PAIRS),
+    some("privileged", Bool),
+    some("user", Str),
+    some("working_dir", Str),
+];
+
+const PRE_START: &[Field] = &[
+    some("command", COMMAND),
+    some("environment", PAIRS),
+    some("image", Str),
+    some("per_replica", Bool),
+    some("privileged", Bool),
+    some("user", Str),
+    some("working_dir", Str),
+];
+
+const PROVIDER: &[Field] =
+    &[some("options", Map(&OneOf(&[Scalar, List(&Scalar)]))), must("type", Str)];
+
+const ULIMIT: &[Field] = &[must("hard", Whole), must("soft", Whole)];
 
 const MOUNT: &[Field] = &[
     some(
@@ -240,77 +279,16 @@ const MOUNT: &[Field] = &[
         Object(&[
             some("create_host_path", Bool),
             some("propagation", Str),
-            later("recursive"),
+            some("recursive", Choice(&["enabled", "disabled", "writable", "readonly"])),
             some("selinux", Choice(&["z", "Z"])),
         ]),
     ),
     some("consistency", Str),
-    later("image"),
+    some("image", Object(&[some("subpath", Str)])),
     some("read_only", Bool),
     some("source", Str),
-    must("target", Str),
-    some("tmpfs", Object(&[some("mode", Text), some("size", Text)])),
-    must("type", Choice(&["bind", "volume", "tmpfs"])),
-    some("volume", Object(&[later("labels"), some("nocopy", Bool), later("subpath")])),
+    some("target", Str),
+    some("tmpfs", Object(&[some("mode", Text), some("size", WholeText)])),
+    must("type", Choice(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"])),
+    some("volume", Object(&[some("labels", PAIRS), some("nocopy", Bool), some("subpath", Str)])),
 ];
-
-const EXTERNAL: Rule = OneOf(&[Object(&[some("name", Str)]), Bool]);
-
-const NETWORK: Rule = Object(&[
-    some("attachable", Bool),
-    some("driver", Str),
-    some("driver_opts", OPTIONS),
-    later("enable_ipv4"),
-    some("enable_ipv6", Bool),
-    some("external", EXTERNAL),
-    some("internal", Bool),
-    some(
-        "ipam",
-        Object(&[
-            some(
-                "config",
-                List(&Object(&[
-                    some("aux_addresses", Map(&Str)),
-                    some("gateway", Str),
-                    some("ip_range", Str),
-                    some("subnet", Str),
-                ])),
-            ),
-            some("driver", Str),
-            some("options", Map(&Str)),
-        ]),
-    ),
-    some("labels", PAIRS),
-    some("name", Str),
-]);
-
-const VOLUME: Rule = Object(&[
-    some("driver", Str),
-    some("driver_opts", OPTIONS),
-    some("external", EXTERNAL),
-    some("labels", PAIRS),
-    some("name", Str),
-]);
-
-const SECRET: Rule = Object(&[
-    later("driver"),
-    later("driver_opts"),
-    some("environment", Str),
-    some("external", EXTERNAL),
-    some("file", Str),
-    some("labels", PAIRS),
-    some("name", Str),
-    later("template_driver"),
-]);
-
-const CONTENT: Rule = Object(&[
-    some("content", Str),
-    later("driver"),
-    later("driver_opts"),
-    some("environment", Str),
-    some("external", EXTERNAL),
-    some("file", Str),
-    some("labels", PAIRS),
-    some("name", Str),
-    later("template_driver"),
-]);

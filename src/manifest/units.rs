@@ -53,6 +53,17 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     nanos.map(Duration::from_nanos).ok_or_else(invalid)
 }
 
+/// A duration as Compose prints it, also one below zero.
+pub(crate) fn normal_duration(text: &str) -> Result<String, String> {
+    match text.strip_prefix('-') {
+        Some(rest) if !rest.starts_with(['+', '-']) => {
+            let printed = print_duration(parse_duration(rest)?);
+            Ok(if printed == "0s" { printed } else { format!("-{printed}") })
+        }
+        _ => parse_duration(text).map(print_duration),
+    }
+}
+
 fn unit_nanos(unit: &str) -> Option<u128> {
     Some(match unit {
         "ns" => 1,

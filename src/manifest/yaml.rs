@@ -10,6 +10,12 @@ use std::collections::BTreeMap;
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 /// The most nodes that aliases may stand for, all together.
 pub(crate) const MAX_ALIASED_NODES: usize = 100_000;
+/// The most nodes that a document may have, aliases aside.
+pub(crate) const MAX_NODES: usize = 2_000_000;
+/// The most nodes that may stand under anchors, those under several counted as often.
+pub(crate) const MAX_ANCHORED_NODES: usize = 2_000_000;
+/// The longest key, in bytes.
+pub(crate) const MAX_KEY: usize = 1 << 16;
 /// The deepest nesting.
 pub(crate) const MAX_DEPTH: usize = 100;
 
@@ -17,6 +23,8 @@ pub(crate) const MAX_DEPTH: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct YamlError {
     pub(crate) mark: Mark,
+    /// The keys that lead there, dotted.
+    pub(crate) path: String,
     pub(crate) message: String,
 }
 
@@ -45,9 +53,12 @@ pub(crate) fn parse(text: &str, file: usize) -> Result<Vec<Node>, YamlError> {
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| YamlError {
             mark: mark_of(file, error.marker().line(), error.marker().col()),
+            path: String::new(),
             message: format!("not valid YAML: {}", error.info()),
         })?;
-        builder.take(event, span)?;
+        if let Err(error) = builder.take(event, span) {
+            return Err(YamlError { path: builder.path(), ..error });
+        }
     }
     Ok(builder.documents)
 }
@@ -79,15 +90,29 @@ struct Builder {
     open: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
     aliased: usize,
+    anchored: usize,
+    nodes: usize,
 }
 
 impl Builder {
     fn new(file: usize) -> Self {
-        Self { file, documents: vec![], open: vec![], anchors: BTreeMap::new(), aliased: 0 }
+        Self {
+            file,
+            documents: vec![],
+            open: vec![],
+            anchors: BTreeMap::new(),
+            aliased: 0,
+            anchored: 0,
+            nodes: 0,
+        }
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         let mark = mark_of(self.file, span.start.line(), span.start.col());
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(fail(mark, format!("a file may have {MAX_NODES} values")));
+        }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
@@ -96,7 +121,7 @@ impl Builder {
                 if is_merge && !self.awaits_key() {
                     node.value = Value::Str("<<".to_owned());
                 }
-                self.remember(anchor, &node);
+                self.remember(anchor, &node)?;
                 self.place(node, is_merge)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -120,6 +145,23 @@ impl Builder {
         }
     }
 
+    /// Where the collections that are open stand.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            let key = match (&open.node.value, &open.key) {
+                (Value::Seq(items), _) => items.len().to_string(),
+                (_, Some(key)) => key.text.clone(),
+                _ => continue,
+            };
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&key);
+        }
+        path
+    }
+
     fn awaits_key(&self) -> bool {
         self.open
             .last()
@@ -139,14 +181,20 @@ impl Builder {
                 merge_missing(map, merged)?;
             }
         }
-        self.remember(open.anchor, &open.node);
+        self.remember(open.anchor, &open.node)?;
         self.place(open.node, false)
     }
 
-    fn remember(&mut self, anchor: usize, node: &Node) {
+    fn remember(&mut self, anchor: usize, node: &Node) -> Result<(), YamlError> {
         if anchor != 0 {
+            self.anchored += node.count();
+            if self.anchored > MAX_ANCHORED_NODES {
+                let message = format!("{MAX_ANCHORED_NODES} values may stand under anchors");
+                return Err(fail(node.mark, message));
+            }
             self.anchors.insert(anchor, node.clone());
         }
+        Ok(())
     }
 
     fn aliased(&mut self, anchor: usize, mark: Mark) -> Result<Node, YamlError> {
@@ -191,11 +239,14 @@ impl Builder {
 }
 
 fn fail(mark: Mark, message: impl Into<String>) -> YamlError {
-    YamlError { mark, message: message.into() }
+    YamlError { mark, path: String::new(), message: message.into() }
 }
 
 fn key_of(node: &Node, is_merge: bool) -> Result<Key, YamlError> {
     match &node.value {
+        Value::Str(text) if text.len() > MAX_KEY => {
+            Err(fail(node.mark, format!("a key may have {MAX_KEY} bytes, not {}", text.len())))
+        }
         Value::Str(text) => Ok(Key { text: text.clone(), mark: node.mark, is_merge }),
         _ => Err(fail(
             node.mark,
@@ -288,6 +339,8 @@ mod tests {
         assert!(message("a: *b\n").contains("not valid YAML"));
         assert!(message("a: &a [*a]\n").contains("inside the value"));
         assert!(message("a: 'x\n").contains("not valid YAML"));
+        let error = parse("a: {b: [{c: 1}, {1: x}]}\n", 0).unwrap_err();
+        assert_eq!((error.path.as_str(), error.mark.column), ("a.b.1", 18));
     }
 
     #[test]
@@ -321,6 +374,14 @@ mod tests {
             map.push_str("a:\n");
         }
         assert!(parse(&map, 0).is_err());
+    }
+
+    #[test]
+    fn many_anchored_values_and_long_keys_are_refused() {
+        let nested = (0..90).map(|n| format!("&a{n} [")).collect::<Vec<_>>().concat();
+        let text = format!("a: {nested}{}{}", "x,".repeat(50_000), "]".repeat(90));
+        assert!(message(&text).contains("under anchors"));
+        assert!(message(&format!("? {}\n: x\n", "k".repeat(1 << 20))).contains("a key may have"));
     }
 
     #[test]

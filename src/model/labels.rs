@@ -46,6 +46,9 @@ pub const CONTENTS: &str = "bowline.contents";
 /// The names of the log options that were asked for, with commas between: the engine adds its own
 /// defaults to them and does not tell which.
 pub const LOG_OPTIONS: &str = "bowline.log-options";
+/// What was asked for and the engine does not tell back, as a JSON object; absent if there is
+/// nothing of that kind.
+pub const ASKED: &str = "bowline.asked";
 /// On a network: present if the file gave its address pools. The engine tells the pools that it
 /// chose itself in the same way.
 pub const POOLS: &str = "bowline.pools";

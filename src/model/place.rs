@@ -79,6 +79,16 @@ impl Places {
         Self { files, top }
     }
 
+    /// Whether exactly `path` was written.
+    pub fn has(&self, path: &str) -> bool {
+        let (mut field, mut rest) = (&self.top, path);
+        while !rest.is_empty() {
+            let Some((inner, after)) = field.step(rest) else { return false };
+            (field, rest) = (inner, after);
+        }
+        field.at.is_some()
+    }
+
     /// The place of `path`, or of the nearest field around it.
     pub fn of(&self, path: &str) -> Option<Place> {
         let (mut field, mut rest, mut nearest) = (&self.top, path, None);
@@ -122,6 +132,13 @@ mod tests {
         assert_eq!(line("services.web.build.context"), Some(3));
         assert_eq!(line("services"), None);
         assert_eq!(line("networks.front"), None);
+    }
+
+    #[test]
+    fn what_was_written_is_told_from_what_only_stands_in_it() {
+        assert!(places().has("services.web.labels.com.a"));
+        assert!(!places().has("services.web.labels.com.b"));
+        assert!(!places().has("services.web.build"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest file that is read, in bytes: that of a compose file, which is the largest kind.
 const MAX_BYTES: u64 = 16 << 20;
@@ -22,9 +22,40 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The same, of a file that lies within one of `roots`, also by way of links: who reads may read
+/// all of a host, but what a repository names must lie in it. No roots: any file.
+pub fn read_within(roots: &[PathBuf], path: &Path) -> io::Result<Vec<u8>> {
+    if roots.is_empty() {
+        return read(path);
+    }
+    let real = path.canonicalize()?;
+    for root in roots {
+        if real.starts_with(root.canonicalize()?) {
+            return read(&real);
+        }
+    }
+    let what = "it leaves the repository, and nothing outside is read";
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_outside_the_roots_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = [root.path().to_owned()];
+        let inside = root.path().join("inside");
+        std::fs::write(&inside, "x").unwrap();
+        assert_eq!(read_within(&roots, &inside).unwrap(), b"x");
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        for outside in [Path::new("/etc/passwd"), &root.path().join("../x"), &link] {
+            assert!(read_within(&roots, outside).is_err(), "{}", outside.display());
+            assert_eq!(read_within(&[], outside).is_ok(), outside.exists());
+        }
+    }
 
     #[test]
     fn a_file_above_the_bound_is_refused() {

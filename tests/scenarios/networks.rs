@@ -102,8 +102,8 @@ pub async fn several_networks_are_joined_at_once(world: &World) {
 }
 
 pub async fn a_taken_static_address_is_refused(world: &World) {
-    let name = world.network("net", with_subnet("10.213.7.0/24")).await;
-    let address = Some(Ipv4Addr::new(10, 213, 7, 9));
+    let name = world.network("net", with_subnet("10.213.71.0/24")).await;
+    let address = Some(Ipv4Addr::new(10, 213, 71, 9));
     world.run("a", on(&name, address)).await;
     let second = world.create("b", on(&name, address)).await;
     let error = world.attempt(Step::Start(second)).await.unwrap_err();

@@ -6,7 +6,6 @@ use bowline::manifest::{DigestKey, Request, load};
 use bowline::model::Stack;
 use bowline::pass::{Means, Moment, Subject};
 use bowline::status::Report;
-use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,15 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The stack in a manifest; the files that it names are those given, by absolute path.
 pub fn stack_with(text: &str, files: &[(&str, &str)]) -> Stack {
+    let entry = PathBuf::from("/stack/compose.yaml");
     let request = Request {
-        files: vec![PathBuf::from("/stack/compose.yaml")],
-        project_name: None,
-        project_directory: None,
-        variables: BTreeMap::new(),
-        env_files: None,
-        profiles: BTreeSet::new(),
-        digest_key: DigestKey::new([7; 32]),
         display_root: Some(PathBuf::from("/stack")),
+        ..Request::new(vec![entry], DigestKey::new([7; 32]))
     };
     let read = |path: &Path| {
         if path == Path::new("/stack/compose.yaml") {

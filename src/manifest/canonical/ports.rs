@@ -7,7 +7,7 @@ use crate::manifest::notes::Notes;
 use std::net::IpAddr;
 
 /// Brings every item into the long form; a range of container ports becomes one item a port.
-pub(crate) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
     let Value::Seq(items) = &mut node.value else { return };
     let mut expanded = Vec::new();
     for (index, item) in items.drain(..).enumerate() {
@@ -21,7 +21,10 @@ pub(crate) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
             Ok(ports) => {
                 expanded.extend(ports.into_iter().map(|port| item.with(port.value(&item))));
             }
-            Err(message) => notes.error(item.mark, &path, message),
+            Err(message) => {
+                notes.error(item.mark, &path, message);
+                expanded.push(item);
+            }
         }
     }
     *items = expanded;
@@ -35,12 +38,8 @@ fn long(mut item: Node, path: &str, notes: &mut Notes) -> Node {
         if let Some(published) = map.get_mut("published") {
             published.value = Value::Str(published.text().unwrap_or_default());
         }
-        let protocol = map["protocol"].as_str().unwrap_or_default().to_owned();
-        if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
-            notes.error(mark, path, format!("`{protocol}` is no protocol: tcp, udp or sctp"));
-        }
-        if !matches!(map.get("target").and_then(Node::as_int), Some(1..=65535)) {
-            notes.error(mark, path, "`target` is a port from 1 to 65535");
+        if !map.contains_key("target") {
+            notes.error(mark, path, "needs `target`");
         }
         if let Some(ip) = map.get("host_ip").and_then(Node::as_str)
             && ip.parse::<IpAddr>().is_err()

@@ -1,6 +1,6 @@
 //! What whole files give, read from memory.
 
-use crate::manifest::{DigestKey, Loaded, Request, load};
+use crate::manifest::{DigestKey, Loaded, Request, load, resolve};
 use crate::model::{
     Condition, Endpoint, HostPorts, MountSource, Networking, RestartPolicy, ServiceName,
 };
@@ -9,15 +9,11 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 fn request(files: &[&str]) -> Request {
+    let files = files.iter().map(|name| PathBuf::from(format!("/src/shop/{name}"))).collect();
     Request {
-        files: files.iter().map(|name| PathBuf::from(format!("/src/shop/{name}"))).collect(),
-        project_name: None,
-        project_directory: None,
         variables: BTreeMap::from([("TAG".to_owned(), "1.2".to_owned())]),
-        env_files: None,
-        profiles: BTreeSet::new(),
-        digest_key: DigestKey::new([1; 32]),
         display_root: Some(PathBuf::from("/src/shop")),
+        ..Request::new(files, DigestKey::new([1; 32]))
     }
 }
 
@@ -107,7 +103,7 @@ fn mounts_have_absolute_sources_and_the_names_of_volumes() {
     let MountSource::Bind(bind) = &mounts["/etc/conf"].source else { panic!("no bind") };
     assert_eq!(bind.path, "/src/shop/conf");
     assert!(mounts["/etc/conf"].read_only && bind.create_host_path);
-    let volume = MountSource::Volume { name: "shop_data".to_owned(), nocopy: false };
+    let volume = MountSource::Volume { name: "shop_data".to_owned(), nocopy: false, subpath: None };
     assert_eq!(mounts["/data"].source, volume);
     assert_eq!(mounts["/cache"].source, MountSource::Anonymous);
 }
@@ -138,12 +134,26 @@ fn every_field_knows_where_it_was_written() {
 
 #[test]
 fn all_problems_are_told_with_their_places() {
-    let text = refused("  web:\n    imgae: a\n    image: b\n    build: .\n    tty: maybe\n");
+    let text = refused("  web:\n    imgae: a\n    image: b\n    restart: 1\n    tty: maybe\n");
     let expected = "\
 error: compose.yaml:3:5: services.web: unknown key `imgae`; did you mean `image`?
-error: compose.yaml:5:5: services.web: `build` is not supported yet; take it out
+error: compose.yaml:5:14: services.web.restart: must be a string, not an integer
 error: compose.yaml:6:10: services.web.tty: must be a boolean, not `maybe`";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn what_cannot_be_run_is_resolved_and_refused_only_when_it_is_to_run() {
+    let text = "services:\n  a:\n    image: i\n    provider: {type: x}\n";
+    let request = request(&["compose.yaml"]);
+    let read = |_: &Path| Ok(text.as_bytes().to_vec());
+    let resolved = resolve(&request, &read).unwrap();
+    assert_eq!(resolved.config["services"]["a"]["provider"]["type"], "x");
+    let refused = load(&request, &read).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("error: compose.yaml:4:5: services.a: `provider` is not"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -172,8 +182,8 @@ fn parts_that_do_not_fit_together_are_refused() {
              networks: {n: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}\n",
             "lies in no subnet",
         ),
-        ("  a: {image: i, command: a && b}\n", "needs a shell"),
-        ("  a: {image: i, volumes: ['v:/d:rw:x']}\n", "too many colons"),
+        ("  a: {image: i, command: (a)}\n", "needs a shell"),
+        ("  a: {image: i, volumes: ['vol:/d:rw:xx']}\n", "too many colons"),
     ] {
         let text = refused(services);
         assert!(text.contains(part), "{part} in\n{text}");

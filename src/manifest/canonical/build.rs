@@ -1,0 +1,64 @@
+//! `build`, `develop` and the commands around a container's life. It never looks at a file.
+
+use super::{bytes, command, edit, extra_hosts, for_items, grant, pairs};
+use crate::manifest::merge::{context_to_map, to_list};
+use crate::manifest::node::{Map, Node, Value};
+use crate::manifest::notes::Notes;
+
+pub(super) fn build(path: &str, node: &mut Node, notes: &mut Notes) {
+    context_to_map(node);
+    let mark = node.mark;
+    let Some(map) = node.as_map_mut() else { return };
+    map.entry("context".to_owned()).or_insert(Node::str(".", mark));
+    edit(map, "args", |node| pairs(node, false));
+    edit(map, "labels", |node| pairs(node, true));
+    edit(map, "additional_contexts", |node| pairs(node, true));
+    edit(map, "ssh", ssh);
+    edit(map, "secrets", |node| {
+        for_items(node, |item| grant(&format!("{path}.secrets"), item, false, notes));
+    });
+    edit(map, "extra_hosts", |node| extra_hosts(&format!("{path}.extra_hosts"), node, notes));
+    edit(map, "shm_size", |node| bytes(&format!("{path}.shm_size"), node, notes));
+    edit(map, "no_cache_filter", to_list);
+    for key in ["provenance", "sbom"] {
+        edit(map, key, |node| {
+            if let Some(flag) = node.as_bool() {
+                node.value = Value::Str(flag.to_string());
+            }
+        });
+    }
+}
+
+/// Keys by their names; `default` is the agent of whoever builds.
+fn ssh(node: &mut Node) {
+    if let Value::Str(text) = &node.value {
+        node.value = Value::Seq(vec![Node::str(text.clone(), node.mark)]);
+    }
+    pairs(node, true);
+    if let Value::Map(map) = &mut node.value {
+        *map = std::mem::take(map).into_iter().filter(|(key, _)| !key.is_empty()).collect::<Map>();
+    }
+}
+
+pub(super) fn develop(path: &str, node: &mut Node, notes: &mut Notes) {
+    let Some(map) = node.as_map_mut() else { return };
+    edit(map, "watch", |list| {
+        for_items(list, |item| {
+            let mark = item.mark;
+            let Some(map) = item.as_map_mut() else { return };
+            edit(map, "ignore", to_list);
+            edit(map, "include", to_list);
+            edit(map, "exec", |exec| hook(path, exec, notes));
+            if map.get("path").and_then(Node::as_str) == Some("") {
+                notes.error(mark, &format!("{path}.watch"), "`path` must not be empty");
+            }
+        });
+    });
+}
+
+/// One command around a container's life.
+pub(super) fn hook(path: &str, node: &mut Node, notes: &mut Notes) {
+    let Some(map) = node.as_map_mut() else { return };
+    edit(map, "command", |node| command(&format!("{path}.command"), node, notes));
+    edit(map, "environment", |node| pairs(node, false));
+}

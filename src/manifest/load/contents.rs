@@ -1,0 +1,152 @@
+//! What a stack takes from other files: variables, labels, and what configs and secrets hold. It
+//! never shows any of it.
+
+use super::Loader;
+use super::layers::Scope;
+use crate::manifest::interpolate::Lookup;
+use crate::manifest::node::{Map, Node, Value};
+use crate::manifest::normalise;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+impl Loader<'_> {
+    /// Puts the variables of `env_file` under `environment`, and the labels of `label_file` under
+    /// `labels`.
+    pub(super) fn resolve_files(&mut self, root: &mut Node, scope: &Scope) {
+        let services = root.as_map_mut().and_then(|root| root.get_mut("services"));
+        for (name, service) in services.and_then(Node::as_map_mut).into_iter().flatten() {
+            let lookup = |name: &str| scope.lookup(name);
+            let field = format!("services.{name}.environment");
+            normalise::resolve_nulls(service, &lookup, &field, &mut self.notes);
+            self.resolve_env_files(name, service, scope);
+            self.resolve_label_files(name, service);
+        }
+    }
+
+    fn resolve_env_files(&mut self, name: &str, service: &mut Node, scope: &Scope) {
+        let Some(files) = service.get("env_file").cloned() else { return };
+        let own: BTreeMap<String, String> = service
+            .get("environment")
+            .into_iter()
+            .flat_map(Node::entries)
+            .filter_map(|(key, value)| Some((key.clone(), value.text()?)))
+            .collect();
+        let mut found = Map::new();
+        for item in files.items() {
+            let lookup = |name: &str| scope.lookup(name).or_else(|| own.get(name).cloned());
+            let field = format!("services.{name}.env_file");
+            for (key, value) in self.variables_of(item, &field, &lookup) {
+                found.insert(key, Node::str(value, item.mark));
+            }
+        }
+        put_below(service, "environment", &files, found);
+    }
+
+    fn variables_of(
+        &mut self,
+        item: &Node,
+        field: &str,
+        lookup: Lookup<'_>,
+    ) -> Vec<(String, String)> {
+        let path = PathBuf::from(item.get("path").and_then(Node::as_str).unwrap_or_default());
+        let raw = match item.get("format").and_then(Node::as_str) {
+            None | Some("") => false,
+            Some("raw") => true,
+            Some(other) => {
+                let message = format!("there is no format `{other}`; only `raw` has a name");
+                self.notes.error(item.mark, field, message);
+                return vec![];
+            }
+        };
+        let required = item.get("required").and_then(Node::as_bool).unwrap_or(true);
+        let read = if required {
+            self.door.variables(&path, raw, lookup)
+        } else {
+            self.door.optional_variables(&path, raw, lookup)
+        };
+        read.unwrap_or_else(|message| {
+            self.notes.error(item.mark, field, message);
+            vec![]
+        })
+    }
+
+    fn resolve_label_files(&mut self, name: &str, service: &mut Node) {
+        let Some(files) = service.get("label_file").cloned() else { return };
+        let mut found = Map::new();
+        for item in files.items() {
+            let path = PathBuf::from(item.as_str().unwrap_or_default());
+            let earlier = found.clone();
+            let lookup = |name: &str| earlier.get(name).and_then(Node::text);
+            match self.door.variables(&path, false, &lookup) {
+                Ok(labels) => {
+                    for (key, value) in labels {
+                        found.insert(key, Node::str(value, item.mark));
+                    }
+                }
+                Err(message) => {
+                    self.notes.error(item.mark, &format!("services.{name}.label_file"), message);
+                }
+            }
+        }
+        put_below(service, "labels", &files, found);
+    }
+
+    /// What the declared configs and secrets hold, by `configs.KEY` and `secrets.KEY`.
+    pub(super) fn read_contents(
+        &mut self,
+        root: &Node,
+        scope: &Scope,
+    ) -> BTreeMap<String, Vec<u8>> {
+        let mut contents = BTreeMap::new();
+        for kind in ["configs", "secrets"] {
+            for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {
+                let path = format!("{kind}.{key}");
+                if !is_granted(root, kind, key) {
+                    continue;
+                }
+                match self.content(node, scope) {
+                    Ok(bytes) => drop(contents.insert(path, bytes)),
+                    Err(message) => self.notes.error(node.place(), &path, message),
+                }
+            }
+        }
+        contents
+    }
+
+    fn content(&mut self, node: &Node, scope: &Scope) -> Result<Vec<u8>, String> {
+        let text = |key: &str| node.get(key).and_then(Node::as_str);
+        if let Some(file) = text("file") {
+            return self.door.bytes(Path::new(file));
+        }
+        if let Some(content) = text("content") {
+            return Ok(content.as_bytes().to_vec());
+        }
+        match text("environment") {
+            Some(name) => scope
+                .lookup(name)
+                .map(String::into_bytes)
+                .ok_or_else(|| format!("the variable `{name}` is not set")),
+            None => {
+                Err("needs `file`, `content` or `environment`; external ones are Swarm's".into())
+            }
+        }
+    }
+}
+
+/// Puts `found` under `key`, below what is written there.
+fn put_below(service: &mut Node, key: &str, files: &Node, mut found: Map) {
+    let Some(map) = service.as_map_mut() else { return };
+    let written = map.entry(key.to_owned()).or_insert(Node::null(files.place()));
+    if let Value::Map(entries) = &written.value {
+        found.extend(entries.clone());
+    }
+    written.value = Value::Map(found);
+}
+
+/// Whether a service takes the config or secret `key`.
+fn is_granted(root: &Node, kind: &str, key: &str) -> bool {
+    let services = root.get("services").into_iter().flat_map(Node::entries);
+    services
+        .flat_map(|(_, service)| service.get(kind).map(Node::items).unwrap_or_default())
+        .any(|grant| grant.get("source").and_then(Node::as_str) == Some(key))
+}
