@@ -19,6 +19,7 @@ mod digest;
 mod dotenv;
 mod feasible;
 mod interpolate;
+mod lint;
 mod load;
 mod merge;
 mod node;
@@ -38,6 +39,7 @@ mod yaml;
 pub use attributes::{Effect, attributes};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::DigestKey;
+pub use lint::{LINTS, Lint};
 pub use load::{load, resolve};
 
 use crate::model::Stack;
@@ -70,6 +72,8 @@ pub struct Request {
     /// Absolute; no file outside all of them is read. None: any file is. Links are followed, and
     /// checked, by who reads.
     pub roots: Vec<PathBuf>,
+    /// Lints that are switched off, by name.
+    pub allow: BTreeSet<String>,
     /// Whether variables are put in; without, their names stay.
     pub interpolate: bool,
     /// Whether the parts must fit together: references, dependencies, names.
@@ -89,6 +93,7 @@ impl Request {
             digest_key,
             display_root: None,
             roots: vec![],
+            allow: BTreeSet::new(),
             interpolate: true,
             consistency: true,
         }
@@ -138,10 +143,10 @@ pub struct Variable {
 pub struct Loaded {
     /// The desired state.
     pub stack: Stack,
-    /// What `docker compose config --format json` would print.
-    pub config: serde_json::Value,
     /// What has no effect, or another than one might think.
     pub warnings: Diagnostics,
+    /// Advice, each piece with the name by which it is switched off.
+    pub lints: Diagnostics,
     /// Every file that was read.
     pub inputs: BTreeSet<PathBuf>,
 }

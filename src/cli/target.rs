@@ -52,6 +52,11 @@ pub(super) struct Found {
 impl Target {
     /// Finds the stacks and loads them. Errors here are about the target as a whole.
     pub(super) fn load(&self, common: &Common) -> anyhow::Result<Found> {
+        self.load_with(common, &[])
+    }
+
+    /// The same with lints switched off.
+    pub(super) fn load_with(&self, common: &Common, allow: &[String]) -> anyhow::Result<Found> {
         let (root, revision) = self.root(common)?;
         let stacks = stack_files(&root)?;
         if stacks.len() > 1 && self.project_name.is_some() {
@@ -62,7 +67,8 @@ impl Target {
         let entries = stacks
             .into_iter()
             .map(|files| {
-                let request = self.request(&root, files, variables.clone(), key.clone());
+                let mut request = self.request(&root, files, variables.clone(), key.clone());
+                request.allow = allow.iter().cloned().collect();
                 let first = request.files.first().cloned().unwrap_or_default();
                 let file = first.strip_prefix(&root).unwrap_or(&first).display().to_string();
                 let file = if file.is_empty() { self.place.clone() } else { file };
@@ -205,6 +211,7 @@ fn refuse_namesakes(mut entries: Vec<Entry>) -> Vec<Entry> {
             let place = loaded.stack.places.of("name").unwrap_or(place);
             entry.loaded = Err(Diagnostics(vec![Diagnostic {
                 severity: Severity::Error,
+                lint: None,
                 place: Some(place),
                 field: "name".to_owned(),
                 message: format!("two stacks are named {name}: {}", files.join(" and ")),

@@ -3,7 +3,8 @@
 use super::Common;
 use super::plan::counted;
 use super::target::{Entry, Target};
-use crate::manifest::{Diagnostic, Diagnostics, Severity};
+use crate::manifest::{Diagnostic, Diagnostics, LINTS, Severity};
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -13,9 +14,16 @@ use std::process::ExitCode;
 pub(super) struct Arguments {
     #[command(flatten)]
     target: Target,
+    /// A lint to switch off; may be given several times. In a file: `x-bowline: { allow: [LINT] }`.
+    #[arg(long, value_name = "LINT", value_parser = lints())]
+    allow: Vec<String>,
     /// The form of the output.
     #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+fn lints() -> PossibleValuesParser {
+    PossibleValuesParser::new(LINTS.map(|lint| PossibleValue::new(lint.name).help(lint.about)))
 }
 
 /// A form of output.
@@ -30,17 +38,24 @@ enum Output {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let found = arguments.target.load(common)?;
+    let found = arguments.target.load_with(common, &arguments.allow)?;
     match arguments.output {
-        Output::Text => found.entries.iter().for_each(print_text),
+        Output::Text => {
+            found.entries.iter().for_each(print_text);
+            let wrong = found.entries.iter().filter(|entry| entry.loaded.is_err()).count();
+            if found.entries.len() > 1 {
+                let all = counted(found.entries.len(), "stack");
+                println!("{all}: {wrong} in error");
+            }
+        }
         Output::Json => {
             let stacks: Vec<Value> = found.entries.iter().map(to_json).collect();
             println!("{}", serde_json::to_string_pretty(&json!({ "stacks": stacks }))?);
         }
         Output::Github => {
             let prefix = arguments.target.prefix();
-            for problem in found.entries.iter().flat_map(|entry| &diagnostics(entry).0) {
-                println!("{}", annotation(problem, &prefix));
+            for problem in found.entries.iter().flat_map(|entry| diagnostics(entry).0) {
+                println!("{}", annotation(&problem, &prefix));
             }
         }
     }
@@ -48,10 +63,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn diagnostics(entry: &Entry) -> &Diagnostics {
+fn diagnostics(entry: &Entry) -> Diagnostics {
     match &entry.loaded {
-        Ok(loaded) => &loaded.warnings,
-        Err(problems) => problems,
+        Ok(loaded) => Diagnostics([&loaded.warnings.0[..], &loaded.lints.0].concat()),
+        Err(problems) => problems.clone(),
     }
 }
 
@@ -68,6 +83,7 @@ fn to_json(entry: &Entry) -> Value {
         let place = problem.place.as_ref();
         json!({
             "severity": problem.severity.to_string(),
+            "lint": problem.lint,
             "file": place.map(|place| &place.file),
             "line": place.map(|place| place.line),
             "column": place.map(|place| place.column),
@@ -95,8 +111,9 @@ fn annotation(problem: &Diagnostic, prefix: &str) -> String {
         let file = property(&format!("{prefix}{}", place.file));
         properties.push(format!("file={file},line={},col={}", place.line, place.column));
     }
+    let lint = problem.lint.map(|name| format!(" [{name}]")).unwrap_or_default();
     if !problem.field.is_empty() {
-        properties.push(format!("title={}", property(&problem.field)));
+        properties.push(format!("title={}{lint}", property(&problem.field)));
     }
     let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
     let space = if properties.is_empty() { "" } else { " " };
@@ -126,6 +143,7 @@ mod tests {
     fn an_annotation_has_no_line_break_and_no_separator_in_its_parts() {
         let problem = Diagnostic {
             severity: Severity::Error,
+            lint: None,
             place: Some(Place { file: "a,b/compose.yaml".into(), line: 3, column: 5 }),
             field: "services.web".into(),
             message: "100%\nwrong".into(),

@@ -9,6 +9,7 @@ mod ports;
 
 pub(crate) use mounts::target_of;
 
+use super::lint::SHELL_SYNTAX;
 use super::merge::{names_to_map, pairs_to_map, started, to_list};
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
@@ -131,7 +132,7 @@ fn command(path: &str, node: &mut Node, notes: &mut Notes) {
                 let message = format!(
                     "`{rest}` is left out: no shell reads this; write [\"sh\", \"-c\", \"...\"]"
                 );
-                notes.warning(mark, path, message);
+                notes.named_warning(SHELL_SYNTAX, mark, path, message);
             }
             node.value = Value::Seq(words.into_iter().map(|word| Node::str(word, mark)).collect());
         }

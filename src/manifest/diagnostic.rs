@@ -28,6 +28,8 @@ impl fmt::Display for Severity {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
+    /// The name by which it is switched off, if it can be.
+    pub lint: Option<&'static str>,
     /// Where it was written; absent where nothing was written.
     pub place: Option<Place>,
     /// The field in Compose's terms, dotted; empty for a whole file.
@@ -42,7 +44,10 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.severity)?;
+        match self.lint {
+            Some(lint) => write!(f, "{}[{lint}]: ", self.severity)?,
+            None => write!(f, "{}: ", self.severity)?,
+        }
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
@@ -95,7 +100,11 @@ fn render_one(diagnostic: &Diagnostic, renderer: &Renderer) -> String {
     } else {
         format!("{}: {}", diagnostic.field, diagnostic.message)
     };
-    let mut group = level.primary_title(title).elements(Vec::<annotate_snippets::Element>::new());
+    let mut title = level.primary_title(title);
+    if let Some(lint) = diagnostic.lint {
+        title = title.id(lint);
+    }
+    let mut group = title.elements(Vec::<annotate_snippets::Element>::new());
     if let (Some(place), Some(line)) = (&diagnostic.place, &diagnostic.source) {
         group = group.element(
             Snippet::source(line.as_str())
@@ -131,6 +140,7 @@ mod tests {
     fn diagnostic() -> Diagnostic {
         Diagnostic {
             severity: Severity::Error,
+            lint: None,
             place: Some(Place { file: "compose.yaml".into(), line: 3, column: 5 }),
             field: "services.web".into(),
             message: "unknown key `imgae`".into(),

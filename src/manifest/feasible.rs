@@ -7,6 +7,9 @@ use super::notes::Notes;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+/// The most containers of one service.
+const MAX_REPLICAS: i128 = 10_000;
+
 /// Checks the long form of the services that are on.
 pub(crate) fn check(root: &Node, notes: &mut Notes) {
     let services: BTreeMap<&str, &Node> = root
@@ -22,6 +25,7 @@ pub(crate) fn check(root: &Node, notes: &mut Notes) {
         check_container_name(&path, service, notes);
         check_ports(&path, service, notes);
         check_durations(&path, service, notes);
+        check_replicas(&path, service, notes);
     }
     check_host_ports(&services, notes);
 }
@@ -31,6 +35,16 @@ fn check_host_network(path: &str, service: &Node, notes: &mut Notes) {
         && let Some(ports) = service.get("ports").filter(|ports| !ports.items().is_empty())
     {
         notes.error(ports.place(), path, "`ports` cannot be published with `network_mode: host`");
+    }
+}
+
+/// Each replica is a container: what is meant for a host has a bound.
+fn check_replicas(path: &str, service: &Node, notes: &mut Notes) {
+    let count = replicas(service);
+    if count > MAX_REPLICAS {
+        let deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
+        let place = deploy.or_else(|| service.get("scale")).map_or(service.mark, Node::place);
+        notes.error(place, path, format!("has {count} replicas; at most {MAX_REPLICAS} are run"));
     }
 }
 
@@ -132,8 +146,12 @@ fn check_host_ports(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
             let ip = text("host_ip");
             let all = |ip: &str| ["", "0.0.0.0", "::"].contains(&ip);
             let clash = holders.iter().find(|(other, _)| *other == ip || all(other) || all(&ip));
-            if let Some((_, other)) = clash.filter(|(_, other)| other != service) {
-                let message = format!("host port {published} is published by `{other}` already");
+            if let Some((_, other)) = clash {
+                let message = if other == service {
+                    format!("host port {published} is published twice")
+                } else {
+                    format!("host port {published} is published by `{other}` already")
+                };
                 notes.error(port.place(), &path, message);
             }
             holders.push((ip, service));

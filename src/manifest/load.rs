@@ -11,7 +11,7 @@ use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::{
     Declared, Diagnostics, Loaded, Read, Request, Resolved, Variable, check, config, decode,
-    feasible, interpolate, normalise, paths, support,
+    feasible, interpolate, lint, normalise, paths, support,
 };
 use crate::model::{Field, Places, Position, StackName};
 use door::Door;
@@ -45,6 +45,8 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
         return Err(loader.fail());
     };
     support::check(&root, &mut loader.notes);
+    lint::lint(&root, &mut loader.notes);
+    lint::switch_off(&root, &extensions, &request.allow, &mut loader.notes);
     feasible::check(&root, &mut loader.notes);
     let Ok(stack_name) = StackName::new(name.clone()) else {
         loader.notes.error(Mark::default(), "name", format!("`{name}` is no project name"));
@@ -53,7 +55,6 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
-    let config = config::config(&root, &extensions, &name, Style::Json);
     let contents = loader.read_contents(&root, &scope);
     let mut stack = decode::stack(&root, stack_name, &contents, request, &mut loader.notes);
     stack.working_dir = scope.directory.to_string_lossy().into_owned();
@@ -64,7 +65,8 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
         return Err(loader.fail());
     }
     let inputs = loader.door.inputs;
-    Ok(Loaded { stack, config, warnings: loader.notes.into_diagnostics(), inputs })
+    let lints = loader.notes.take_lints();
+    Ok(Loaded { stack, warnings: loader.notes.into_diagnostics(), lints, inputs })
 }
 
 /// A whole project in its long form.

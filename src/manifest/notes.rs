@@ -27,6 +27,7 @@ pub(crate) struct Notes {
     files: Vec<SourceFile>,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    lints: Vec<Diagnostic>,
     excused: BTreeSet<Mark>,
 }
 
@@ -72,12 +73,67 @@ impl Notes {
     }
 
     pub(crate) fn warning(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
+        self.warn(None, mark, field, &message.into());
+    }
+
+    /// A warning that can be switched off by the name of a lint.
+    pub(crate) fn named_warning(
+        &mut self,
+        lint: &'static str,
+        mark: Mark,
+        field: &str,
+        message: impl Into<String>,
+    ) {
+        self.warn(Some(lint), mark, field, &message.into());
+    }
+
+    fn warn(&mut self, lint: Option<&'static str>, mark: Mark, field: &str, message: &str) {
         if self.warnings.len() < MAX_NOTES {
-            let note = self.note(Severity::Warning, mark, field, &message.into(), None);
+            let mut note = self.note(Severity::Warning, mark, field, message, None);
+            note.lint = lint;
             if !self.warnings.contains(&note) {
                 self.warnings.push(note);
             }
         }
+    }
+
+    /// Advice, and what to do about it.
+    pub(crate) fn lint(
+        &mut self,
+        lint: &'static str,
+        mark: Mark,
+        field: &str,
+        message: impl Into<String>,
+        help: &str,
+    ) {
+        if self.lints.len() < MAX_NOTES {
+            let help = Some(help.to_owned());
+            let mut note = self.note(Severity::Warning, mark, field, &message.into(), help);
+            note.lint = Some(lint);
+            if !self.lints.contains(&note) {
+                self.lints.push(note);
+            }
+        }
+    }
+
+    /// Drops the lints `names` about `field` and what is in it; about everything where it is empty.
+    pub(crate) fn drop_lints(&mut self, field: &str, names: &BTreeSet<String>) {
+        if names.is_empty() {
+            return;
+        }
+        let stays = |note: &Diagnostic| {
+            let inner = note.field.strip_prefix(field);
+            let concerned = field.is_empty()
+                || inner.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            !(concerned && note.lint.is_some_and(|lint| names.contains(lint)))
+        };
+        self.warnings.retain(stays);
+        self.lints.retain(stays);
+    }
+
+    /// The lints found; they are not among the warnings.
+    pub(crate) fn take_lints(&mut self) -> Diagnostics {
+        Diagnostics(std::mem::take(&mut self.lints))
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -115,7 +171,7 @@ impl Notes {
             (line.len() <= MAX_LINE).then(|| line.to_owned())
         });
         let (field, message) = (shortened(field), shortened(message));
-        Diagnostic { severity, place, field, message, help, source }
+        Diagnostic { severity, lint: None, place, field, message, help, source }
     }
 }
 

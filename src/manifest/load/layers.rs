@@ -2,6 +2,7 @@
 //! and checked (specification, "Merge"). It never looks at how the parts of the result fit together.
 
 use super::Loader;
+use crate::manifest::lint::DEPRECATED;
 use crate::manifest::node::{Mark, Node};
 use crate::manifest::support::VERSION;
 use crate::manifest::{canonical, interpolate, merge, paths, reset, schema, shape, unique, yaml};
@@ -95,7 +96,7 @@ impl Loader<'_> {
         unique::unify(merged);
         shape::check(merged, &schema::FILE, "", &mut self.notes);
         if let Some(version) = merged.as_map_mut().and_then(|map| map.shift_remove("version")) {
-            self.notes.warning(version.place(), "version", VERSION.why);
+            self.notes.named_warning(DEPRECATED, version.place(), "version", VERSION.why);
         }
         if self.notes.errors() > before {
             return;

@@ -199,9 +199,11 @@ fn a_later_file_is_laid_over_the_first_and_env_files_stand_under_environment() {
         (".env", "X=from-env\n"),
     ];
     let loaded = load_files(&request(&["compose.yaml", "compose.override.yaml"]), &files).unwrap();
-    let service = &loaded.config["services"]["a"];
-    assert_eq!(service["image"], "j");
-    assert_eq!(service["environment"], serde_json::json!({"A": "1", "B": "from-env"}));
+    let container = &loaded.stack.services.values().next().unwrap().container;
+    assert_eq!(container.image.as_str(), "j");
+    let variables = [("A", "1"), ("B", "from-env")];
+    let variables = variables.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
+    assert_eq!(container.environment, variables.into());
 }
 
 #[test]
