@@ -20,10 +20,14 @@ const STACK: &str = "t-share";
 const IMAGE: &str = "t-share-busybox:1";
 
 fn simulated() -> Arc<dyn Engine> {
+    Arc::new(sim())
+}
+
+fn sim() -> Sim {
     let sim = Sim::new();
     let config = ImageConfig { command: vec!["busybox".into()], ..ImageConfig::default() };
     sim.image_add(IMAGE, config, Behaviour::default());
-    Arc::new(sim)
+    sim
 }
 
 fn service(more: &str) -> String {
@@ -97,6 +101,36 @@ async fn a_quota_set_by_hand_is_seen(engine: Arc<dyn Engine>) {
 async fn on_the_simulated_engine() {
     what_is_shared_is_replaced_together(simulated()).await;
     a_quota_set_by_hand_is_seen(simulated()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_step_leaves_what_the_next_pass_goes_on_from() {
+    for steps in 0..60 {
+        let sim = sim();
+        let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+        let (before, after) = (stack(&shared("one")), stack(&shared("two")));
+        assert!(pass(&engine, &before).await.result.is_success());
+        sim.crash_after(steps);
+        pass(&engine, &after).await;
+        sim.come_back();
+        let report = pass(&engine, &after).await;
+        assert!(report.result.is_success(), "after {steps} steps: {}", report.message);
+        let left = preview(&*engine, &after, None).await.unwrap();
+        assert!(left.is_empty(), "after {steps} steps: {left}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_only_renamed_stays_the_one_that_others_share_with() {
+    let sim = sim();
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let wanted = stack(&shared("one"));
+    assert!(pass(&engine, &wanted).await.result.is_success());
+    let container = ContainerRef::named(format!("{STACK}-base-1"));
+    sim.by_hand(&Step::Rename { container, to: "odd".to_owned() }).unwrap();
+    let plan = preview(&*engine, &wanted, None).await.unwrap();
+    let actions: Vec<_> = plan.changes.iter().map(|change| change.action).collect();
+    assert_eq!(actions, [Action::Rename], "{plan}");
 }
 
 #[tokio::test]
