@@ -33,6 +33,7 @@ pub(crate) enum SubstituteError {
 /// Fills in every text of `node`; what cannot be filled in is noted at its place.
 pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes) {
     let mut total = 0_usize;
+    let mut failed = BTreeSet::new();
     each_text(node, "", &mut |text, mark, path| {
         let mut unset = Vec::new();
         let filled = if total > MAX_FILLED_TOTAL {
@@ -49,6 +50,7 @@ pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes
                 let help = matches!(error, SubstituteError::Invalid)
                     .then(|| "a dollar sign that is meant as such is written `$$`".to_owned());
                 notes.error_with_help(mark, path, error.to_string(), help);
+                failed.insert(mark);
             }
         }
         for name in unset {
@@ -56,6 +58,7 @@ pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes
             notes.warning(mark, path, message);
         }
     });
+    notes.excuse(failed);
 }
 
 /// The places of texts that name variables.

@@ -150,7 +150,11 @@ impl<'a> Loader<'a> {
             profiles: normalise::profiles(&root),
             variables: std::mem::take(&mut self.variables),
         };
-        let inactive = normalise::select(&mut root, &self.profiles(&scope));
+        let inactive = if self.request.interpolate {
+            normalise::select(&mut root, &self.profiles(&scope))
+        } else {
+            BTreeSet::new()
+        };
         normalise::normalise(&mut root, &name);
         if self.request.consistency {
             check::check(&root, &inactive, &mut self.notes);
@@ -158,7 +162,10 @@ impl<'a> Loader<'a> {
         if self.notes.has_errors() {
             return None;
         }
-        self.resolve_files(&mut root, &scope);
+        // What files hold depends on variables, and so does which services are on.
+        if self.request.interpolate {
+            self.resolve_files(&mut root, &scope);
+        }
         (!self.notes.has_errors()).then_some(Model { root, extensions, name, scope, declared })
     }
 

@@ -25,8 +25,8 @@ pub(crate) struct SourceFile {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     files: Vec<SourceFile>,
-    errors: Vec<Diagnostic>,
-    warnings: Vec<Diagnostic>,
+    errors: Vec<(Mark, Diagnostic)>,
+    warnings: Vec<(Mark, Diagnostic)>,
     excused: BTreeSet<Mark>,
 }
 
@@ -59,7 +59,7 @@ impl Notes {
         help: Option<String>,
     ) {
         if self.errors.len() < MAX_NOTES && !self.excused.contains(&mark) {
-            let note = self.note(Severity::Error, mark, field, &message.into(), help);
+            let note = (mark, self.note(Severity::Error, mark, field, &message.into(), help));
             if !self.errors.contains(&note) {
                 self.errors.push(note);
             }
@@ -68,7 +68,7 @@ impl Notes {
 
     pub(crate) fn warning(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
         if self.warnings.len() < MAX_NOTES {
-            let note = self.note(Severity::Warning, mark, field, &message.into(), None);
+            let note = (mark, self.note(Severity::Warning, mark, field, &message.into(), None));
             if !self.warnings.contains(&note) {
                 self.warnings.push(note);
             }
@@ -84,9 +84,11 @@ impl Notes {
         self.errors.len()
     }
 
-    /// Errors first, then warnings.
-    pub(crate) fn into_diagnostics(self) -> Diagnostics {
-        Diagnostics(self.errors.into_iter().chain(self.warnings).collect())
+    /// Errors first, then warnings, each in the order of their places.
+    pub(crate) fn into_diagnostics(mut self) -> Diagnostics {
+        self.errors.sort_by_key(|(mark, _)| *mark);
+        self.warnings.sort_by_key(|(mark, _)| *mark);
+        Diagnostics(self.errors.into_iter().chain(self.warnings).map(|(_, note)| note).collect())
     }
 
     /// Where `mark` is, if it is anywhere.
