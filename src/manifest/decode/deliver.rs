@@ -1,7 +1,7 @@
 //! Configs and secrets of a service: a file is mounted, all else is copied in. It never puts a
 //! content anywhere but into a sensitive value.
 
-use super::mounts::permissions;
+use super::mounts::{cleaned, permissions};
 use super::{At, text};
 use crate::manifest::Request;
 use crate::manifest::node::Node;
@@ -51,6 +51,7 @@ fn mount(
             at.notes.warning(node.place(), &format!("{}.{kind}", at.path), message);
         }
     }
+    let path = cleaned(&path);
     let bind = Bind { path, create_host_path: false, propagation: None, selinux: None };
     let mount = Mount { source: MountSource::Bind(bind), read_only: true };
     spec.mounts.entry(target).or_insert(mount);

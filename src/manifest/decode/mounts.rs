@@ -2,9 +2,11 @@
 
 use super::{At, flag, text};
 use crate::manifest::node::Node;
+use crate::manifest::paths::clean;
 use crate::manifest::units;
 use crate::model::{Bind, Mount, MountSource, Tmpfs};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(crate) fn mounts(root: &Node, service: &Node, at: &mut At<'_>) -> BTreeMap<String, Mount> {
     let mut mounts = BTreeMap::new();
@@ -38,7 +40,7 @@ fn source(root: &Node, item: &Node, at: &mut At<'_>) -> MountSource {
             let option = |key: &str| bind.and_then(|bind| text(bind, key));
             let create = bind.and_then(|bind| bind.get("create_host_path"));
             MountSource::Bind(Bind {
-                path: text(item, "source").unwrap_or_default(),
+                path: cleaned(&text(item, "source").unwrap_or_default()),
                 create_host_path: create.and_then(Node::as_bool).unwrap_or(true),
                 propagation: option("propagation"),
                 selinux: option("selinux").and_then(|letter| letter.chars().next()),
@@ -65,6 +67,11 @@ fn source(root: &Node, item: &Node, at: &mut At<'_>) -> MountSource {
             }
         },
     }
+}
+
+/// A path as the engine tells it.
+pub(crate) fn cleaned(path: &str) -> String {
+    clean(Path::new(path)).to_string_lossy().into_owned()
 }
 
 /// Permission bits: a YAML number as it is, a text as octal.
