@@ -29,7 +29,7 @@ pub(crate) fn deliver(
             };
             spec.contents.insert(target.clone(), request.digest_key.digest(content));
             if let Some(path) = text(declared, "file") {
-                mount(grant, kind, path, target, spec, at);
+                mount(grant, kind, &path, target, spec, at);
             } else {
                 copy(grant, kind, content, target, spec, at);
             }
@@ -40,7 +40,7 @@ pub(crate) fn deliver(
 fn mount(
     grant: &Node,
     kind: &str,
-    path: String,
+    path: &str,
     target: String,
     spec: &mut ContainerSpec,
     at: &mut At<'_>,
@@ -51,7 +51,7 @@ fn mount(
             at.notes.warning(node.place(), &format!("{}.{kind}", at.path), message);
         }
     }
-    let path = cleaned(&path);
+    let path = cleaned(path);
     let bind = Bind { path, create_host_path: false, propagation: None, selinux: None };
     let mount = Mount { source: MountSource::Bind(bind), read_only: true };
     spec.mounts.entry(target).or_insert(mount);
