@@ -54,7 +54,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
         return Err(loader.fail());
     }
     let config = config::config(&root, &extensions, &name, Style::Json);
-    let contents = loader.read_contents(&root, &scope);
+    let contents = loader.read_contents(&root);
     let mut stack = decode::stack(&root, stack_name, &contents, request, &mut loader.notes);
     stack.working_dir = scope.directory.to_string_lossy().into_owned();
     stack.config_files =
@@ -103,6 +103,8 @@ struct Loader<'a> {
     copied: usize,
     /// The variables that the files name.
     variables: BTreeMap<String, Variable>,
+    /// What configs and secrets take from variables, by their path and the variable's name.
+    given: BTreeMap<(String, String), String>,
 }
 
 impl<'a> Loader<'a> {
@@ -115,6 +117,7 @@ impl<'a> Loader<'a> {
             extended: BTreeMap::new(),
             copied: 0,
             variables: BTreeMap::new(),
+            given: BTreeMap::new(),
         }
     }
 

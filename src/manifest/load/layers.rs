@@ -71,6 +71,7 @@ impl Loader<'_> {
         let home = scope.lookup("HOME");
         let base = paths::Base { directory: &scope.directory, home: home.as_deref() };
         paths::resolve(&mut merged, &base, &mut self.notes);
+        self.resolve_variables(&mut merged, scope);
         (self.notes.errors() == before).then_some(merged)
     }
 
