@@ -7,7 +7,7 @@ mod support;
 
 use bowline::engine::Engine;
 use bowline::engine::sim::{Behaviour, Sim};
-use bowline::model::{ImageConfig, ImageRef, Limits, Networking, Query, RestartPolicy};
+use bowline::model::{Endpoint, ImageConfig, ImageRef, Limits, Networking, Query, RestartPolicy};
 use bowline::pass::preview;
 use bowline::plan::{Action, ContainerRef, Step};
 use bowline::status::PassResult;
@@ -20,10 +20,14 @@ const STACK: &str = "t-share";
 const IMAGE: &str = "t-share-busybox:1";
 
 fn simulated() -> Arc<dyn Engine> {
+    Arc::new(sim())
+}
+
+fn sim() -> Sim {
     let sim = Sim::new();
     let config = ImageConfig { command: vec!["busybox".into()], ..ImageConfig::default() };
     sim.image_add(IMAGE, config, Behaviour::default());
-    Arc::new(sim)
+    sim
 }
 
 fn service(more: &str) -> String {
@@ -93,10 +97,65 @@ async fn a_quota_set_by_hand_is_seen(engine: Arc<dyn Engine>) {
     assert!(left.is_empty(), "{left}");
 }
 
+/// Who leaves a network by hand and joins it again has another hardware address.
+async fn an_address_lost_by_hand_is_seen(engine: Arc<dyn Engine>) {
+    let more = "mac_address: '02:42:0a:d9:00:07', networks: [default]";
+    let text = format!("name: {STACK}\nservices:\n  base: {}\n", service(more));
+    let wanted = stack(&text);
+    assert!(pass(&engine, &wanted).await.result.is_success());
+    let container = ContainerRef::named(format!("{STACK}-base-1"));
+    let network = format!("{STACK}_default");
+    let query = Query::owned_by(STACK.to_owned().try_into().unwrap());
+    let before = engine.observe(&query).await.unwrap();
+    let spec = &before.containers[0].spec;
+    let Networking::Networks(networks) = &spec.networking else { panic!("no networks") };
+    let endpoint = Endpoint { mac_address: None, ..networks[&network].clone() };
+    let leave = Step::Disconnect { container: container.clone(), network: network.clone() };
+    engine.perform(&leave, &|_| {}).await.unwrap();
+    engine.perform(&Step::Connect { container, network, endpoint }, &|_| {}).await.unwrap();
+    let plan = preview(&*engine, &wanted, None).await.unwrap();
+    let is_kept = plan.is_empty() && engine.facts().await.unwrap().api.minor < 44;
+    let told = plan.to_string().contains("services.base.mac_address: want 02:42:0a:d9:00:07, is ");
+    assert!(told || is_kept, "{plan}");
+    assert!(pass(&engine, &wanted).await.result.is_success());
+    assert!(preview(&*engine, &wanted, None).await.unwrap().is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn on_the_simulated_engine() {
+    an_address_lost_by_hand_is_seen(simulated()).await;
     what_is_shared_is_replaced_together(simulated()).await;
     a_quota_set_by_hand_is_seen(simulated()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_step_leaves_what_the_next_pass_goes_on_from() {
+    for steps in 0..60 {
+        let sim = sim();
+        let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+        let (before, after) = (stack(&shared("one")), stack(&shared("two")));
+        assert!(pass(&engine, &before).await.result.is_success());
+        sim.crash_after(steps);
+        pass(&engine, &after).await;
+        sim.come_back();
+        let report = pass(&engine, &after).await;
+        assert!(report.result.is_success(), "after {steps} steps: {}", report.message);
+        let left = preview(&*engine, &after, None).await.unwrap();
+        assert!(left.is_empty(), "after {steps} steps: {left}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_only_renamed_stays_the_one_that_others_share_with() {
+    let sim = sim();
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let wanted = stack(&shared("one"));
+    assert!(pass(&engine, &wanted).await.result.is_success());
+    let container = ContainerRef::named(format!("{STACK}-base-1"));
+    sim.by_hand(&Step::Rename { container, to: "odd".to_owned() }).unwrap();
+    let plan = preview(&*engine, &wanted, None).await.unwrap();
+    let actions: Vec<_> = plan.changes.iter().map(|change| change.action).collect();
+    assert_eq!(actions, [Action::Rename], "{plan}");
 }
 
 #[tokio::test]
@@ -107,7 +166,8 @@ async fn on_docker() {
     let engine: Arc<dyn Engine> = Arc::new(engine);
     let played = tokio::spawn(async move {
         what_is_shared_is_replaced_together(Arc::clone(&engine)).await;
-        a_quota_set_by_hand_is_seen(engine).await;
+        a_quota_set_by_hand_is_seen(Arc::clone(&engine)).await;
+        an_address_lost_by_hand_is_seen(engine).await;
     });
     let played = played.await;
     drop(stacks);

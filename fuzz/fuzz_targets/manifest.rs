@@ -17,10 +17,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             file.extend(line);
         }
     }
-    let files = vec![PathBuf::from("/stack/compose.yaml")];
+    let entry = PathBuf::from("/stack/compose.yaml");
     let request = Request {
         display_root: Some(PathBuf::from("/stack")),
-        ..Request::new(files, DigestKey::new([0; 32]))
+        ..Request::new(vec![entry], DigestKey::new([0; 32]))
     };
     let read = |path: &Path| {
         let name = path.strip_prefix("/stack").ok().and_then(Path::to_str);

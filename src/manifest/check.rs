@@ -99,7 +99,9 @@ fn check_references(root: &Node, path: &str, service: &Node, notes: &mut Notes) 
     let mut refer = |kind: &str, key: &str, node: &Node| {
         if !declared(kind, key) {
             let one = kind.trim_end_matches('s');
-            let help = format!("declare it under the top-level `{kind}`");
+            let keys = root.get(kind).into_iter().flat_map(Node::entries);
+            let near = super::shape::suggestion(key, keys.map(|(key, _)| key.as_str()));
+            let help = near.unwrap_or_else(|| format!("declare it under the top-level `{kind}`"));
             let message = format!("refers to undefined {one} `{key}`");
             notes.error_with_help(node.place(), path, message, Some(help));
         }

@@ -95,7 +95,11 @@ pub(crate) fn config(
     }
     services.sort_keys();
     out.insert("services".to_owned(), Json::Object(services));
-    for kind in ["networks", "volumes", "configs", "secrets"] {
+    for kind in ["networks", "volumes", "configs", "secrets", "models"] {
+        // Compose's JSON has no models.
+        if kind == "models" && style == Style::Json {
+            continue;
+        }
         let mut section = Map::new();
         let used = used(root, kind);
         for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {

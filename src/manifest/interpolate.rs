@@ -1,10 +1,13 @@
 //! Variables in text: `$NAME`, `${NAME}` and the forms with a default, an alternative or a demand
 //! (specification, "Interpolation"). It never reads an environment of its own.
 
-use super::Variable;
+mod names;
+
+pub(crate) use names::variables;
+
 use super::node::{Mark, Node, Value};
 use super::notes::Notes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Looks a variable up.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -33,6 +36,7 @@ pub(crate) enum SubstituteError {
 /// Fills in every text of `node`; what cannot be filled in is noted at its place.
 pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes) {
     let mut total = 0_usize;
+    let mut failed = BTreeSet::new();
     each_text(node, "", &mut |text, mark, path| {
         let mut unset = Vec::new();
         let filled = if total > MAX_FILLED_TOTAL {
@@ -49,6 +53,7 @@ pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes
                 let help = matches!(error, SubstituteError::Invalid)
                     .then(|| "a dollar sign that is meant as such is written `$$`".to_owned());
                 notes.error_with_help(mark, path, error.to_string(), help);
+                failed.insert(mark);
             }
         }
         for name in unset {
@@ -56,6 +61,7 @@ pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes
             notes.warning(mark, path, message);
         }
     });
+    notes.excuse(failed);
 }
 
 /// The places of texts that name variables.
@@ -65,50 +71,6 @@ pub(crate) fn templates(node: &mut Node) -> BTreeSet<Mark> {
         found.insert(mark);
     });
     found
-}
-
-/// Adds the variables that the texts of `node` name.
-pub(crate) fn variables(node: &mut Node, found: &mut BTreeMap<String, Variable>) {
-    each_text(node, "", &mut |text, _, _| named(text, found, 0));
-}
-
-fn named(text: &str, found: &mut BTreeMap<String, Variable>, depth: usize) {
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            rest = after;
-            continue;
-        }
-        let body = rest.strip_prefix('{');
-        let inner = body.and_then(braced).unwrap_or(rest);
-        let name = name_at_start(inner);
-        if name.is_empty() {
-            continue;
-        }
-        let variable = found.entry(name.to_owned()).or_default();
-        if body.is_some() && depth < MAX_DEPTH {
-            let text = match Form::parse(&inner[name.len()..]) {
-                Some(Form::Default { text, .. }) => {
-                    variable.default = Some(text.to_owned());
-                    text
-                }
-                Some(Form::Demand { message, .. }) => {
-                    variable.required = true;
-                    message
-                }
-                Some(Form::Alternative { text, .. }) => {
-                    variable.alternate = Some(text.to_owned());
-                    text
-                }
-                _ => "",
-            };
-            named(text, found, depth + 1);
-            rest = &rest[inner.len()..];
-        } else {
-            rest = &rest[name.len()..];
-        }
-    }
 }
 
 /// Shows `visit` every text of `node` with a dollar sign, its place and its path.
@@ -376,29 +338,6 @@ mod tests {
         assert_eq!(filled, Err(SubstituteError::TooLong));
         let text = "${E:-x}".repeat(1 << 16);
         assert_eq!(substitute(&text, &lookup, &mut vec![]).unwrap().len(), 1 << 16);
-    }
-
-    #[test]
-    fn the_variables_of_a_text_are_found_with_what_stands_for_them() {
-        let mut node = Node::str("$a ${b:-x${c}} ${d?e} $$f ${g:+h} ${", Mark::default());
-        let mut found = BTreeMap::new();
-        variables(&mut node, &mut found);
-        let shown: Vec<_> = found
-            .iter()
-            .map(|(name, one)| {
-                format!("{name} {} {:?} {:?}", one.required, one.default, one.alternate)
-            })
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                "a false None None",
-                "b false Some(\"x${c}\") None",
-                "c false None None",
-                "d true None None",
-                "g false None Some(\"h\")",
-            ]
-        );
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
-    let contents = loader.read_contents(&root, &scope);
+    let contents = loader.read_contents(&root);
     let mut stack = decode::stack(&root, stack_name, &contents, request, &mut loader.notes);
     stack.working_dir = scope.directory.to_string_lossy().into_owned();
     stack.config_files =
@@ -105,6 +105,8 @@ struct Loader<'a> {
     copied: usize,
     /// The variables that the files name.
     variables: BTreeMap<String, Variable>,
+    /// What configs and secrets take from variables, by their path and the variable's name.
+    given: BTreeMap<(String, String), String>,
 }
 
 impl<'a> Loader<'a> {
@@ -117,6 +119,7 @@ impl<'a> Loader<'a> {
             extended: BTreeMap::new(),
             copied: 0,
             variables: BTreeMap::new(),
+            given: BTreeMap::new(),
         }
     }
 
@@ -152,7 +155,11 @@ impl<'a> Loader<'a> {
             profiles: normalise::profiles(&root),
             variables: std::mem::take(&mut self.variables),
         };
-        let inactive = normalise::select(&mut root, &self.profiles(&scope));
+        let inactive = if self.request.interpolate {
+            normalise::select(&mut root, &self.profiles(&scope))
+        } else {
+            BTreeSet::new()
+        };
         normalise::normalise(&mut root, &name);
         if self.request.consistency {
             check::check(&root, &inactive, &mut self.notes);
@@ -160,7 +167,10 @@ impl<'a> Loader<'a> {
         if self.notes.has_errors() {
             return None;
         }
-        self.resolve_files(&mut root, &scope);
+        // What files hold depends on variables, and so does which services are on.
+        if self.request.interpolate {
+            self.resolve_files(&mut root, &scope);
+        }
         (!self.notes.has_errors()).then_some(Model { root, extensions, name, scope, declared })
     }
 

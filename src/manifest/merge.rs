@@ -101,7 +101,9 @@ enum Rule {
 fn rule_of(path: &[&str]) -> Rule {
     match *path {
         ["services", _, ref attribute @ ..] => match attribute {
-            ["command" | "entrypoint"] | ["healthcheck", "test"] => Rule::Replace,
+            ["command" | "entrypoint"] | ["healthcheck", "test"] | ["provider", "options", _] => {
+                Rule::Replace
+            }
             ["environment" | "labels" | "annotations" | "sysctls"]
             | ["build", "args" | "labels" | "additional_contexts"]
             | ["deploy", "labels"] => Rule::Pairs,
@@ -128,9 +130,12 @@ fn drivers_differ(base: &Node, over: &Node) -> bool {
     }
 }
 
-/// A list of `KEY=VALUE` as a mapping.
+/// A list of `KEY=VALUE` as a mapping; one with other things in it stays.
 pub(crate) fn pairs_to_map(node: &mut Node) {
     let Value::Seq(items) = &node.value else { return };
+    if items.iter().any(|item| item.as_str().is_none()) {
+        return;
+    }
     let entries = items.iter().map(|item| {
         let text = item.text().unwrap_or_default();
         match text.split_once('=') {

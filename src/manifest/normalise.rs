@@ -94,9 +94,7 @@ fn imply_dependencies(service: &mut Node) {
         let mut entry = Map::new();
         let condition = node(Value::Str("service_started".to_owned()));
         entry.insert("condition".to_owned(), condition);
-        if restart {
-            entry.insert("restart".to_owned(), node(Value::Bool(true)));
-        }
+        entry.insert("restart".to_owned(), node(Value::Bool(restart)));
         entry.insert("required".to_owned(), node(Value::Bool(true)));
         depends_on.entry(name).or_insert(node(Value::Map(entry)));
     }

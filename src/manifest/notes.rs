@@ -25,9 +25,9 @@ pub(crate) struct SourceFile {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     files: Vec<SourceFile>,
-    errors: Vec<Diagnostic>,
-    warnings: Vec<Diagnostic>,
-    lints: Vec<Diagnostic>,
+    errors: Vec<(Mark, Diagnostic)>,
+    warnings: Vec<(Mark, Diagnostic)>,
+    lints: Vec<(Mark, Diagnostic)>,
     excused: BTreeSet<Mark>,
 }
 
@@ -65,7 +65,7 @@ impl Notes {
         help: Option<String>,
     ) {
         if self.errors.len() < MAX_NOTES && !self.excused.contains(&mark) {
-            let note = self.note(Severity::Error, mark, field, &message.into(), help);
+            let note = (mark, self.note(Severity::Error, mark, field, &message.into(), help));
             if !self.errors.contains(&note) {
                 self.errors.push(note);
             }
@@ -91,6 +91,7 @@ impl Notes {
         if self.warnings.len() < MAX_NOTES {
             let mut note = self.note(Severity::Warning, mark, field, message, None);
             note.lint = lint;
+            let note = (mark, note);
             if !self.warnings.contains(&note) {
                 self.warnings.push(note);
             }
@@ -110,6 +111,7 @@ impl Notes {
             let help = Some(help.to_owned());
             let mut note = self.note(Severity::Warning, mark, field, &message.into(), help);
             note.lint = Some(lint);
+            let note = (mark, note);
             if !self.lints.contains(&note) {
                 self.lints.push(note);
             }
@@ -121,7 +123,7 @@ impl Notes {
         if names.is_empty() {
             return;
         }
-        let stays = |note: &Diagnostic| {
+        let stays = |(_, note): &(Mark, Diagnostic)| {
             let inner = note.field.strip_prefix(field);
             let concerned = field.is_empty()
                 || inner.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -133,7 +135,9 @@ impl Notes {
 
     /// The lints found; they are not among the warnings.
     pub(crate) fn take_lints(&mut self) -> Diagnostics {
-        Diagnostics(std::mem::take(&mut self.lints))
+        let mut lints = std::mem::take(&mut self.lints);
+        lints.sort_by_key(|(mark, _)| *mark);
+        Diagnostics(lints.into_iter().map(|(_, note)| note).collect())
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -145,9 +149,11 @@ impl Notes {
         self.errors.len()
     }
 
-    /// Errors first, then warnings.
-    pub(crate) fn into_diagnostics(self) -> Diagnostics {
-        Diagnostics(self.errors.into_iter().chain(self.warnings).collect())
+    /// Errors first, then warnings, each in the order of their places.
+    pub(crate) fn into_diagnostics(mut self) -> Diagnostics {
+        self.errors.sort_by_key(|(mark, _)| *mark);
+        self.warnings.sort_by_key(|(mark, _)| *mark);
+        Diagnostics(self.errors.into_iter().chain(self.warnings).map(|(_, note)| note).collect())
     }
 
     /// Where `mark` is, if it is anywhere.

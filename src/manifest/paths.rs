@@ -112,7 +112,8 @@ pub(crate) fn resolve_service(path: &str, service: &mut Node, base: &Base<'_>, n
 fn absolute(node: Option<&mut Node>, field: &str, base: &Base<'_>, notes: &mut Notes) {
     let Some(node) = node else { return };
     let Some(text) = node.as_str().filter(|text| !text.is_empty()) else { return };
-    if is_windows(text) {
+    // What is absolute stays as it is written.
+    if is_windows(text) || text.starts_with('/') {
         return;
     }
     let path = match text.strip_prefix('~') {
@@ -190,7 +191,7 @@ services:
     develop: {watch: [{path: src}]}
     volumes: [{type: bind, source: ./d}, {type: volume, source: d}, {type: bind, source: 'C:\\d'}]
 configs: {c: {file: ../c}}
-secrets: {s: {file: /abs}}
+secrets: {s: {file: /abs/}}
 volumes: {v: {driver: local, driver_opts: {o: bind, device: dev}}, w: {driver_opts: {o: bind, device: dev}}}
 ";
         let json = resolved(text, None).unwrap();
@@ -208,7 +209,7 @@ volumes: {v: {driver: local, driver_opts: {o: bind, device: dev}}, w: {driver_op
             (&a["volumes"][1]["source"], "d"),
             (&a["volumes"][2]["source"], "C:\\d"),
             (&json["configs"]["c"]["file"], "/p/c"),
-            (&json["secrets"]["s"]["file"], "/abs"),
+            (&json["secrets"]["s"]["file"], "/abs/"),
             (&json["volumes"]["v"]["driver_opts"]["device"], "/p/q/dev"),
             (&json["volumes"]["w"]["driver_opts"]["device"], "dev"),
         ] {

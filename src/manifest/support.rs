@@ -185,9 +185,9 @@ mod tests {
         assert_eq!(
             brief,
             [
-                (Severity::Error, "", "`models"),
                 (Severity::Error, "services.a", "`build`"),
                 (Severity::Error, "services.a.volumes.0", "`type: "),
+                (Severity::Error, "", "`models"),
                 (Severity::Warning, "services.a", "`attach"),
             ]
         );

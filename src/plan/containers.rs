@@ -78,6 +78,29 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// `spec` with the containers that it shares something with by the names that they shall have:
+    /// one that is only to be renamed stays the same.
+    fn with_final_names(&self, mut spec: ContainerSpec) -> ContainerSpec {
+        let rename = |name: &mut String| {
+            let holder = self.observed.containers.iter().find(|other| other.name == *name);
+            if let Some(wanted) = holder.and_then(|other| self.desired.container_name(&other.slot))
+            {
+                *name = wanted;
+            }
+        };
+        if let Networking::Container(other) = &mut spec.networking {
+            rename(other);
+        }
+        spec.volumes_from.iter_mut().for_each(|from| rename(&mut from.container));
+        for mode in [&mut spec.pid, &mut spec.ipc].into_iter().flatten() {
+            if let Some(mut other) = mode.strip_prefix("container:").map(str::to_owned) {
+                rename(&mut other);
+                *mode = format!("container:{other}");
+            }
+        }
+        spec
+    }
+
     fn compare(
         &self,
         container: &Container,
@@ -85,6 +108,7 @@ impl<'a> Draft<'a> {
         effective: &ContainerSpec,
     ) -> Vec<Difference> {
         let actual = comparable(&container.spec, &service.container, &self.observed.engine);
+        let actual = self.with_final_names(actual);
         let Some(image) = self.image_of(service) else {
             // What the image gives is not known before it is pulled; the next round compares.
             return image_difference(effective, &actual).into_iter().collect();
@@ -125,7 +149,7 @@ impl<'a> Draft<'a> {
 }
 
 /// The containers that those of a service share something with, by the field that says so.
-fn shared(service: &Service) -> Vec<(&'static str, &str)> {
+pub(super) fn shared(service: &Service) -> Vec<(&'static str, &str)> {
     let spec = &service.container;
     let network = match &spec.networking {
         Networking::Container(other) => Some(other.as_str()),

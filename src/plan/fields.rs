@@ -108,8 +108,7 @@ fn device_request(request: &DeviceRequest) -> String {
         count => count.to_string(),
     };
     let driver = request.driver.as_ref().map(|driver| format!(" of {driver}")).unwrap_or_default();
-    let options: Vec<_> = request.options.iter().map(|(k, v)| format!(" {k}={v}")).collect();
-    format!("{count}{driver}: {}{}", join(&request.capabilities), options.concat())
+    format!("{count}{driver}: {}", join(&request.capabilities))
 }
 
 struct Collect(Fields);
@@ -218,6 +217,10 @@ impl Collect {
         );
         self.list("device_cgroup_rules", &spec.device_cgroup_rules);
         self.list(DEVICE_REQUESTS, spec.device_requests.iter().map(device_request));
+        for (index, request) in spec.device_requests.iter().enumerate() {
+            let path = format!("{DEVICE_REQUESTS}.{index}.options");
+            self.each(&path, quoted(&request.options));
+        }
     }
 
     fn blkio(&mut self, blkio: &Blkio) {

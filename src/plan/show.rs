@@ -58,8 +58,8 @@ pub(super) fn value(path: &str, text: Option<&str>) -> String {
     if ["command", "entrypoint"].contains(&path) || path == "healthcheck.test" {
         return program(text);
     }
-    let is_free =
-        FREE.contains(&kind) || path.contains(".driver_opts.") || path.contains(".labels.");
+    let is_free = FREE.contains(&kind)
+        || [".driver_opts.", ".labels.", ".options."].iter().any(|part| path.contains(part));
     if is_free && path.contains('.') && !is_plain(path, text) { HIDDEN.into() } else { text.into() }
 }
 

@@ -1,6 +1,6 @@
 //! What each service's slots need: nothing, a gentle change, a new container.
 
-use super::containers::{Candidate, Found};
+use super::containers::{Candidate, Found, shared};
 use super::recipe::{Keep, New};
 use super::{Action, Change, ContainerRef, Draft, Object, Problem, Reason, Resting, Step};
 use crate::model::{Container, ContainerSpec, Networking, Service, ServiceName, Slot, State};
@@ -221,6 +221,9 @@ impl<'a> Draft<'a> {
         if let Networking::Networks(networks) = &spec.networking {
             after.extend(networks.keys().filter_map(|name| made(Object::Network(name.clone()))));
         }
+        for (_, other) in shared(wanted.service) {
+            after.extend(self.changes_of(other));
+        }
         for mount in spec.mounts.values() {
             if let crate::model::MountSource::Volume { name, .. } = &mount.source {
                 after.extend(made(Object::Volume(name.clone())));
@@ -234,6 +237,14 @@ impl<'a> Draft<'a> {
             after.extend(self.holders_that_go(wanted));
         }
         after.into_iter().collect()
+    }
+
+    /// The changes planned so far of the container that shall be called `name`.
+    fn changes_of(&self, name: &str) -> impl Iterator<Item = usize> {
+        self.plan.changes.iter().enumerate().filter_map(move |(index, change)| {
+            let Object::Container(slot) = &change.object else { return None };
+            (self.desired.container_name(slot).as_deref() == Some(name)).then_some(index)
+        })
     }
 
     fn warn_of_unsupported(&mut self, name: &ServiceName, service: &Service) {

@@ -44,12 +44,19 @@ impl Draft<'_> {
         if path.starts_with("networks.") && is_written("network_mode") {
             return "network_mode".to_owned();
         }
-        let synonyms = SYNONYMS.iter().filter(|(field, _)| *field == path);
-        let of_service = OF_THE_SERVICE
-            .iter()
-            .filter(|(part, _)| path.starts_with("networks.") && path.ends_with(part));
-        let mut others = synonyms.chain(of_service).flat_map(|(_, keys)| keys.iter());
-        others.find(|key| is_written(key)).map_or(path, |key| (*key).to_owned())
+        let first = |keys: &[&'static str]| keys.iter().copied().find(|key| is_written(key));
+        let synonym = SYNONYMS.iter().find_map(|(field, keys)| {
+            let rest = path.strip_prefix(field)?;
+            let is_whole = rest.is_empty() || rest.starts_with('.');
+            Some(first(keys).filter(|_| is_whole && !is_written(field))?.to_owned() + rest)
+        });
+        let of_service = || {
+            OF_THE_SERVICE
+                .iter()
+                .find(|(part, _)| path.starts_with("networks.") && path.ends_with(part))
+                .and_then(|(_, keys)| Some(first(keys)?.to_owned()))
+        };
+        synonym.or_else(of_service).unwrap_or(path)
     }
 
     /// The path `networks.NAME...` with the network's key in the file in place of its name on the

@@ -286,7 +286,8 @@ fn devices() -> Vec<Form> {
         form!(
             "deploy.resources.reservations.devices",
             "deploy: { resources: { reservations: { devices: [{ driver: d, capabilities: [tpu], device_ids: [a], options: { o: v } }] } } }",
-            "deploy: { resources: { reservations: { devices: [{ driver: d, capabilities: [tpu], device_ids: [a], options: { o: w } }] } } }"
+            "deploy: { resources: { reservations: { devices: [{ driver: d, capabilities: [tpu], device_ids: [a], options: { o: w } }] } } }",
+            "deploy.resources.reservations.devices.0.options.o"
         )
         .or_host_says("could not select device driver"),
         form!("gpus", "gpus: all", "gpus: [{ count: 1 }]")

@@ -1,14 +1,17 @@
 //! What is seen of a simulated engine.
 
 use super::health::passes;
-use super::state::{SimContainer, SimNetwork, World};
+use super::state::{Attachment, SimContainer, SimNetwork, World};
 use crate::engine::{EngineError, Sighting};
 use crate::model::{
-    Container, ContainerId, Health, Networking, Observed, ObservedNetwork, ObservedVolume, Query,
-    Slot, SourceName, StackName, Stranger, labels, recall,
+    Container, ContainerId, Endpoint, Health, Networking, Observed, ObservedNetwork,
+    ObservedVolume, Query, Slot, SourceName, StackName, Stranger, labels, recall,
 };
 use crate::plan::ContainerRef;
 use std::collections::BTreeMap;
+
+/// A hardware address that nobody asked for.
+const MADE_UP: &str = "02:42:ac:11:00:02";
 
 impl World {
     /// A snapshot.
@@ -191,10 +194,19 @@ fn networking(found: &SimContainer) -> Networking {
             found
                 .attached
                 .iter()
-                .map(|(name, place)| (name.clone(), place.endpoint.clone()))
+                .map(|(name, place)| (name.clone(), endpoint(found, place)))
                 .collect(),
         ),
     }
+}
+
+/// A place as the engine tells it: where a container runs, it has a hardware address.
+fn endpoint(found: &SimContainer, place: &Attachment) -> Endpoint {
+    let mut endpoint = place.endpoint.clone();
+    if found.is_up() {
+        endpoint.mac_address.get_or_insert_with(|| MADE_UP.to_owned());
+    }
+    endpoint
 }
 
 fn is_on(found: &SimContainer, network: &SimNetwork) -> bool {

@@ -1,7 +1,7 @@
 //! Configs and secrets of a service: a file is mounted, all else is copied in. It never puts a
 //! content anywhere but into a sensitive value.
 
-use super::mounts::permissions;
+use super::mounts::{cleaned, permissions};
 use super::{At, text};
 use crate::manifest::Request;
 use crate::manifest::node::Node;
@@ -32,7 +32,7 @@ pub(crate) fn deliver(
             };
             spec.contents.insert(target.clone(), request.digest_key.digest(content));
             if let Some(path) = text(declared, "file") {
-                mount(grant, kind, path, target, spec, at);
+                mount(grant, kind, &path, target, spec, at);
             } else {
                 copy(grant, kind, content, target, spec, at);
             }
@@ -43,7 +43,7 @@ pub(crate) fn deliver(
 fn mount(
     grant: &Node,
     kind: &str,
-    path: String,
+    path: &str,
     target: String,
     spec: &mut ContainerSpec,
     at: &mut At<'_>,
@@ -54,7 +54,7 @@ fn mount(
             at.notes.warning(node.place(), &format!("{}.{kind}", at.path), message);
         }
     }
-    let bind = Bind { path, ..Bind::default() };
+    let bind = Bind { path: cleaned(path), ..Bind::default() };
     let mount = Mount { read_only: true, ..Mount::of(MountSource::Bind(bind)) };
     spec.mounts.entry(target).or_insert(mount);
 }

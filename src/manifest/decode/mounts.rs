@@ -2,9 +2,11 @@
 
 use super::{At, flag, pairs, text};
 use crate::manifest::node::Node;
+use crate::manifest::paths::clean;
 use crate::manifest::units;
 use crate::model::{Bind, ImageRef, Mount, MountSource, Recursive, Tmpfs};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(crate) fn mounts(root: &Node, service: &Node, at: &mut At<'_>) -> BTreeMap<String, Mount> {
     let mut mounts = BTreeMap::new();
@@ -110,12 +112,17 @@ fn bind(item: &Node, at: &mut At<'_>) -> Bind {
         at.fail(item.mark, "volumes", "`recursive: readonly` needs `read_only: true`");
     }
     Bind {
-        path: text(item, "source").unwrap_or_default(),
+        path: cleaned(&text(item, "source").unwrap_or_default()),
         create_host_path: create.and_then(Node::as_bool).unwrap_or(true),
         propagation: option(item, "bind", "propagation"),
         selinux,
         recursive,
     }
+}
+
+/// A path as the engine tells it.
+pub(crate) fn cleaned(path: &str) -> String {
+    clean(Path::new(path)).to_string_lossy().into_owned()
 }
 
 /// Permission bits: a YAML number as it is, a text as octal.

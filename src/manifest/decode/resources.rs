@@ -137,10 +137,11 @@ fn device_request(node: &Node, key: &str, at: &mut At<'_>) -> DeviceRequest {
     if count.is_some_and(|count| count != -1 || all) && !request.device_ids.is_empty() {
         at.fail(node.place(), key, "`count` and `device_ids` exclude each other");
     }
-    if request.device_ids.is_empty() && request.count == 0 {
-        return DeviceRequest { count: -1, ..request };
+    match (request.device_ids.is_empty(), request.count) {
+        (true, 0) => DeviceRequest { count: -1, ..request },
+        (false, _) => DeviceRequest { count: 0, ..request },
+        _ => request,
     }
-    request
 }
 
 fn limits(node: &Node, at: &mut At<'_>) -> Limits {

@@ -10,14 +10,33 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 impl Loader<'_> {
+    /// Gives variables without a value the one that they have where they are written, and remembers
+    /// what configs and secrets take from there.
+    pub(super) fn resolve_variables(&mut self, root: &mut Node, scope: &Scope) {
+        if !self.request.interpolate {
+            return;
+        }
+        let lookup = |name: &str| scope.lookup(name);
+        let services = root.as_map_mut().and_then(|root| root.get_mut("services"));
+        for (name, service) in services.and_then(Node::as_map_mut).into_iter().flatten() {
+            let field = format!("services.{name}.environment");
+            normalise::resolve_nulls(service, &lookup, &field, &mut self.notes);
+        }
+        for kind in ["configs", "secrets"] {
+            for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {
+                let Some(name) = node.get("environment").and_then(Node::as_str) else { continue };
+                if let Some(value) = scope.lookup(name) {
+                    self.given.insert((format!("{kind}.{key}"), name.to_owned()), value);
+                }
+            }
+        }
+    }
+
     /// Puts the variables of `env_file` under `environment`, and the labels of `label_file` under
     /// `labels`.
     pub(super) fn resolve_files(&mut self, root: &mut Node, scope: &Scope) {
         let services = root.as_map_mut().and_then(|root| root.get_mut("services"));
         for (name, service) in services.and_then(Node::as_map_mut).into_iter().flatten() {
-            let lookup = |name: &str| scope.lookup(name);
-            let field = format!("services.{name}.environment");
-            normalise::resolve_nulls(service, &lookup, &field, &mut self.notes);
             self.resolve_env_files(name, service, scope);
             self.resolve_label_files(name, service);
         }
@@ -92,11 +111,7 @@ impl Loader<'_> {
     }
 
     /// What the declared configs and secrets hold, by `configs.KEY` and `secrets.KEY`.
-    pub(super) fn read_contents(
-        &mut self,
-        root: &Node,
-        scope: &Scope,
-    ) -> BTreeMap<String, Vec<u8>> {
+    pub(super) fn read_contents(&mut self, root: &Node) -> BTreeMap<String, Vec<u8>> {
         let mut contents = BTreeMap::new();
         for kind in ["configs", "secrets"] {
             for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {
@@ -104,7 +119,7 @@ impl Loader<'_> {
                 if !is_granted(root, kind, key) {
                     continue;
                 }
-                match self.content(node, scope) {
+                match self.content(&path, node) {
                     Ok(bytes) => drop(contents.insert(path, bytes)),
                     Err(message) => self.notes.error(node.place(), &path, message),
                 }
@@ -113,7 +128,7 @@ impl Loader<'_> {
         contents
     }
 
-    fn content(&mut self, node: &Node, scope: &Scope) -> Result<Vec<u8>, String> {
+    fn content(&mut self, path: &str, node: &Node) -> Result<Vec<u8>, String> {
         let text = |key: &str| node.get(key).and_then(Node::as_str);
         if let Some(file) = text("file") {
             return self.door.bytes(Path::new(file));
@@ -122,9 +137,10 @@ impl Loader<'_> {
             return Ok(content.as_bytes().to_vec());
         }
         match text("environment") {
-            Some(name) => scope
-                .lookup(name)
-                .map(String::into_bytes)
+            Some(name) => self
+                .given
+                .get(&(path.to_owned(), name.to_owned()))
+                .map(|value| value.as_bytes().to_vec())
                 .ok_or_else(|| format!("the variable `{name}` is not set")),
             None => {
                 Err("needs `file`, `content` or `environment`; external ones are Swarm's".into())

@@ -2,7 +2,7 @@
 //! read. It never interprets a file beyond its being text.
 
 use crate::manifest::interpolate::Lookup;
-use crate::manifest::{Read, Request, dotenv, yaml};
+use crate::manifest::{Read, Request, dotenv, paths, yaml};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,8 @@ impl<'a> Door<'a> {
 
     /// The bytes of `path`, nothing if it is not there, or why it cannot be read.
     pub(super) fn optional_bytes(&mut self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        let cleaned = paths::clean(path);
+        let path = cleaned.as_path();
         let shown = self.shown(path);
         let roots = &self.request.roots;
         if !roots.is_empty() && !roots.iter().any(|root| path.starts_with(root)) {
@@ -71,8 +73,11 @@ impl<'a> Door<'a> {
     /// The text of `path`, or why not.
     pub(super) fn text(&mut self, path: &Path) -> Result<String, String> {
         let bytes = self.bytes(path)?;
-        let shown = self.shown(path);
-        yaml::decode(bytes).map_err(|message| format!("{shown} {message}"))
+        self.decoded(path, bytes)
+    }
+
+    fn decoded(&self, path: &Path, bytes: Vec<u8>) -> Result<String, String> {
+        yaml::decode(bytes).map_err(|message| format!("{} {message}", self.shown(path)))
     }
 
     /// The variables of an env file.
@@ -82,7 +87,18 @@ impl<'a> Door<'a> {
         raw: bool,
         lookup: Lookup<'_>,
     ) -> Result<Vec<(String, String)>, String> {
-        let text = self.text(path)?;
+        let bytes = self.bytes(path)?;
+        self.parsed(path, bytes, raw, lookup)
+    }
+
+    fn parsed(
+        &self,
+        path: &Path,
+        bytes: Vec<u8>,
+        raw: bool,
+        lookup: Lookup<'_>,
+    ) -> Result<Vec<(String, String)>, String> {
+        let text = self.decoded(path, bytes)?;
         let parse = if raw { dotenv::parse_raw } else { dotenv::parse };
         parse(&text, lookup).map_err(|message| format!("{}: {message}", self.shown(path)))
     }
@@ -96,7 +112,7 @@ impl<'a> Door<'a> {
     ) -> Result<Vec<(String, String)>, String> {
         match self.optional_bytes(path)? {
             None => Ok(vec![]),
-            Some(_) => self.variables(path, raw, lookup),
+            Some(bytes) => self.parsed(path, bytes, raw, lookup),
         }
     }
 }

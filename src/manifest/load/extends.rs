@@ -168,6 +168,7 @@ impl Loader<'_> {
     }
 
     fn services_of(&mut self, path: &Path, at: &At<'_>, scope: &Scope) -> Option<Services> {
+        let before = self.notes.errors();
         let layer = self.layer(path, at.mark, at.field);
         let mut merged = Node::map(Mark::default());
         let mut all_resets = Vec::new();
@@ -178,7 +179,7 @@ impl Loader<'_> {
             merge::merge(&mut merged, document, &[], &mut self.notes);
             all_resets.extend(resets);
         }
-        if self.notes.has_errors() {
+        if self.notes.errors() > before {
             return None;
         }
         let services = merged.get("services").and_then(Node::as_map).cloned().unwrap_or_default();

@@ -48,8 +48,9 @@ impl Loader<'_> {
         if list.is_null() {
             return;
         }
+        let before = self.notes.errors();
         shape::check(&mut list, &schema::INCLUDES, "include", &mut self.notes);
-        if self.notes.has_errors() {
+        if self.notes.errors() > before {
             return;
         }
         for item in list.items() {
@@ -62,9 +63,6 @@ impl Loader<'_> {
             let entry = Entry::new(item);
             if let Some(imported) = self.included(&entry, scope) {
                 self.import(document, imported, resets);
-            }
-            if self.notes.has_errors() {
-                return;
             }
         }
     }
@@ -94,8 +92,9 @@ impl Loader<'_> {
         }
         let inner = self.scope_of(entry, main, scope)?;
         let paths: Vec<PathBuf> = entry.paths.iter().map(|path| scope.absolute(path)).collect();
+        let before = self.notes.errors();
         let layers = paths.iter().map(|path| self.layer(path, entry.mark, "include")).collect();
-        if self.notes.has_errors() {
+        if self.notes.errors() > before {
             return None;
         }
         self.lay(layers, &inner)

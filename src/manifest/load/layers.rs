@@ -72,6 +72,7 @@ impl Loader<'_> {
         let home = scope.lookup("HOME");
         let base = paths::Base { directory: &scope.directory, home: home.as_deref() };
         paths::resolve(&mut merged, &base, &mut self.notes);
+        self.resolve_variables(&mut merged, scope);
         (self.notes.errors() == before).then_some(merged)
     }
 
@@ -83,23 +84,17 @@ impl Loader<'_> {
             );
             return self.notes.error(document.mark, "", message);
         }
-        let before = self.notes.errors();
+        // One problem does not hide those behind it: each step leaves alone what it cannot read.
         let resets = reset::take(&mut document);
         self.fill_in(&mut document, scope);
         self.include(&mut document, scope, &resets);
         self.extend(&mut document, path, scope, &resets);
-        if self.notes.errors() > before {
-            return;
-        }
         reset::apply(merged, &resets);
         merge::merge(merged, document, &[], &mut self.notes);
         unique::unify(merged);
         shape::check(merged, &schema::FILE, "", &mut self.notes);
         if let Some(version) = merged.as_map_mut().and_then(|map| map.shift_remove("version")) {
             self.notes.named_warning(DEPRECATED, version.place(), "version", VERSION.why);
-        }
-        if self.notes.errors() > before {
-            return;
         }
         canonical::canonical(merged, &mut self.notes);
         unique::unify(merged);

@@ -17,13 +17,19 @@ fn request(files: &[&str]) -> Request {
     }
 }
 
+fn content(path: &Path, files: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+    let name = path.strip_prefix("/src/shop").unwrap().to_str().unwrap();
+    let found = files.iter().find(|(file, _)| *file == name);
+    found.map(|(_, text)| text.as_bytes().to_vec()).ok_or(Error::from(ErrorKind::NotFound))
+}
+
 fn load_files(request: &Request, files: &[(&str, &str)]) -> Result<Loaded, String> {
-    let read = |path: &Path| {
-        let name = path.strip_prefix("/src/shop").unwrap().to_str().unwrap();
-        let found = files.iter().find(|(file, _)| *file == name);
-        found.map(|(_, text)| text.as_bytes().to_vec()).ok_or(Error::from(ErrorKind::NotFound))
-    };
-    load(request, &read).map_err(|diagnostics| diagnostics.to_string())
+    load(request, &|path| content(path, files)).map_err(|diagnostics| diagnostics.to_string())
+}
+
+/// What `config` prints of the files, the first of which is the stack's.
+fn config_of(files: &[(&str, &str)]) -> serde_json::Value {
+    resolve(&request(&["compose.yaml"]), &|path| content(path, files)).unwrap().config
 }
 
 fn load_one(text: &str) -> Result<Loaded, String> {
@@ -230,4 +236,106 @@ fn an_unset_variable_and_a_version_are_warnings() {
     let text = loaded.warnings.to_string();
     assert!(text.contains("the variable `X` is not set"), "{text}");
     assert!(text.contains("compose.yaml:1:1: version: has no effect"), "{text}");
+}
+
+#[test]
+fn what_is_included_sees_its_own_variables_and_keeps_its_own_paths() {
+    let files = [
+        (
+            "compose.yaml",
+            "include: [sub/c.yaml]\nservices: {m: {image: 'm:${B:-none}', secrets: [x]}}\n",
+        ),
+        (
+            "sub/c.yaml",
+            "services: {s: {image: 's:${A}', environment: [A, B], env_file: e.env, volumes: ['./d:/d']}}\n\
+             secrets: {x: {environment: B}}\n",
+        ),
+        ("sub/.env", "A=sub\nB=own\n"),
+        ("sub/e.env", "Z=$B-$A\n"),
+        (".env", "A=outer\n"),
+    ];
+    let loaded = load_files(&request(&["compose.yaml"]), &files).unwrap();
+    let config = config_of(&files);
+    let services = &config["services"];
+    assert_eq!(services["s"]["image"], "s:outer");
+    let environment = serde_json::json!({"A": "outer", "B": "own", "Z": "own-outer"});
+    assert_eq!(services["s"]["environment"], environment);
+    assert_eq!(services["s"]["volumes"][0]["source"], "/src/shop/sub/d");
+    assert_eq!(services["m"]["image"], "m:none");
+    let spec = &loaded.stack.services[&ServiceName::new("m").unwrap()].container;
+    assert!(spec.files.iter().any(|file| file.target == "/run/secrets/x"));
+}
+
+#[test]
+fn what_includes_goes_over_what_is_included_also_by_its_tags() {
+    let files = [
+        (
+            "compose.yaml",
+            "include: [b.yaml]\nservices: {a: {ports: !override ['81:81'], user: !reset x, tty: true}}\n",
+        ),
+        ("b.yaml", "services: {a: {image: i, ports: ['80:80'], user: u, hostname: h}}\n"),
+    ];
+    let config = config_of(&files);
+    let service = &config["services"]["a"];
+    assert_eq!(service["ports"].as_array().unwrap().len(), 1);
+    assert_eq!(service["ports"][0]["target"], 81);
+    assert!(service.get("user").is_none());
+    assert_eq!((&service["hostname"], &service["tty"]), (&"h".into(), &true.into()));
+}
+
+#[test]
+fn a_service_extends_another_and_paths_stay_where_they_were_written() {
+    let files = [
+        (
+            "compose.yaml",
+            "services: {a: {extends: {file: sub/b.yaml, service: b}, labels: [x=1], \
+             ports: ['81:81'], environment: !override {N: '1'}}}\n",
+        ),
+        (
+            "sub/b.yaml",
+            "services: {b: {extends: c, labels: {x: 0, y: 0}, volumes: ['./d:/d']}, \
+             c: {image: i, ports: ['80:80'], environment: {M: '1'}}}\n",
+        ),
+    ];
+    let config = config_of(&files);
+    let service = &config["services"]["a"];
+    assert_eq!(service["labels"], serde_json::json!({"x": "1", "y": "0"}));
+    assert_eq!(service["volumes"][0]["source"], "/src/shop/sub/d");
+    assert_eq!(service["environment"], serde_json::json!({"N": "1"}));
+    assert_eq!(service["ports"].as_array().unwrap().len(), 2);
+    assert!(service.get("extends").is_none());
+}
+
+#[test]
+fn sharing_something_is_depending_on_it() {
+    let text = "services:\n  a: {image: i, links: ['b:x'], pid: 'service:c', volumes_from: ['d:ro']}\n  \
+                b: {image: i}\n  c: {image: i}\n  d: {image: i}\n";
+    let request = request(&["compose.yaml"]);
+    let config = resolve(&request, &|_| Ok(text.as_bytes().to_vec())).unwrap().config;
+    let started = |restart: bool| {
+        let mut entry = serde_json::json!({"condition": "service_started", "required": true});
+        if restart {
+            entry["restart"] = true.into();
+        }
+        entry
+    };
+    let expected = serde_json::json!({"b": started(true), "c": started(true), "d": started(false)});
+    assert_eq!(config["services"]["a"]["depends_on"], expected);
+}
+
+#[test]
+fn several_problems_of_a_file_are_told_in_the_order_of_their_places() {
+    let text = "\
+services:
+  web:
+    image: x:${TAG:?none}${NOPE:?needed}
+    ports: ['80:80:80:80']
+    restrat: always
+    tty: maybe
+";
+    let told = load_one(text).unwrap_err();
+    let places: Vec<_> = told.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    let expected =
+        ["compose.yaml:3:12", "compose.yaml:4:13", "compose.yaml:5:5", "compose.yaml:6:10"];
+    assert_eq!(places, expected, "{told}");
 }
