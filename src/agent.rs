@@ -18,10 +18,11 @@ pub use views::Views;
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::execute::Bounds;
 use crate::manifest::DigestKey;
-use crate::model::{SourceName, StackName};
+use crate::model::{SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Subject};
-use crate::status::{PassResult, Report, SourceReport};
+use crate::status::{Acts, PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
 use crate::systemd;
 use backoff::Backoff;
@@ -53,6 +54,7 @@ struct World {
     engine: Arc<dyn Engine>,
     views: Views,
     queue: Queue<StackName>,
+    bounds: Bounds,
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
     stop: CancellationToken,
@@ -65,9 +67,31 @@ struct Memory {
     pulls: Pulls,
     /// Stacks that had a pass.
     passed: BTreeSet<StackName>,
+    /// What the last pass over each stack said.
+    told: BTreeMap<StackName, String>,
+    /// What passes that are under way work towards, and how they are ended early.
+    under_way: BTreeMap<StackName, (Want, CancellationToken)>,
+    /// What does not help a stack of this definition.
+    stuck: BTreeMap<StackName, (Stack, Acts)>,
     /// Sources that were tried.
     tried: BTreeSet<SourceName>,
     ready: bool,
+}
+
+impl Memory {
+    /// What did not help `stack` when it was defined as it is now.
+    fn stuck_of(&self, name: &StackName, stack: &Stack) -> Acts {
+        let known = self.stuck.get(name).filter(|(defined, _)| defined == stack);
+        known.map(|(_, acts)| acts.clone()).unwrap_or_default()
+    }
+
+    fn note_stuck(&mut self, name: &StackName, stack: &Stack, acts: &Acts) {
+        if acts.is_empty() {
+            self.stuck.remove(name);
+        } else {
+            self.stuck.insert(name.clone(), (stack.clone(), acts.clone()));
+        }
+    }
 }
 
 /// Runs until `stop` comes; then no pass is begun any more, those under way are given
@@ -78,14 +102,17 @@ pub async fn run(
     views: Views,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
+    let _lock = store::lock(&config.state_dir)?;
     let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
     let watched: Vec<Watched> =
         config.sources.iter().map(|source| watched(source, &config, &digest_key)).collect();
+    let bounds = Bounds::new(config.parallel, config.passes);
     let world = Arc::new(World {
         queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
         config,
         engine,
         views,
+        bounds,
         desired: Mutex::default(),
         memory: Mutex::default(),
         stop,
@@ -113,8 +140,8 @@ fn watched(source: &crate::config::Source, config: &Config, digest_key: &DigestK
     }
 }
 
-/// The loop: takes what is due, up to the permitted number of passes at once, and shows that it
-/// lives. Returns the passes that still run when the stop comes.
+/// The loop: begins a pass over every stack that is due, and shows that it lives. Passes that look
+/// and act are bounded, those that wait for containers are not. Returns the passes that still run when the stop comes.
 async fn work_off(world: &Arc<World>) -> JoinSet<()> {
     let mut passes = JoinSet::new();
     let mut beat = interval(BEAT);
@@ -127,7 +154,7 @@ async fn work_off(world: &Arc<World>) -> JoinSet<()> {
                     tracing::error!("a pass ended by a defect of Bowline: {error}");
                 }
             }
-            work = world.queue.next(), if passes.len() < world.config.passes.get() => {
+            work = world.queue.next() => {
                 let Some(work) = work else { break };
                 passes.spawn(pass(Arc::clone(world), work));
             }
@@ -161,7 +188,15 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         return;
     };
     world.views.begin(&name);
-    let report = world.reconcile(&name, &wish).await;
+    let superseded = world.under_way(&name, &wish);
+    let report = world.reconcile(&name, &wish, &superseded).await;
+    world.memory().under_way.remove(&name);
+    if superseded.is_cancelled() && !world.stop.is_cancelled() && !report.result.is_success() {
+        tracing::info!(stack = %name, "a newer definition came in the middle; beginning anew");
+        world.memory().crashes.note(&report, Instant::now());
+        work.done(Outcome::Succeeded);
+        return;
+    }
     let gone = report.result == PassResult::Removed;
     if !report.result.is_success() && work.failures() > 0 {
         let failures = work.failures() + 1;
@@ -170,7 +205,9 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
     world.note(&report);
     if gone {
         world.forget(&name);
-    } else if report.result.is_success() {
+    } else if report.result.is_success()
+        || matches!(report.result, PassResult::Invalid | PassResult::Stalled)
+    {
         world.queue.add_after(name, jittered(world.config.resync));
     } else if report.result == PassResult::Crashing {
         // What this pass started may have ended again, and rest less than the others.
@@ -182,49 +219,71 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         world.queue.add_after(name, rest);
     }
     work.done(match report.result {
-        // A stack whose files are in error waits for git: trying again changes nothing. One whose
-        // containers rest has its own time; until then its other containers are looked after.
+        // A stack whose files are in error waits for git: trying at once again changes nothing. One
+        // whose containers rest has its own time; until then its other containers are looked after.
+        // What does not help is not done again, so one that does not settle has no hurry.
         PassResult::Unchanged
         | PassResult::Changed
         | PassResult::Removed
         | PassResult::Invalid
-        | PassResult::Crashing => Outcome::Succeeded,
-        PassResult::Failed | PassResult::Stalled => Outcome::Failed,
+        | PassResult::Crashing
+        | PassResult::Stalled => Outcome::Succeeded,
+        PassResult::Failed => Outcome::Failed,
     });
 }
 
 impl World {
-    async fn reconcile(&self, name: &StackName, wish: &Wish) -> Report {
+    async fn reconcile(&self, name: &StackName, wish: &Wish, stop: &CancellationToken) -> Report {
         let means = Means {
             engine: Arc::clone(&self.engine),
-            parallel: self.config.parallel,
+            bounds: self.bounds.clone(),
             onlooker: telling::logging(name, wish.revision.as_ref()),
-            stop: self.stop.clone(),
+            stop: stop.clone(),
         };
         let source = Some(wish.source.clone());
         match &wish.want {
-            Want::Run(stack) => {
-                let revision = wish.revision.clone();
-                let subject = Subject { stack, source, revision };
-                let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
-                let now = Instant::now();
-                let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
-                let resting = self.memory().crashes.resting(name, now);
-                means.reconcile(&subject, &Moment { due: &due, resting }).await
-            }
+            Want::Run(stack) => self.run(&means, name, wish, stack).await,
             Want::Gone => means.remove(name, source, false).await,
-            Want::Invalid(problem) => invalid(name, wish, problem),
+            Want::Held(why) => invalid(
+                name,
+                wish,
+                &format!("left its source, but is kept: {why}; `bowline remove {name}` removes it"),
+            ),
+            Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
+            Want::Invalid { problem, last_good: Some(stack) } => {
+                kept(self.run(&means, name, wish, stack).await, problem)
+            }
         }
     }
 
+    async fn run(&self, means: &Means, name: &StackName, wish: &Wish, stack: &Stack) -> Report {
+        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
+        let subject = Subject { stack, source, revision };
+        let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
+        let now = Instant::now();
+        let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
+        let resting = self.memory().crashes.resting(name, now);
+        let stuck = self.memory().stuck_of(name, stack);
+        let moment = Moment { due: &due, resting, stuck, settle: Duration::ZERO };
+        let report = means.reconcile(&subject, &moment).await;
+        if report.workload.is_some() {
+            self.memory().note_stuck(name, stack, &report.stuck);
+        }
+        report
+    }
+
     fn note(&self, report: &Report) {
-        telling::ended(report);
         let now = Instant::now();
         let ready = {
             let mut memory = self.memory();
+            let told = memory.told.insert(report.stack.clone(), report.message.clone());
+            telling::ended(report, told.as_ref() == Some(&report.message));
             memory.crashes.note(report, now);
             memory.pulls.note(report, now);
-            memory.passed.insert(report.stack.clone());
+            // A pass that could not look, for want of an engine, tells nothing of the stack.
+            if report.workload.is_some() || report.result != PassResult::Failed {
+                memory.passed.insert(report.stack.clone());
+            }
             self.becomes_ready(&mut memory)
         };
         self.views.note(report);
@@ -262,6 +321,9 @@ impl World {
     }
 
     fn beat(&self) {
+        if !self.memory().ready {
+            systemd::starting();
+        }
         self.views.beat(self.queue.depth());
     }
 
@@ -271,9 +333,33 @@ impl World {
         }
     }
 
-    /// Whether a pass over a stack could do anything: not while its files are in error.
+    /// Notes that a pass works towards `wish`; the token ends it.
+    fn under_way(&self, name: &StackName, wish: &Wish) -> CancellationToken {
+        let stop = self.stop.child_token();
+        self.memory().under_way.insert(name.clone(), (wish.want.clone(), stop.clone()));
+        stop
+    }
+
+    /// `name` is due at once. A pass that works towards something else, and may be waiting for a
+    /// container of it, is ended.
+    fn renew(&self, name: &StackName) {
+        let want = self.desired().wish(name).map(|wish| wish.want);
+        if let Some((former, stop)) = self.memory().under_way.get(name)
+            && Some(former) != want.as_ref()
+        {
+            stop.cancel();
+        }
+        // What failed before says nothing about this.
+        self.queue.forget(name);
+        self.queue.add(name.clone());
+    }
+
+    /// Whether a pass over a stack could do anything: not while all that is known of it is in error.
     fn is_alive(&self, name: &StackName) -> bool {
-        self.desired().wish(name).is_some_and(|wish| !matches!(wish.want, Want::Invalid(_)))
+        let dead = |wish: &Wish| {
+            matches!(wish.want, Want::Invalid { last_good: None, .. } | Want::Held(_))
+        };
+        self.desired().wish(name).is_some_and(|wish| !dead(&wish))
     }
 
     /// Whether the content of every source is known.
@@ -296,6 +382,8 @@ impl World {
         let mut memory = self.memory();
         memory.crashes.forget(name);
         memory.passed.remove(name);
+        memory.told.remove(name);
+        memory.stuck.remove(name);
         drop(memory);
         self.views.forget(name);
     }
@@ -310,6 +398,18 @@ impl World {
     }
 }
 
+/// A pass that kept a stack as it was, since its files are in error now.
+fn kept(mut report: Report, problem: &str) -> Report {
+    if report.result.is_success() {
+        report.result = PassResult::Invalid;
+    }
+    if !report.message.is_empty() {
+        report.message.insert(0, '\n');
+    }
+    report.message.insert_str(0, problem);
+    report
+}
+
 fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
     Report {
         stack: name.clone(),
@@ -322,6 +422,7 @@ fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
         drift: BTreeMap::new(),
         reasons: Vec::new(),
         actions: Vec::new(),
+        stuck: Acts::new(),
         problems: Vec::new(),
         workload: None,
     }

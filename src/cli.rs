@@ -25,8 +25,8 @@ const CHANGES: u8 = 2;
 /// Ties Docker hosts to git: makes running containers match the Compose files in a repository,
 /// keeps them so, and says why it does what it does.
 ///
-/// Exit codes: 0 done, or nothing to do; 1 an error; 2 from `plan`: there are changes (and from any
-/// verb: wrong arguments).
+/// Exit codes: 0 done, or nothing to do; 1 an error, wrong arguments too; 2 from `plan`: there are
+/// changes.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -37,6 +37,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
 struct Common {
     /// The engine to work on: a real one, or one simulated in memory.
     #[arg(long, global = true, value_enum, default_value_t = EngineKind::Docker)]

@@ -3,10 +3,12 @@
 //! [`Engine`] is what the rest of Bowline sees. `docker` is the real one; `sim` behaves the same
 //! in memory, which one suite of scenarios shows by running on both.
 
+mod discreet;
 pub mod docker;
 mod error;
 pub mod sim;
 
+pub use discreet::Discreet;
 pub use error::EngineError;
 
 use crate::model::{
@@ -51,7 +53,16 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 /// Hears what a long step is doing, a line at a time.
-pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+pub type Progress<'a> = &'a (dyn Fn(Word<'_>) + Send + Sync);
+
+/// What is heard of a step while it is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word<'a> {
+    /// How far it is.
+    Doing(&'a str),
+    /// What of it the engine could not do, though it did the rest.
+    Warning(&'a str),
+}
 
 /// What happens on an engine.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<Event, EngineError>> + Send>>;

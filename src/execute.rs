@@ -3,13 +3,13 @@
 
 mod wait;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Word};
 use crate::plan::{Change, Plan, Step};
 use crate::status::ActionReport;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +51,8 @@ pub enum Notice<'a> {
     Began(&'a Change),
     /// A long step says how far it is.
     Doing(&'a Change, &'a str),
-    /// A wait that is not required failed.
-    Warned(&'a Change, &'a ChangeError),
+    /// A wait that is not required failed, or the engine could not do a part of a step.
+    Warned(&'a Change, &'a str),
     /// A change ended.
     Ended(&'a Change, Result<(), &'a ChangeError>, Duration),
 }
@@ -60,18 +60,49 @@ pub enum Notice<'a> {
 /// Hears [`Notice`]s, from several tasks at once.
 pub type Onlooker = Arc<dyn Fn(Notice<'_>) + Send + Sync>;
 
-/// Carries `plan` out with at most `parallel` engine calls at a time. When `stop` comes, no change
-/// is begun any more and waits end; calls under way are finished.
+/// How much is done at once, by all who share it. Waiting for a container takes nothing of it, so
+/// that stacks with slow services do not hold up others.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Engine calls that change something.
+    calls: Arc<Semaphore>,
+    /// Those that may take long: pulls of images, and stops with their grace.
+    slow: Arc<Semaphore>,
+    /// Snapshots taken, and planned on.
+    looks: Arc<Semaphore>,
+}
+
+impl Bounds {
+    /// At most `calls` changes, as many slow ones, and `looks` snapshots at once.
+    pub fn new(calls: NonZeroUsize, looks: NonZeroUsize) -> Self {
+        let permits = |count: NonZeroUsize| Arc::new(Semaphore::new(count.get()));
+        Self { calls: permits(calls), slow: permits(calls), looks: permits(looks) }
+    }
+
+    /// Waits for leave to take a snapshot; it lasts as long as what is returned.
+    pub async fn look(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed, so there is always one in the end.
+        self.looks.acquire().await.ok()
+    }
+
+    async fn step(&self, step: &Step) -> Option<SemaphorePermit<'_>> {
+        let slow = matches!(step, Step::PullImage { .. } | Step::Stop { .. });
+        if slow { &self.slow } else { &self.calls }.acquire().await.ok()
+    }
+}
+
+/// Carries `plan` out within `bounds`. When `stop` comes, no change is begun any more and waits
+/// end; calls under way are finished.
 pub async fn execute(
     engine: &Arc<dyn Engine>,
     plan: &Plan,
-    parallel: NonZeroUsize,
+    bounds: &Bounds,
     onlooker: &Onlooker,
     stop: &CancellationToken,
 ) -> Outcome {
     let hands = Hands {
         engine: Arc::clone(engine),
-        calls: Arc::new(Semaphore::new(parallel.get())),
+        bounds: bounds.clone(),
         onlooker: Arc::clone(onlooker),
         stop: stop.clone(),
     };
@@ -132,7 +163,7 @@ impl Outcome {
 #[derive(Clone)]
 struct Hands {
     engine: Arc<dyn Engine>,
-    calls: Arc<Semaphore>,
+    bounds: Bounds,
     onlooker: Onlooker,
     stop: CancellationToken,
 }
@@ -158,15 +189,17 @@ impl Hands {
             let result = wait::wait(&*self.engine, container, *until, *bound, &self.stop).await;
             return match result {
                 Err(error) if !required => {
-                    (self.onlooker)(Notice::Warned(change, &error));
+                    (self.onlooker)(Notice::Warned(change, &error.to_string()));
                     Ok(())
                 }
                 result => result,
             };
         }
-        // Never closed: the semaphore lives as long as its users.
-        let _permit = self.calls.acquire().await;
-        let progress = |text: &str| (self.onlooker)(Notice::Doing(change, text));
+        let _permit = self.bounds.step(step).await;
+        let progress = |word: Word<'_>| match word {
+            Word::Doing(text) => (self.onlooker)(Notice::Doing(change, text)),
+            Word::Warning(text) => (self.onlooker)(Notice::Warned(change, text)),
+        };
         Ok(self.engine.perform(step, &progress).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use tracing::Level;
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -46,6 +46,15 @@ pub enum LogError {
         filter: String,
         /// What is wrong with it.
         source: tracing_subscriber::filter::ParseError,
+    },
+    /// The filter names no level.
+    #[error(
+        "`{filter}` is no log level; write error, warn, info, debug, trace or off, or directives \
+         such as `info,bowline::plan=debug`"
+    )]
+    Level {
+        /// The text given.
+        filter: String,
     },
     /// There is no journal here.
     #[error("cannot reach journald's socket; choose another log format")]
@@ -136,6 +145,13 @@ where
 }
 
 fn asked_for(filter: &str) -> Result<EnvFilter, LogError> {
+    // A word that is no level would be taken for the name of a part of the program, and silence all.
+    let is_known = |word: &str| word.contains(['=', ':', '[']) || word.starts_with("bowline");
+    let words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let mut unknown = words.filter(|word| !is_known(word) && word.parse::<LevelFilter>().is_err());
+    if unknown.next().is_some() {
+        return Err(LogError::Level { filter: filter.to_owned() });
+    }
     EnvFilter::builder()
         .parse(filter)
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })

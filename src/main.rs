@@ -5,7 +5,14 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(shown) => {
+            // clap's own code for wrong arguments is the one that `plan` ends with for changes.
+            let _ = shown.print();
+            return if shown.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
     match cli::run(cli) {
         Ok(code) => code,
         Err(error) => {

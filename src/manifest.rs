@@ -9,6 +9,7 @@
 //!       -> support, feasible -> decode (Stack)                              if it is to run
 //! ```
 
+mod attributes;
 mod canonical;
 mod check;
 mod config;
@@ -34,6 +35,7 @@ mod unique;
 mod units;
 mod yaml;
 
+pub use attributes::{Effect, attributes};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::DigestKey;
 pub use load::{load, resolve};

@@ -60,8 +60,11 @@ impl Metrics {
         }
         families.reconcile_seconds.with_label_values(&[stack]).observe(report.took.as_secs_f64());
         for kind in DriftKind::ALL {
-            let fields = report.drift.get(&kind).copied().unwrap_or(0);
-            families.drift_fields.with_label_values(&[stack, kind.word()]).set(gauge(fields));
+            let found = report.drift.get(&kind).copied().unwrap_or(0);
+            let left = if report.result.is_success() { 0 } else { found };
+            let labels = [stack, kind.word()];
+            families.drift_fields.with_label_values(&labels).set(gauge(left));
+            families.drift_found.with_label_values(&labels).inc_by(found as u64);
         }
         for action in Action::ALL {
             let made = report.actions.iter().filter(|done| done.action == action).count();
@@ -133,6 +136,7 @@ impl Metrics {
         }
         for kind in DriftKind::ALL {
             gone(families.drift_fields.remove_label_values(&[stack, kind.word()]));
+            gone(families.drift_found.remove_label_values(&[stack, kind.word()]));
         }
         for result in PassResult::ALL {
             gone(families.reconciles.remove_label_values(&[stack, result.word()]));

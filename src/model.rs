@@ -1,25 +1,35 @@
 //! The words: what should run ([`Stack`]) and what does run ([`Observed`]). Plain data, ordered
 //! throughout, without IO.
 
+mod asked;
 mod container;
+mod hook;
 pub mod labels;
+mod mount;
 mod name;
 mod network;
 mod observed;
 mod place;
+mod platform;
+mod resources;
 mod sensitive;
 mod stack;
 
+pub use asked::{asked, recall};
 pub use container::{
-    Bind, ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Device, Healthcheck, HostPorts,
-    Limits, Logging, Mount, MountSource, PortBinding, Protocol, RestartPolicy, Tmpfs, Ulimit,
+    ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Healthcheck, HostPorts, Logging,
+    PortBinding, Protocol, RestartPolicy,
 };
+pub use hook::{Hook, Hooks};
+pub use mount::{Bind, Mount, MountSource, Recursive, Tmpfs, VolumesFrom};
 pub use name::{ImageRef, InvalidName, ServiceName, Slot, SourceName, StackName};
 pub use network::{Endpoint, Ipam, IpamPool, NetworkSpec, Networking};
 pub use observed::{
     ApiVersion, Container, ContainerId, EngineFacts, Health, Image, ImageConfig, Observed,
     ObservedNetwork, ObservedVolume, Query, State, Stranger,
 };
-pub use place::{FieldPath, Place, Places};
+pub use place::{Field, FieldPath, Place, Places, Position};
+pub use platform::Platform;
+pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};

@@ -1,18 +1,18 @@
 //! A pass over one stack: look, plan, carry out, and look again until there is nothing to do. The
 //! same for a first deployment, a new commit, drift, a restart after a crash, and by hand.
 
-use crate::engine::{Engine, EngineError};
-use crate::execute::{Onlooker, execute, last_words};
+use crate::engine::{Discreet, Engine, EngineError};
+use crate::execute::{Bounds, Onlooker, execute, last_words};
 use crate::model::{
-    ImageRef, Observed, PullPolicy, Query, Revision, Slot, SourceName, Stack, StackName,
+    Health, ImageRef, Observed, PullPolicy, Query, Revision, Slot, SourceName, Stack, StackName,
 };
-use crate::plan::{Action, Change, Circumstances, Object, Plan, plan, plan_removal};
-use crate::status::{DriftKind, PassResult, Report, Workload};
+use crate::plan::{Action, Change, Circumstances, ContainerRef, Object, Plan, plan, plan_removal};
+use crate::status::{Acts, DriftKind, PassResult, Report, Workload};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// How often a pass looks, plans and acts at most. More than one round is needed when an image that
@@ -26,8 +26,8 @@ const TOLD_FIELDS: usize = 5;
 pub struct Means {
     /// Where the stacks run.
     pub engine: Arc<dyn Engine>,
-    /// Engine calls at once.
-    pub parallel: NonZeroUsize,
+    /// How much is done at once.
+    pub bounds: Bounds,
     /// Hears what is done.
     pub onlooker: Onlooker,
     /// Ends passes early, at a point from which the next one goes on.
@@ -51,13 +51,19 @@ pub struct Moment<'a> {
     pub due: &'a (dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
     /// Slots whose container, if it ended, is not started yet again.
     pub resting: BTreeSet<Slot>,
+    /// What was done before and did not help; it is not done again.
+    pub stuck: Acts,
+    /// How long what was started is let run before the next look at it.
+    pub settle: Duration,
 }
 
 impl Means {
     /// Makes the engine match `subject`. What ends again at once is not started twice in a pass.
     pub async fn reconcile(&self, subject: &Subject<'_>, moment: &Moment<'_>) -> Report {
         let mut notes = Notes::new(subject);
-        match self.rounds(subject, moment, &mut notes).await {
+        let engine = Discreet::over(&self.engine, subject.stack);
+        let discreet = Self { engine, ..self.clone() };
+        match discreet.rounds(subject, moment, &mut notes).await {
             Ok(result) => notes.report.result = result,
             Err(error) => {
                 notes.report.result = PassResult::Failed;
@@ -102,8 +108,9 @@ impl Means {
     ) -> Result<PassResult, EngineError> {
         let query = Query::of(subject.stack);
         let mut resting = moment.resting.clone();
-        let mut done: BTreeSet<(Object, Action)> = BTreeSet::new();
+        let mut done = moment.stuck.clone();
         for round in 0.. {
+            let look = self.bounds.look().await;
             let observed = self.engine.observe(&query).await?;
             let refresh = if round == 0 {
                 images_due(subject.stack, &observed, moment.due)
@@ -113,29 +120,43 @@ impl Means {
             let source = subject.source.clone();
             let around = Circumstances { source, refresh, resting: resting.clone() };
             let plan = plan(subject.stack, &observed, &around);
+            drop(look);
             notes.look(subject.stack, &observed, &plan, round);
             if plan.changes.is_empty() {
-                return Ok(notes.settled(&plan, &*self.engine).await);
+                return Ok(notes.settled(&plan, &observed, &*self.engine).await);
             }
-            let acts = plan.changes.iter().map(|change| (change.object.clone(), change.action));
-            let (known, new): (Vec<_>, Vec<_>) = acts.partition(|act| done.contains(act));
-            if round >= MAX_ROUNDS || (new.is_empty() && !known.is_empty()) {
+            let is_known = |change: &Change| {
+                done.get(&act(change)).is_some_and(|fields| fields_of(change).is_subset(fields))
+            };
+            let known = plan.changes.iter().filter(|change| is_known(change));
+            notes.report.stuck = known.map(|change| (act(change), fields_of(change))).collect();
+            if round >= MAX_ROUNDS || plan.changes.iter().all(is_known) {
                 return Ok(notes.stalled(&plan));
             }
+            let plan = plan.without(is_known);
             if !self.carry_out(&plan, notes).await {
                 let observed = self.engine.observe(&query).await?;
                 notes.report.workload = Some(Workload::of(subject.stack, &observed));
                 return Ok(PassResult::Failed);
             }
-            done.extend(new);
-            resting.extend(plan.changes.iter().filter_map(started));
+            for change in &plan.changes {
+                done.entry(act(change)).or_default().extend(fields_of(change));
+            }
+            let started: Vec<Slot> = plan.changes.iter().filter_map(started).collect();
+            if !started.is_empty() {
+                tokio::select! {
+                    () = sleep(moment.settle) => {}
+                    () = self.stop.cancelled() => {}
+                }
+            }
+            resting.extend(started);
         }
         unreachable!("the last round ends above")
     }
 
     /// Whether all of the plan was done; if not, the notes say why.
     async fn carry_out(&self, plan: &Plan, notes: &mut Notes) -> bool {
-        let outcome = execute(&self.engine, plan, self.parallel, &self.onlooker, &self.stop).await;
+        let outcome = execute(&self.engine, plan, &self.bounds, &self.onlooker, &self.stop).await;
         let complete = outcome.is_complete();
         if !complete {
             let errors = outcome.actions.iter().filter_map(|action| {
@@ -144,8 +165,10 @@ impl Means {
             });
             let mut lines: Vec<String> = errors.collect();
             if outcome.skipped > 0 {
-                lines.push(format!("{} further changes were not begun", outcome.skipped));
+                let were = if outcome.skipped == 1 { "change was" } else { "changes were" };
+                lines.push(format!("{} further {were} not begun", outcome.skipped));
             }
+            lines.extend(plan.problems.iter().map(ToString::to_string));
             notes.report.message = lines.join("\n");
         }
         notes.report.actions.extend(outcome.actions);
@@ -171,6 +194,14 @@ fn left(stack: &StackName, observed: &Observed, volumes: bool) -> String {
         return String::new();
     }
     format!("its volumes stay, with their data: {}", names.join(", "))
+}
+
+fn act(change: &Change) -> (Object, Action) {
+    (change.object.clone(), change.action)
+}
+
+fn fields_of(change: &Change) -> BTreeSet<String> {
+    change.reasons.iter().map(|reason| reason.field.clone()).collect()
 }
 
 /// The slot whose container a change starts.
@@ -217,12 +248,13 @@ impl Notes {
             source,
             revision,
             started: Timestamp::now(),
-            took: std::time::Duration::ZERO,
+            took: Duration::ZERO,
             result: PassResult::Failed,
             message: String::new(),
             drift: BTreeMap::new(),
             reasons: Vec::new(),
             actions: Vec::new(),
+            stuck: Acts::new(),
             problems: Vec::new(),
             workload: None,
         };
@@ -245,11 +277,25 @@ impl Notes {
         self.report.workload = Some(Workload::of(stack, observed));
     }
 
-    async fn settled(&mut self, plan: &Plan, engine: &dyn Engine) -> PassResult {
+    async fn settled(
+        &mut self,
+        plan: &Plan,
+        observed: &Observed,
+        engine: &dyn Engine,
+    ) -> PassResult {
         let mut lines: Vec<_> = plan.problems.iter().map(ToString::to_string).collect();
         for resting in &plan.resting {
             let last_words = last_words(engine, &resting.container).await;
             lines.push(format!("{resting}{last_words}"));
+        }
+        for container in observed.containers.iter().filter(|c| c.health == Health::Unhealthy) {
+            let slot = &container.slot;
+            // What its check said is an extra; that it cannot be asked must not hide the verdict.
+            let said = engine.watch(&ContainerRef::of(container)).await.ok();
+            let output = said.and_then(|sighting| sighting.health_output).unwrap_or_default();
+            let output = output.trim().replace('\n', " ");
+            let output = if output.is_empty() { output } else { format!(": {output}") };
+            lines.push(format!("{slot} is unhealthy{output}"));
         }
         self.report.message = lines.join("\n");
         if !plan.problems.is_empty() {
@@ -264,7 +310,7 @@ impl Notes {
     fn stalled(&mut self, plan: &Plan) -> PassResult {
         let reasons = plan.changes.iter().flat_map(|change| &change.reasons);
         let fields: Vec<_> = reasons.take(TOLD_FIELDS).map(ToString::to_string).collect();
-        self.report.message = format!("does not settle: {}", fields.join("; "));
+        self.report.message = format!("keeps differing whatever is done: {}", fields.join("; "));
         PassResult::Stalled
     }
 
@@ -276,8 +322,8 @@ impl Notes {
 
 impl Moment<'_> {
     /// What is done by hand is done now: what may be pulled again is pulled, and nothing rests.
-    pub fn by_hand() -> Self {
-        Self { due: &always_due, resting: BTreeSet::new() }
+    pub fn by_hand(settle: Duration) -> Self {
+        Self { due: &always_due, resting: BTreeSet::new(), stuck: Acts::new(), settle }
     }
 }
 

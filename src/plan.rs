@@ -7,6 +7,8 @@ mod change;
 mod containers;
 mod effective;
 mod fields;
+mod images;
+mod needs;
 mod order;
 mod recipe;
 mod removal;
@@ -15,9 +17,11 @@ mod show;
 mod slots;
 mod step;
 mod strangers;
+mod written;
 
 pub use change::{Action, Change, Object, Plan, Problem, Reason, Resting};
 pub use removal::plan_removal;
+pub use show::suggests_secret;
 pub use step::{ContainerRef, Milestone, NewContainer, Step};
 
 use crate::model::{ImageRef, Observed, ServiceName, Slot, SourceName, Stack};
@@ -77,12 +81,12 @@ impl Draft<'_> {
     }
 
     fn reason(&self, field: String, desired: String, actual: String) -> Reason {
-        let place = self.desired.places.of(&field).cloned();
+        let place = self.desired.places.of(&field);
         Reason { field, desired, actual, place }
     }
 
     fn problem(&self, field: String, message: String) -> Problem {
-        let place = self.desired.places.of(&field).cloned();
+        let place = self.desired.places.of(&field);
         Problem { field, message, place }
     }
 

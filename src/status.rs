@@ -12,7 +12,7 @@ mod workload;
 
 pub use board::{Board, Snapshot};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
-pub use report::{ActionReport, DriftKind, PassResult, Report, SourceReport, Workload};
+pub use report::{ActionReport, Acts, DriftKind, PassResult, Report, SourceReport, Workload};
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
 };

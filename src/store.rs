@@ -1,12 +1,15 @@
 //! What must outlive the process, on disk under the state directory.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file that holds the key of secrets' digests.
 const KEY_FILE: &str = "digest.key";
+
+/// The file that a running agent has locked.
+const LOCK_FILE: &str = "agent.lock";
 
 /// The state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,27 @@ pub fn prepare(state_dir: &Path) -> Result<(), StoreError> {
     })
 }
 
+/// Keeps other agents off a state directory, as long as it lives.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code)] File);
+
+/// Locks the state directory for one agent; the system unlocks it when the process ends, however
+/// that comes about.
+pub fn lock(state_dir: &Path) -> Result<Lock, StoreError> {
+    prepare(state_dir)?;
+    let path = state_dir.join(LOCK_FILE);
+    let failed = |cause| StoreError { operation: "lock", path: path.clone(), cause };
+    let file =
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => {
+            Err(failed(io::Error::other("another agent runs with it")))
+        }
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
+}
+
 /// The key under which contents are digested, 32 bytes. It is made once for each state directory:
 /// with another one, containers with configs or secrets are replaced once.
 pub fn digest_key(state_dir: &Path) -> Result<[u8; 32], StoreError> {
@@ -38,7 +62,7 @@ pub fn digest_key(state_dir: &Path) -> Result<[u8; 32], StoreError> {
         let path = path.clone();
         move |cause| StoreError { operation, path, cause }
     };
-    match std::fs::File::open(&path) {
+    match File::open(&path) {
         Ok(mut file) => {
             let mut key = [0; 32];
             file.read_exact(&mut key).map_err(failed("read the key"))?;
@@ -76,6 +100,16 @@ fn make_key(state_dir: &Path, path: &Path) -> Result<[u8; 32], StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_agent_at_a_time_has_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let error = lock(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("agent.lock: another agent runs with it"), "{error}");
+        drop(held);
+        lock(dir.path()).unwrap();
+    }
 
     #[test]
     fn the_key_is_made_once_and_for_its_owner_alone() {

@@ -4,6 +4,8 @@
 use sd_notify::NotifyState;
 use std::time::Duration;
 
+/// How long a start may go on after each sign of life, in microseconds.
+const STARTING_USEC: u32 = 60_000_000;
 /// systemd shows one line.
 const STATUS_CHARS: usize = 200;
 
@@ -17,6 +19,11 @@ pub fn status(text: &str) {
     let line: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect();
     tell(NotifyState::Status(&line));
+}
+
+/// The first full look goes on: the unit's `TimeoutStartSec=` begins anew.
+pub fn starting() {
+    tell(NotifyState::ExtendTimeoutUsec(STARTING_USEC));
 }
 
 /// The agent's loop turns.

@@ -71,7 +71,9 @@ fn what_is_changed_by_hand_is_repaired_with_the_reason_in_the_log() {
     let born = container(NAME).expect("it runs when the agent is ready");
 
     // What is done by hand, what the log says, and whether the container may be another one then.
-    let cases: [(&[&str], &[&str], bool); 8] = [
+    docker(&["network", "rm", "e2e-drift-foreign"]);
+    docker_does(&["network", "create", "e2e-drift-foreign"]);
+    let cases: [(&[&str], &[&str], bool); 9] = [
         (&["kill", NAME], &["services.one.state: want running, is exited"], false),
         (&["stop", NAME], &["services.one.state: want running, is exited"], false),
         (&["pause", NAME], &["services.one.state: want running, is paused"], false),
@@ -90,6 +92,11 @@ fn what_is_changed_by_hand_is_repaired_with_the_reason_in_the_log() {
             &["services.one.networks.b: want connected, is none"],
             false,
         ),
+        (
+            &["network", "connect", "e2e-drift-foreign", NAME],
+            &["services.one.networks.e2e-drift-foreign: want none, is connected"],
+            false,
+        ),
         (&["rename", NAME, "e2e-drift-other"], &["e2e-drift-other", NAME], false),
         (&["rm", "-f", NAME], &["services.one: want container e2e-drift-one-1, is none"], true),
     ];
@@ -102,6 +109,7 @@ fn what_is_changed_by_hand_is_repaired_with_the_reason_in_the_log() {
         agent.until_logged(mark, reason);
         assert_settled(&settings, &git);
     }
+    docker_does(&["network", "rm", "e2e-drift-foreign"]);
     assert_eq!(containers("e2e-drift").len(), 1);
     assert!(agent.terminate().success());
 }
@@ -202,6 +210,13 @@ fn a_broken_commit_leaves_all_running_and_is_told_at_its_place_until_it_is_mende
     let invalid = |line: &&str| line.contains("result=\"invalid\"") && line.contains(names[0]);
     assert!(agent.metrics().lines().any(|line| invalid(&line)), "{}", agent.metrics());
     assert_eq!(lives(names[0]), before, "broken input touched what ran");
+    docker_does(&["kill", "e2e-broken-a-one-1"]);
+    until("the repair of what is kept as it was", || {
+        let one = container("e2e-broken-a-one-1")?;
+        (is_running(&one) && variable(&one, "V") == Some("1")).then_some(())
+    });
+    let kept = agent.until_stack(names[0], |stack| stack["health"] == "Healthy");
+    assert!(kept["message"].as_str().unwrap().contains(place), "{kept}");
 
     git.write("e2e-broken-a/compose.yaml", &small(names[0], &image.0, "3"));
     git.push("Mend it");
@@ -209,6 +224,34 @@ fn a_broken_commit_leaves_all_running_and_is_told_at_its_place_until_it_is_mende
         let one = container("e2e-broken-a-one-1")?;
         (is_running(&one) && variable(&one, "V") == Some("3")).then_some(())
     });
+    agent.until_stack(names[0], |stack| stack["sync"] == "Synced");
+    assert!(agent.terminate().success());
+}
+
+#[test]
+fn a_newer_commit_ends_the_wait_of_a_pass_and_others_are_not_held_up_by_it() {
+    need_engine!();
+    let names = ["e2e-wait-a", "e2e-wait-b"];
+    let _stacks = Stacks::named(&names);
+    let image = Image::of_busybox("e2e-wait-busybox:1");
+    let git = Git::new();
+    let service = sleeper(&image.0, "network_mode: none");
+    let job = "depends_on: { job: { condition: service_completed_successfully } }";
+    let waits = sleeper(&image.0, &format!("network_mode: none, {job}"));
+    let text = format!("name: {}\nservices:\n  one: {waits}\n  job: {service}\n", names[0]);
+    git.write("a/compose.yaml", &text).push("A job that takes long");
+    let settings = Settings::new("e2e-wait", &git.url(), "passes: 1");
+    let agent = Agent::start(&settings);
+    until("the job", || container("e2e-wait-a-job-1").filter(is_running));
+
+    git.write("b/compose.yaml", &small(names[1], &image.0, "1")).push("Another stack");
+    until("the other stack", || container("e2e-wait-b-one-1").filter(is_running));
+    let one = || container("e2e-wait-a-one-1").filter(is_running);
+    assert!(one().is_none(), "it waits for the job");
+
+    let text = format!("name: {}\nservices:\n  one: {service}\n", names[0]);
+    git.write("a/compose.yaml", &text).push("No job");
+    until("the service that needs no job any more", one);
     agent.until_stack(names[0], |stack| stack["sync"] == "Synced");
     assert!(agent.terminate().success());
 }

@@ -39,7 +39,10 @@ impl Pair {
     fn write(&self, one: &str, two: &str, top: &str) {
         let (name, image) = (self.name, &self.image.0);
         let sleep = "command: [busybox, sleep, '3600'], stop_signal: SIGKILL";
-        let service = |more: &str| format!("{{ image: {image}, {sleep}, {more} }}");
+        let service = |more: &str| {
+            let sleep = if more.contains("command") { "stop_signal: SIGKILL" } else { sleep };
+            format!("{{ image: {image}, {sleep}, {more} }}")
+        };
         let (one, two) = (service(one), service(two));
         let text = format!("name: {name}\nservices:\n  one: {one}\n  two: {two}\n{top}\n");
         std::fs::write(self.dir.path().join("compose.yaml"), text).unwrap();
@@ -113,4 +116,48 @@ fn an_interrupted_apply_ends_with_an_error_and_the_next_one_goes_on() {
     pair.run("apply").expect(0);
     assert_eq!(id(&pair.container("one")), first);
     pair.container("two");
+}
+
+#[test]
+fn what_ends_soon_or_is_unhealthy_is_no_success() {
+    let Some(pair) = Pair::new("e2e-unwell") else { return };
+    let check = "test: [CMD, busybox, sh, -c, 'echo no db; false'], interval: 200ms, retries: 1";
+    pair.write(
+        &format!("network_mode: none, healthcheck: {{ {check} }}"),
+        "network_mode: none, command: [busybox, sh, -c, 'sleep 0.3; echo no config for $$PASSWORD; exit 3'], \
+         environment: { PASSWORD: hunter2-of-two }",
+        "",
+    );
+    let apply = pair.run("apply").expect(1);
+    let apply = apply.says(&["services.two.state", "is exited (3)", "no config for (hidden)"]);
+    assert!(!apply.all().contains("hunter2"), "{}", apply.all());
+    until("the verdict of the check", || {
+        let one = pair.container("one");
+        (one["State"]["Health"]["Status"] == "unhealthy").then_some(())
+    });
+    pair.write(
+        &format!("network_mode: none, healthcheck: {{ {check} }}"),
+        "network_mode: none",
+        "",
+    );
+    let apply = pair.run("apply").expect(1);
+    let apply = apply.says(&["one/1 is unhealthy", "no db"]);
+    assert!(apply.out.contains("1 container unhealthy"), "{}", apply.out);
+    let status =
+        bowline(&pair.dir.path().join("state"), &["status", "--agent", "http://127.0.0.1:1"]);
+    let status = status.expect(0).out;
+    assert!(status.contains("e2e-unwell") && status.contains("1 unhealthy"), "{status}");
+}
+
+#[test]
+fn what_the_engine_makes_of_names_and_paths_is_no_difference() {
+    let Some(pair) = Pair::new("e2e-names") else { return };
+    pair.write(
+        "hostname: abc, working_dir: /tmp/",
+        "hostname: db, networks: { n: { aliases: [db] } }",
+        "networks: { n: {} }",
+    );
+    pair.run("apply").expect(0);
+    let again = pair.run("apply").expect(0);
+    assert!(again.out.contains("nothing to do"), "{}", again.all());
 }

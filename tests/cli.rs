@@ -99,7 +99,7 @@ fn shells_get_completions_with_the_verbs() {
 }
 
 #[test]
-fn wrong_arguments_end_with_2_and_say_what_is_known() {
+fn wrong_arguments_are_an_error_and_say_what_is_known() {
     let wrong: [(&[&str], &str); 6] = [
         (&[], "Usage"),
         (&["aply"], "apply"),
@@ -109,7 +109,7 @@ fn wrong_arguments_end_with_2_and_say_what_is_known() {
         (&["apply", "--parallel", "0"], "--parallel"),
     ];
     for (arguments, word) in wrong {
-        run(arguments).expect(2).says(&[word]);
+        run(arguments).expect(1).says(&[word]);
     }
 }
 

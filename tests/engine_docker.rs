@@ -39,7 +39,7 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn mount(source: MountSource) -> Mount {
-    Mount { source, read_only: false }
+    Mount::of(source)
 }
 
 fn port(port: u16, protocol: Protocol) -> ContainerPort {
@@ -102,9 +102,11 @@ fn rich_mounts(corner: &Corner) -> BTreeMap<String, Mount> {
             create_host_path,
             propagation: propagation.map(str::to_owned),
             selinux,
+            recursive: None,
         }))
     };
-    let volume = |nocopy| mount(MountSource::Volume { name: corner.name("data"), nocopy });
+    let volume =
+        |nocopy| mount(MountSource::Volume { name: corner.name("data"), nocopy, subpath: None });
     let memory = Tmpfs { size: Some(1 << 20), mode: Some(0o1770), options: BTreeSet::new() };
     let special = Tmpfs { options: set(&["noexec", "uid=7"]), ..memory.clone() };
     let read_only = |mount| Mount { read_only: true, ..mount };
@@ -180,6 +182,8 @@ fn rich_spec(corner: &Corner) -> ContainerSpec {
             nano_cpus: Some(500_000_000),
             cpu_shares: Some(512),
             cpuset: Some("0".to_owned()),
+            cpu_period: None,
+            cpu_quota: None,
             memory: Some(64 << 20),
             memory_reservation: Some(32 << 20),
             memory_swap: None,
@@ -226,7 +230,13 @@ async fn a_container_with_everything_set_reads_back_as_it_was_asked_for() {
     network(&corner, "front", "10.231.18.0/28").await;
     let volume = VolumeSpec { name: corner.name("data"), ..VolumeSpec::default() };
     corner.perform(Step::CreateVolume { spec: volume, labels: corner.labels() }).await;
-    assert_round_trip(&corner, rich_spec(&corner)).await;
+    let mut spec = rich_spec(&corner);
+    let engine = corner.engine.observe(&Query::owned_by(corner.stack())).await.unwrap().engine;
+    if engine.keeps_start_interval() {
+        let check = spec.healthcheck.as_mut().unwrap();
+        check.start_interval = Some(Duration::from_millis(700));
+    }
+    assert_round_trip(&corner, spec).await;
 }
 
 #[tokio::test]
@@ -588,6 +598,22 @@ async fn our_labels_are_told_back_with_a_mark_of_the_container_s_own() {
     let marks: BTreeSet<_> =
         observed.containers.iter().map(|c| c.spec.labels[labels::MARK].clone()).collect();
     assert_eq!(marks.len(), 2);
+}
+
+#[tokio::test]
+async fn a_container_of_a_committed_image_is_a_stranger_also_when_the_image_is_gone() {
+    let corner = corner!("t-docker-commit");
+    corner.create("web", corner.sleeper()).await;
+    let (ours, image) = (corner.name("web"), corner.name("image:1"));
+    docker(&["commit", &ours, &image]);
+    docker(&["create", "--name", &corner.name("other"), &image]);
+    assert_eq!(corner.only().await.name, ours);
+    docker(&["rmi", "-f", &image]);
+    assert_eq!(docker(&["images", "-q", &image]), "", "the image is gone");
+    let found = corner.observe().await;
+    assert_eq!(found.containers.len(), 1, "{:#?}", found.containers);
+    assert_eq!(found.containers[0].name, ours);
+    assert!(found.strangers.iter().any(|stranger| stranger.name == corner.name("other")));
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ async fn a_container_that_goes_while_it_is_looked_at_is_not_there() {
         listed if listed.starts_with("GET /v1.41/containers/json?all=true") => Some((
             200,
             r#"[{"Id":"1","Names":["/web"],"State":"running","ImageID":"sha256:1",
-                "Labels":{"bowline.stack":"shop","bowline.mark":"1"}}]"#,
+                "Labels":{"bowline.stack":"shop","bowline.mark":"1","bowline.name":"web"}}]"#,
         )),
         "GET /v1.41/containers/1/json" => Some((404, r#"{"message":"No such container: 1"}"#)),
         "GET /v1.41/images/sha256:1/json" => Some((404, r#"{"message":"No such image: 1"}"#)),

@@ -57,6 +57,7 @@ fn report() -> Report {
         drift: BTreeMap::new(),
         reasons: Vec::new(),
         actions: Vec::new(),
+        stuck: BTreeMap::new(),
         problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
     }

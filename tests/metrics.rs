@@ -39,6 +39,7 @@ fn report(stack: &str, result: PassResult, revision: &str) -> Report {
             error: None,
             took: Duration::from_secs(1),
         }],
+        stuck: BTreeMap::new(),
         problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
     }
@@ -82,6 +83,7 @@ fn every_promised_family_is_on_the_page() {
         "bowline_stack_info",
         "bowline_stack_condition",
         "bowline_drift_fields",
+        "bowline_drift_fields_total",
         "bowline_reconcile_total",
         "bowline_reconcile_duration_seconds",
         "bowline_last_success_timestamp_seconds",
@@ -100,7 +102,9 @@ fn every_promised_family_is_on_the_page() {
         assert!(page.contains(&format!("# TYPE {family} ")), "{family} is missing from\n{page}");
     }
     for line in [
-        r#"bowline_drift_fields{kind="container",stack="shop"} 3"#,
+        r#"bowline_drift_fields{kind="container",stack="shop"} 0"#,
+        r#"bowline_drift_fields{kind="container",stack="blog"} 3"#,
+        r#"bowline_drift_fields_total{kind="container",stack="shop"} 3"#,
         r#"bowline_reconcile_total{result="failed",stack="blog"} 1"#,
         r#"bowline_reconcile_duration_seconds_bucket{stack="shop",le="1800"} 1"#,
         r#"bowline_actions_total{action="replace",stack="shop"} 1"#,
@@ -193,7 +197,7 @@ async fn a_real_prometheus_scrapes_and_answers_with_our_value() {
     let served = tokio::spawn(serve(listener, shared, cancel.clone()));
 
     let prometheus = Prometheus::start(target);
-    let query = r#"bowline_drift_fields{stack="shop",kind="container"}"#;
+    let query = r#"bowline_drift_fields_total{stack="shop",kind="container"}"#;
     let asked = tokio::time::timeout(PATIENCE, prometheus.value(query)).await;
     assert_eq!(asked.expect("Prometheus answers in time"), "3");
 

@@ -5,7 +5,7 @@
 mod support;
 
 use bowline::engine::docker::{Credentials, Docker};
-use bowline::engine::{Engine, EngineError};
+use bowline::engine::{Engine, EngineError, Word};
 use bowline::model::{ImageRef, Query, StackName};
 use bowline::plan::Step;
 use std::io::{BufRead, BufReader};
@@ -119,8 +119,12 @@ async fn is_there(engine: &Docker, image: &ImageRef) -> bool {
 
 async fn pull(engine: &Docker, image: &ImageRef) -> Result<Vec<String>, EngineError> {
     let heard = Mutex::new(Vec::new());
-    let hear = |line: &str| heard.lock().unwrap().push(line.to_owned());
-    engine.perform(&Step::PullImage(image.clone()), &hear).await?;
+    let hear = |word: Word<'_>| {
+        if let Word::Doing(line) = word {
+            heard.lock().unwrap().push(line.to_owned());
+        }
+    };
+    engine.perform(&Step::PullImage { image: image.clone(), platform: None }, &hear).await?;
     Ok(heard.into_inner().unwrap())
 }
 

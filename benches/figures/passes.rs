@@ -40,7 +40,12 @@ fn run(command: &mut Command) {
 }
 
 fn apply(file: &Path, state: &Path) {
-    run(Command::new(BOWLINE).arg("apply").arg(file).arg("--state-dir").arg(state));
+    run(Command::new(BOWLINE)
+        .arg("apply")
+        .arg(file)
+        .args(["--settle", "0s"])
+        .arg("--state-dir")
+        .arg(state));
 }
 
 /// The peer, if there is one.

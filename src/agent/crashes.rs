@@ -114,6 +114,7 @@ mod tests {
             drift: BTreeMap::new(),
             reasons: vec![],
             actions: acts.iter().map(action).collect(),
+            stuck: BTreeMap::new(),
             problems: vec![],
             workload: None,
         }

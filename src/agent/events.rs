@@ -5,7 +5,7 @@ use super::World;
 use crate::engine::{EngineError, EventStream};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_stream::StreamExt;
 
 /// The first wait before the stream is opened again; each further one is twice as long.
@@ -36,9 +36,14 @@ pub(super) async fn listen(world: Arc<World>) {
                     tracing::info!("engine {} (API {})", facts.version, facts.api);
                 }
                 connected_before = true;
-                wait = FIRST_WAIT;
                 world.wake_all();
-                follow(&world, stream).await
+                let opened = Instant::now();
+                let ended = follow(&world, stream).await;
+                // One that breaks off at once is as good as none.
+                if opened.elapsed() > LONGEST_WAIT {
+                    wait = FIRST_WAIT;
+                }
+                ended
             }
             Err(error) => Some(error),
         };

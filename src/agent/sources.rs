@@ -47,7 +47,12 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         watch = watch.or_else(|| watch_local(&watched.config, &due));
         let synced = sync(&world, &watched, first).await;
         first &= synced == Synced::Nothing;
-        prune_due |= synced == Synced::Loaded;
+        match synced {
+            Synced::Loaded => prune_due = true,
+            // What could not be read may be what seems to have left.
+            Synced::Partly => prune_due = false,
+            Synced::Nothing | Synced::AsBefore => {}
+        }
         if prune_due && world.knows_all_sources() {
             prune_due = !prune(&world, &name).await;
         }
@@ -79,8 +84,10 @@ fn watch_local(config: &Source, due: &Arc<Notify>) -> Option<crate::source::Watc
 enum Synced {
     /// No checkout yet.
     Nothing,
-    /// The checkout that was there before, or one that could be read in part only.
+    /// The checkout that was there before.
     AsBefore,
+    /// Another checkout, read in part only.
+    Partly,
     /// Another checkout, all of it read.
     Loaded,
 }
@@ -166,19 +173,19 @@ async fn take_in(
         Ok(loaded) => loaded,
         Err(problem) => {
             tracing::error!(source = %name, "{problem}");
-            return Synced::AsBefore;
+            return Synced::Partly;
         }
     };
     for problem in &problems {
         tracing::error!(source = %name, "{problem}");
     }
     let count = content.stacks.len();
-    tracing::info!(source = %name, revision = checkout.revision.short(), "stacks in this source: {count}");
+    tracing::info!(source = %name, revision = checkout.revision.short(), "revision {}, stacks: {count}", checkout.revision.short());
     let concerned = world.desired().set(name, content);
     for stack in concerned {
-        world.queue.add(stack);
+        world.renew(&stack);
     }
-    if problems.is_empty() { Synced::Loaded } else { Synced::AsBefore }
+    if problems.is_empty() { Synced::Loaded } else { Synced::Partly }
 }
 
 /// Has the stacks that left the source taken away. Whether that is done, or must be tried again.
@@ -197,7 +204,11 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
     let made: BTreeSet<StackName> =
         on_engine.into_iter().filter(|(_, source)| ours(source)).map(|(stack, _)| stack).collect();
     let mut desired = world.desired();
-    match desired.prune(name, &made) {
+    let before = desired.held(name);
+    let pruned = desired.prune(name, &made);
+    // What is held no longer is forgotten, or taken away.
+    before.difference(&desired.held(name)).for_each(|stack| world.queue.add(stack.clone()));
+    match pruned {
         Prune::Now(left) => {
             for stack in left {
                 tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
@@ -206,6 +217,9 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
             }
         }
         Prune::Held(left, why) => {
+            for stack in &left {
+                world.queue.add(stack.clone());
+            }
             let left: Vec<_> = left.iter().map(ToString::to_string).collect();
             let left = left.join(", ");
             tracing::warn!(

@@ -2,7 +2,7 @@
 
 use crate::execute::{Notice, Onlooker};
 use crate::model::{Revision, StackName};
-use crate::status::Report;
+use crate::status::{PassResult, Report};
 use std::sync::Arc;
 
 /// An onlooker that logs what is done to one stack.
@@ -41,16 +41,27 @@ pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooke
     })
 }
 
-/// Logs how a pass ended, unless it found nothing to do.
-pub(super) fn ended(report: &Report) {
+/// Logs how a pass ended, unless it found nothing to do. That files are still in error is not
+/// `repeated` with every pass.
+pub(super) fn ended(report: &Report, repeated: bool) {
     let stack = report.stack.as_str();
     let revision = report.revision.as_ref().map(Revision::short).unwrap_or_default();
     let (result, millis) = (report.result.word(), report.took.as_millis());
-    if !report.result.is_success() {
-        tracing::error!(stack, revision, result, millis, "pass {result}: {}", report.message);
+    let at = if revision.is_empty() { String::new() } else { format!(" at {revision}") };
+    if report.result == PassResult::Invalid && repeated {
+        tracing::debug!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
+    } else if !report.result.is_success() {
+        tracing::error!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
     } else if report.actions.is_empty() {
-        tracing::debug!(stack, revision, result, millis, "pass {result}");
+        tracing::debug!(stack, revision, result, millis, "pass {result}{at}");
     } else {
-        tracing::info!(stack, revision, result, millis, "pass {result}");
+        let (changes, seconds) = (report.actions.len(), report.took.as_secs_f64());
+        tracing::info!(
+            stack,
+            revision,
+            result,
+            millis,
+            "pass {result}{at}: as desired; changes: {changes}, in {seconds:.1} s"
+        );
     }
 }

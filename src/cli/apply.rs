@@ -3,11 +3,14 @@
 use super::plan::counted;
 use super::target::Target;
 use super::{Common, engine, onlooker};
+use crate::execute::Bounds;
+use crate::model::SourceName;
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report};
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
@@ -17,13 +20,23 @@ pub(super) struct Arguments {
     /// How many engine calls to make at once.
     #[arg(long, default_value = "8", value_name = "N")]
     parallel: NonZeroUsize,
+    /// How long containers that were started are watched for an early end; `0s`: not at all.
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = duration)]
+    settle: Duration,
+}
+
+/// A duration such as `1s` or `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "want for example `1s` or `500ms`")?;
+    Duration::try_from(span).map_err(|_| "a duration is not negative".to_owned())
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = arguments.target.load(common)?;
     let means = Means {
         engine: engine::open(common)?,
-        parallel: arguments.parallel,
+        bounds: Bounds::new(arguments.parallel, NonZeroUsize::MIN),
         onlooker: onlooker::terminal(),
         stop: stop_on_interrupt(),
     };
@@ -34,9 +47,17 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
                 anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
                 let revision = found.revision.clone();
                 let subject = Subject { stack: &loaded.stack, source: None, revision };
-                let report = means.reconcile(&subject, &Moment::by_hand()).await;
+                let report = means.reconcile(&subject, &Moment::by_hand(arguments.settle)).await;
+                if !report.actions.is_empty()
+                    && let Some(source) = engine_owner(&means, &report).await
+                {
+                    anstream::eprintln!(
+                        "warning: {} comes from the source {source}; an agent that watches it makes it again as it is there",
+                        report.stack
+                    );
+                }
                 print(&report);
-                if !report.result.is_success() {
+                if !report.result.is_success() || unhealthy(&report) > 0 {
                     code = ExitCode::FAILURE;
                 }
             }
@@ -49,24 +70,53 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     Ok(code)
 }
 
+/// The source that an agent made the stack from. What cannot be asked is not told: this is an
+/// extra.
+async fn engine_owner(means: &Means, report: &Report) -> Option<SourceName> {
+    means.engine.stacks().await.ok()?.remove(&report.stack).flatten()
+}
+
 /// Tells how a pass ended.
 pub(super) fn print(report: &Report) {
     let done = report.actions.iter().filter(|action| action.error.is_none()).count();
     let took = report.took.as_secs_f64();
     match report.result {
-        PassResult::Unchanged => println!("{}: as desired, nothing to do", report.stack),
+        PassResult::Unchanged => {
+            println!("{}: as desired, nothing to do{}", report.stack, health(report));
+            print_errors(report);
+        }
         PassResult::Changed => {
             let changes = counted(done, "change");
-            println!("{}: as desired after {changes} in {took:.1} s", report.stack);
+            let health = health(report);
+            println!("{}: as desired after {changes} in {took:.1} s{health}", report.stack);
+            print_errors(report);
         }
         PassResult::Removed if report.message.is_empty() => println!("{}: removed", report.stack),
         PassResult::Removed => println!("{}: removed; {}", report.stack, report.message),
         PassResult::Failed | PassResult::Invalid | PassResult::Crashing | PassResult::Stalled => {
             println!("{}: {}", report.stack, report.result.word());
-            for line in report.message.lines() {
-                anstream::eprintln!("error: {}: {line}", report.stack);
-            }
+            print_errors(report);
         }
+    }
+}
+
+fn print_errors(report: &Report) {
+    for line in report.message.lines() {
+        anstream::eprintln!("error: {}: {line}", report.stack);
+    }
+}
+
+fn unhealthy(report: &Report) -> usize {
+    report.workload.map_or(0, |workload| workload.unhealthy)
+}
+
+/// What is to be said of a stack whose containers are not all well.
+fn health(report: &Report) -> String {
+    let starting = report.workload.map_or(0, |workload| workload.starting);
+    match (unhealthy(report), starting) {
+        (0, 0) => String::new(),
+        (0, starting) => format!("; {} still starting", counted(starting, "container")),
+        (unhealthy, _) => format!("; {} unhealthy", counted(unhealthy, "container")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::apply::{print, stop_on_interrupt};
 use super::{Common, engine, onlooker};
+use crate::execute::Bounds;
 use crate::model::StackName;
 use crate::pass::Means;
 use anyhow::bail;
@@ -25,10 +26,16 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     let name = StackName::new(&arguments.stack)?;
     let means = Means {
         engine: engine::open(common)?,
-        parallel: arguments.parallel,
+        bounds: Bounds::new(arguments.parallel, NonZeroUsize::MIN),
         onlooker: onlooker::terminal(),
         stop: stop_on_interrupt(),
     };
+    let owner = means.engine.stacks().await?.remove(&name).flatten();
+    if let Some(source) = owner {
+        anstream::eprintln!(
+            "warning: {name} comes from the source {source}; an agent that watches it makes it again"
+        );
+    }
     let report = means.remove(&name, None, arguments.volumes).await;
     let nothing = report.actions.is_empty() && report.message.is_empty();
     if report.result.is_success() && nothing {

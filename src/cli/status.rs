@@ -2,11 +2,12 @@
 
 use super::plan::Output;
 use super::{Common, engine};
-use crate::model::{Query, State};
+use crate::model::{Container, Health, Query, SourceName, StackName, State};
 use crate::status::{Snapshot, table};
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
+use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ fn show(snapshot: &Snapshot, output: Output) -> anyhow::Result<()> {
         Output::Text => {
             print!("{}", table(&snapshot.stacks, Timestamp::now()));
             for source in snapshot.sources.iter().filter(|source| !source.message.is_empty()) {
-                println!("source {}: {}", source.name, source.message);
+                println!("{}", source.message);
             }
         }
     }
@@ -76,25 +77,41 @@ async fn show_engine(common: &Common, output: Output) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for (name, source) in engine.stacks().await? {
         let observed = engine.observe(&Query::owned_by(name.clone())).await?;
-        let running = observed.containers.iter().filter(|c| c.state == State::Running).count();
-        rows.push((name, source, running, observed.containers.len()));
+        let count = |is: &dyn Fn(&Container) -> bool| {
+            observed.containers.iter().filter(|container| is(container)).count()
+        };
+        rows.push(Row {
+            name,
+            source,
+            running: count(&|container| container.state == State::Running),
+            unhealthy: count(&|container| container.health == Health::Unhealthy),
+            containers: observed.containers.len(),
+        });
     }
     if output == Output::Json {
-        let stacks: Vec<_> = rows
-            .iter()
-            .map(|(name, source, running, all)| {
-                serde_json::json!({
-                    "name": name, "source": source, "running": running, "containers": all,
-                })
-            })
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "stacks": stacks }))?);
+        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "stacks": rows }))?);
         return Ok(());
     }
-    println!("{:<24} {:<16} RUNNING", "STACK", "SOURCE");
-    for (name, source, running, all) in rows {
-        let source = source.map_or("-".to_owned(), |source| source.to_string());
-        println!("{name:<24} {source:<16} {running}/{all}");
+    println!("{:<24} {:<16} {:<8} HEALTH", "STACK", "SOURCE", "RUNNING");
+    for row in rows {
+        let source = row.source.as_ref().map_or("-", SourceName::as_str);
+        let running = format!("{}/{}", row.running, row.containers);
+        let health = match row.unhealthy {
+            0 if row.running == row.containers => "all run".to_owned(),
+            0 => format!("{} ended", row.containers - row.running),
+            unhealthy => format!("{unhealthy} unhealthy"),
+        };
+        println!("{:<24} {source:<16} {running:<8} {health}", row.name);
     }
     Ok(())
+}
+
+/// What the engine shows of a stack.
+#[derive(Serialize)]
+struct Row {
+    name: StackName,
+    source: Option<SourceName>,
+    running: usize,
+    unhealthy: usize,
+    containers: usize,
 }

@@ -202,7 +202,7 @@ fn refuse_namesakes(mut entries: Vec<Entry>) -> Vec<Entry> {
         let name = &loaded.stack.name;
         if let Some(files) = files.get(name) {
             let place = Place { file: entry.file.clone(), line: 1, column: 1 };
-            let place = loaded.stack.places.of("name").cloned().unwrap_or(place);
+            let place = loaded.stack.places.of("name").unwrap_or(place);
             entry.loaded = Err(Diagnostics(vec![Diagnostic {
                 severity: Severity::Error,
                 place: Some(place),

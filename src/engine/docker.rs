@@ -16,15 +16,18 @@ mod perform;
 mod ports;
 mod pull;
 mod read_container;
-mod read_limits;
 mod read_mounts;
 mod read_networking;
+mod read_resources;
+#[cfg(test)]
+mod round_trip;
 mod tail;
 mod transport;
 mod volumes;
 mod write_container;
 mod write_mounts;
 mod write_networking;
+mod write_resources;
 
 pub use client::Observer;
 pub use credentials::Credentials;

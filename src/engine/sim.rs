@@ -19,7 +19,7 @@ mod volumes;
 
 pub use images::Behaviour;
 
-use super::{Engine, EngineError, EventStream, Progress, Sighting};
+use super::{Engine, EngineError, EventStream, Progress, Sighting, Word};
 use crate::model::{EngineFacts, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
@@ -142,9 +142,9 @@ impl Engine for Sim {
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
         match step {
             Step::Stop { container, grace } => self.stop(container, *grace).await,
-            Step::PullImage(image) => {
-                progress("pulling");
-                self.call("pull", |world| world.pull(image)).await
+            Step::PullImage { image, platform } => {
+                progress(Word::Doing("pulling"));
+                self.call("pull", |world| world.pull(image, platform.as_ref())).await
             }
             other => self.call(faults::operation(other), |world| world.perform(other)).await,
         }

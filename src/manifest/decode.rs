@@ -2,9 +2,13 @@
 //! cannot hold.
 
 mod deliver;
+mod hooks;
 mod mounts;
 mod network;
+mod resources;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use super::Request;
 use super::node::{Mark, Node};
@@ -34,11 +38,12 @@ pub(crate) fn stack(
     for (key, node) in section(root, "volumes") {
         stack.volumes.insert(key.clone(), volume(node));
     }
+    let whole = Whole { root, stack: stack.name.clone() };
     for (key, node) in section(root, "services") {
         let mut at = At { path: format!("services.{key}"), notes };
         match ServiceName::new(key.clone()) {
             Ok(service_name) => {
-                let decoded = service::service(root, key, node, contents, request, &mut at);
+                let decoded = service::service(&whole, key, node, contents, request, &mut at);
                 stack.services.extend(decoded.map(|service| (service_name, service)));
             }
             Err(error) => at.fail(node.place(), "", error.to_string()),
@@ -52,6 +57,31 @@ pub(crate) fn stack(
         }
     }
     stack
+}
+
+/// The manifest as a whole.
+pub(crate) struct Whole<'a> {
+    pub(crate) root: &'a Node,
+    pub(crate) stack: StackName,
+}
+
+impl Whole<'_> {
+    /// The name of the first container of a service: the one that others share something with.
+    pub(crate) fn first_container(&self, service: &str) -> String {
+        let node = self.root.get("services").and_then(|services| services.get(service));
+        node.and_then(|node| text(node, "container_name"))
+            .unwrap_or_else(|| format!("{}-{service}-1", self.stack))
+    }
+
+    /// The container that `service:NAME` or `container:NAME` names.
+    pub(crate) fn shared_container(&self, mode: &str) -> Option<String> {
+        match mode.split_once(':')? {
+            ("service", "") => Some(String::new()),
+            ("service", name) => Some(self.first_container(name)),
+            ("container", name) => Some(name.to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// Where in the manifest decoding is.
@@ -116,9 +146,18 @@ pub(crate) fn texts<C: FromIterator<String>>(node: &Node, key: &str) -> C {
     node.get(key).map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect()
 }
 
-/// The mapping under `key`, values as text.
+/// The mapping under `key`, values as text; `KEY=VALUE` where it is a list.
 pub(crate) fn pairs(node: &Node, key: &str) -> BTreeMap<String, String> {
-    section(node, key).map(|(key, value)| (key.clone(), value.text().unwrap_or_default())).collect()
+    let items = node.get(key).map(Node::items).unwrap_or_default();
+    let listed = items.iter().filter_map(Node::as_str).map(|text| {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        (key.to_owned(), value.to_owned())
+    });
+    let mapped = section(node, key);
+    mapped
+        .map(|(key, value)| (key.clone(), value.text().unwrap_or_default()))
+        .chain(listed)
+        .collect()
 }
 
 /// The duration under `key`; the long form has only valid ones.

@@ -7,13 +7,13 @@ mod include;
 mod layers;
 
 use super::config::Style;
-use super::node::{Map, Mark, Node};
+use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::{
     Declared, Diagnostics, Loaded, Read, Request, Resolved, Variable, check, config, decode,
     feasible, interpolate, normalise, paths, support,
 };
-use crate::model::{Place, Places, StackName};
+use crate::model::{Field, Places, Position, StackName};
 use door::Door;
 use extends::Services;
 use layers::{Layer, Scope};
@@ -59,7 +59,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     stack.working_dir = scope.directory.to_string_lossy().into_owned();
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    stack.places = places(&root, &loader.notes);
+    stack.places = places(root, &loader.notes);
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
@@ -278,33 +278,29 @@ fn take_extensions(root: &mut Node) -> Map {
     extensions
 }
 
-/// Where every field of the long form was written.
-fn places(root: &Node, notes: &Notes) -> Places {
-    let mut places = Places::default();
-    let place_of = |mark: Mark| -> Option<Place> { notes.place(mark) };
-    walk(root, "", &mut |path, node| {
-        if let Some(place) = place_of(node.place()) {
-            places.insert(path.to_owned(), place);
-        }
-    });
-    places
+/// Where every field of the long form was written. What stands where the field around it stands is
+/// left out.
+fn places(root: Node, notes: &Notes) -> Places {
+    Places::new(notes.file_names(), field(root))
 }
 
-fn walk(node: &Node, path: &str, visit: &mut dyn FnMut(&str, &Node)) {
-    use super::node::Value;
-    if !path.is_empty() {
-        visit(path, node);
-    }
-    let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match &node.value {
-        Value::Map(map) => map.iter().for_each(|(key, value)| walk(value, &inner(key), visit)),
+fn field(node: Node) -> Field {
+    let Mark { file, line, column } = node.place();
+    let at = (line > 0).then(|| Position {
+        file: u16::try_from(file).unwrap_or(u16::MAX),
+        column: u16::try_from(column).unwrap_or(u16::MAX),
+        line,
+    });
+    let inner: Vec<(Box<str>, Node)> = match node.value {
+        Value::Map(map) => map.into_iter().map(|(key, node)| (key.into(), node)).collect(),
         Value::Seq(items) => {
-            for (index, item) in items.iter().enumerate() {
-                walk(item, &inner(&index.to_string()), visit);
-            }
+            let index = |(index, node): (usize, Node)| (index.to_string().into(), node);
+            items.into_iter().enumerate().map(index).collect()
         }
-        _ => {}
-    }
+        _ => vec![],
+    };
+    let inner = inner.into_iter().map(|(key, node)| (key, field(node)));
+    Field::new(at, inner.filter(|(_, field)| !field.adds_nothing_to(at)).collect())
 }
 
 #[cfg(test)]

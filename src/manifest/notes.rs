@@ -37,6 +37,11 @@ impl Notes {
         self.files.len() - 1
     }
 
+    /// The names of the files, by index.
+    pub(crate) fn file_names(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.name.clone()).collect()
+    }
+
     /// The text of the file of that index.
     pub(crate) fn text(&self, file: usize) -> &str {
         self.files.get(file).map_or("", |file| &file.text)

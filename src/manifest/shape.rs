@@ -81,7 +81,7 @@ pub(crate) enum Presence {
 }
 
 impl Field {
-    fn rule(&self) -> &Rule {
+    pub(crate) fn rule(&self) -> &Rule {
         match &self.presence {
             Presence::Optional(rule) | Presence::Required(rule) => rule,
         }

@@ -29,7 +29,7 @@ const fn warning(path: &'static str, why: &'static str) -> Gap {
     Gap { path, value: None, severity: Severity::Warning, why }
 }
 
-const YET: &str = "is not supported yet; take it out";
+const YET: &str = "is not run yet; take it out, or make it a service that others depend on";
 const WINDOWS: &str = "is for Windows, and containers here run on Linux; take it out";
 const ONE_AT_A_TIME: &str =
     "has no effect yet: containers are replaced one at a time, the old one stopped first";
@@ -70,6 +70,9 @@ pub(crate) const GAPS: &[Gap] = &[
     warning("services.*.attach", "has no effect: nothing here attaches to a container's output"),
     warning("services.*.develop", "has no effect: it is for `docker compose watch`"),
     warning("services.*.pull_refresh_after", "has no effect: Docker Compose does not read it"),
+    warning("services.*.volumes.*.consistency", "has no effect on Linux"),
+    warning("configs.*.labels", "has no effect: nothing on the engine carries it"),
+    warning("secrets.*.labels", "has no effect: nothing on the engine carries it"),
     warning("services.*.deploy.endpoint_mode", NONE),
     warning("services.*.deploy.labels", NONE),
     warning("services.*.deploy.placement", NONE),
@@ -80,42 +83,27 @@ pub(crate) const GAPS: &[Gap] = &[
     warning("services.*.deploy.resources.reservations.cpus", NONE),
     warning("services.*.deploy.resources.reservations.generic_resources", NONE),
     // What is to come.
-    error("services.*.annotations", YET),
-    error("services.*.blkio_config", YET),
-    error("services.*.cgroup", YET),
-    error("services.*.cgroup_parent", YET),
-    error("services.*.cpu_period", YET),
-    error("services.*.cpu_quota", YET),
-    error("services.*.cpu_rt_period", YET),
-    error("services.*.cpu_rt_runtime", YET),
-    error("services.*.device_cgroup_rules", YET),
-    error("services.*.external_links", YET),
-    error("services.*.gpus", YET),
-    error("services.*.label_file", YET),
-    error("services.*.links", YET),
-    error("services.*.mac_address", YET),
-    error("services.*.mem_swappiness", YET),
-    error("services.*.oom_kill_disable", YET),
-    error("services.*.oom_score_adj", YET),
-    error("services.*.platform", YET),
     error("services.*.post_start", YET),
     error("services.*.pre_start", YET),
     error("services.*.pre_stop", YET),
-    error("services.*.storage_opt", YET),
-    error("services.*.userns_mode", YET),
-    error("services.*.uts", YET),
-    error("services.*.volumes_from", YET),
-    error("services.*.networks.*.gw_priority", YET),
-    error("services.*.networks.*.interface_name", YET),
-    error("services.*.networks.*.link_local_ips", YET),
-    error("services.*.networks.*.mac_address", YET),
-    error("services.*.deploy.resources.reservations.devices", YET),
-    error_if("services.*.volumes.*.type", "image", YET),
-    error("services.*.volumes.*.bind.recursive", YET),
-    error("services.*.volumes.*.volume.labels", YET),
-    error("services.*.volumes.*.volume.subpath", YET),
-    error("networks.*.enable_ipv4", YET),
 ];
+
+/// What is told elsewhere, where more is known than the long form shows.
+pub(crate) const TOLD_ELSEWHERE: &[Gap] = &[
+    RESTART_WITH,
+    VERSION,
+    error("configs.*.external", "needs `file`, `content` or `environment`"),
+    error("secrets.*.external", "needs `file` or `environment`"),
+];
+
+/// `version`, which is gone from the long form.
+pub(crate) const VERSION: Gap = warning("version", "has no effect; take it out");
+
+/// `depends_on.*.restart`, which is implied in the long form where nobody wrote it.
+pub(crate) const RESTART_WITH: Gap = warning(
+    "services.*.depends_on.*.restart",
+    "is not supported yet: the dependent is not restarted",
+);
 
 /// Notes what of `root`, in its long form, cannot be run or has no effect.
 pub(crate) fn check(root: &Node, notes: &mut Notes) {

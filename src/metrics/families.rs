@@ -21,6 +21,7 @@ pub(super) struct Families {
     pub(super) stack_info: IntGaugeVec,
     pub(super) stack_condition: IntGaugeVec,
     pub(super) drift_fields: IntGaugeVec,
+    pub(super) drift_found: IntCounterVec,
     pub(super) reconciles: IntCounterVec,
     pub(super) reconcile_seconds: HistogramVec,
     pub(super) last_success: GaugeVec,
@@ -54,7 +55,12 @@ impl Families {
             ),
             drift_fields: page.gauges(
                 "drift_fields",
-                "Fields that differed from the desired state when the last pass began.",
+                "Fields that differ from the desired state after the last pass.",
+                &["stack", "kind"],
+            ),
+            drift_found: page.counters(
+                "drift_fields_total",
+                "Fields that differed when a pass began, by drift or by a new commit.",
                 &["stack", "kind"],
             ),
             reconciles: page.counters(

@@ -1,6 +1,9 @@
 //! What a container is made from.
 
-use super::{ImageRef, Networking, Sensitive};
+use super::{
+    Blkio, Device, DeviceRequest, ImageRef, Limits, Mount, MountSource, Networking, Platform,
+    Sensitive, Ulimit, VolumesFrom,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +21,9 @@ use std::time::Duration;
 pub struct ContainerSpec {
     /// The image as written.
     pub image: ImageRef,
+    /// What the image must be made for; absent: the engine's own. As observed absent: the image
+    /// tells it.
+    pub platform: Option<Platform>,
     /// `Some([])` clears the image's.
     pub entrypoint: Option<Vec<String>>,
     /// Replaces the image's `CMD`.
@@ -26,6 +32,8 @@ pub struct ContainerSpec {
     pub environment: BTreeMap<String, Option<String>>,
     /// The user's labels; as observed, all of them.
     pub labels: BTreeMap<String, String>,
+    /// Handed to the container's runtime (API 1.43).
+    pub annotations: BTreeMap<String, String>,
     /// `user[:group]`.
     pub user: Option<String>,
     /// An absolute path.
@@ -40,6 +48,8 @@ pub struct ContainerSpec {
     pub expose: BTreeSet<ContainerPort>,
     /// What is mounted, by target path.
     pub mounts: BTreeMap<String, Mount>,
+    /// Containers whose mounts it gets too, in order.
+    pub volumes_from: Vec<VolumesFrom>,
     /// Networks.
     pub networking: Networking,
     /// What the engine does when the container ends.
@@ -48,6 +58,18 @@ pub struct ContainerSpec {
     pub healthcheck: Option<Healthcheck>,
     /// CPU, memory and process limits.
     pub limits: Limits,
+    /// Limits and weights of block devices.
+    pub blkio: Blkio,
+    /// Microseconds in which the realtime scheduler counts.
+    pub cpu_rt_period: Option<u64>,
+    /// Microseconds of each such period.
+    pub cpu_rt_runtime: Option<u64>,
+    /// From 0 to 100; absent: the host's.
+    pub mem_swappiness: Option<u8>,
+    /// The kernel does not end its processes for want of memory.
+    pub oom_kill_disable: bool,
+    /// From -1000 to 1000; 0 is the engine's default.
+    pub oom_score_adj: i64,
     /// Bytes; absent: the engine's default.
     pub shm_size: Option<u64>,
     /// By name (`nofile`).
@@ -72,6 +94,10 @@ pub struct ContainerSpec {
     pub sysctls: BTreeMap<String, String>,
     /// Devices of the host, by path in the container.
     pub devices: BTreeMap<String, Device>,
+    /// Devices by what they can do, such as GPUs, in order.
+    pub device_requests: Vec<DeviceRequest>,
+    /// Rules of the device control group (`c 1:3 mr`).
+    pub device_cgroup_rules: BTreeSet<String>,
     /// Further groups.
     pub group_add: BTreeSet<String>,
     /// Name servers, in order.
@@ -92,6 +118,16 @@ pub struct ContainerSpec {
     pub pid: Option<String>,
     /// As given to the engine; absent: the engine's default.
     pub ipc: Option<String>,
+    /// `host`; absent: a host name of its own.
+    pub uts: Option<String>,
+    /// `host`; absent: the engine's default.
+    pub userns_mode: Option<String>,
+    /// The namespace of control groups, `host` or `private`; absent: the engine's default.
+    pub cgroup: Option<String>,
+    /// The control group that it is put into; absent: the engine's default.
+    pub cgroup_parent: Option<String>,
+    /// Options of the storage driver for its root file system.
+    pub storage_opt: BTreeMap<String, String>,
     /// Absent: the engine's default.
     pub runtime: Option<String>,
     /// Configs and secrets that are copied in before the start. Empty as observed.
@@ -102,14 +138,25 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
+    /// The images that must be there: its own and those that it mounts.
+    pub fn images(&self) -> impl Iterator<Item = &ImageRef> {
+        let mounted = self.mounts.values().filter_map(|mount| match &mount.source {
+            MountSource::Image { image, .. } => Some(image),
+            _ => None,
+        });
+        std::iter::once(&self.image).chain(mounted)
+    }
+
     /// A container of `image` with nothing else said.
     pub fn new(image: ImageRef) -> Self {
         Self {
             image,
+            platform: None,
             entrypoint: None,
             command: None,
             environment: BTreeMap::new(),
             labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
             user: None,
             working_dir: None,
             hostname: None,
@@ -117,10 +164,17 @@ impl ContainerSpec {
             ports: BTreeSet::new(),
             expose: BTreeSet::new(),
             mounts: BTreeMap::new(),
+            volumes_from: Vec::new(),
             networking: Networking::Networks(BTreeMap::new()),
             restart: RestartPolicy::No,
             healthcheck: None,
             limits: Limits::default(),
+            blkio: Blkio::default(),
+            cpu_rt_period: None,
+            cpu_rt_runtime: None,
+            mem_swappiness: None,
+            oom_kill_disable: false,
+            oom_score_adj: 0,
             shm_size: None,
             ulimits: BTreeMap::new(),
             cap_add: BTreeSet::new(),
@@ -133,6 +187,8 @@ impl ContainerSpec {
             security_opt: BTreeSet::new(),
             sysctls: BTreeMap::new(),
             devices: BTreeMap::new(),
+            device_requests: Vec::new(),
+            device_cgroup_rules: BTreeSet::new(),
             group_add: BTreeSet::new(),
             dns: Vec::new(),
             dns_search: Vec::new(),
@@ -143,6 +199,11 @@ impl ContainerSpec {
             logging: None,
             pid: None,
             ipc: None,
+            uts: None,
+            userns_mode: None,
+            cgroup: None,
+            cgroup_parent: None,
+            storage_opt: BTreeMap::new(),
             runtime: None,
             files: Vec::new(),
             contents: BTreeMap::new(),
@@ -216,58 +277,6 @@ pub struct PortBinding {
     pub host: Option<HostPorts>,
 }
 
-/// What stands at one path of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// What is mounted.
-    pub source: MountSource,
-    /// The container cannot write to it.
-    pub read_only: bool,
-}
-
-/// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MountSource {
-    /// A path of the host.
-    Bind(Bind),
-    /// A volume, by its name on the engine.
-    Volume {
-        /// Its name.
-        name: String,
-        /// Do not fill an empty volume from the image.
-        nocopy: bool,
-    },
-    /// A volume that the engine names. As observed every volume whose name is a 64-digit hex
-    /// number is taken for one.
-    Anonymous,
-    /// Memory.
-    Tmpfs(Tmpfs),
-}
-
-/// A path of the host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bind {
-    /// Absolute.
-    pub path: String,
-    /// Make a missing path a directory. As observed always true for what went in as a bind string.
-    pub create_host_path: bool,
-    /// `rprivate`, `shared`, ...; absent: the engine's default, `rprivate`.
-    pub propagation: Option<String>,
-    /// `z` or `Z`.
-    pub selinux: Option<char>,
-}
-
-/// A file system in memory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tmpfs {
-    /// Bytes.
-    pub size: Option<u64>,
-    /// Permission bits.
-    pub mode: Option<u32>,
-    /// Further mount options (`noexec`), sorted.
-    pub options: BTreeSet<String>,
-}
-
 /// What the engine does when a container ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestartPolicy {
@@ -319,43 +328,6 @@ impl Healthcheck {
     pub fn is_disabled(&self) -> bool {
         self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE")
     }
-}
-
-/// Limits that the engine can change on a running container.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Billionths of a CPU.
-    pub nano_cpus: Option<u64>,
-    /// A weight.
-    pub cpu_shares: Option<u64>,
-    /// `0-2,4`.
-    pub cpuset: Option<String>,
-    /// Bytes.
-    pub memory: Option<u64>,
-    /// Bytes.
-    pub memory_reservation: Option<u64>,
-    /// Memory and swap in bytes; -1: no bound. Absent: twice the memory.
-    pub memory_swap: Option<i64>,
-    /// Processes; -1: no bound.
-    pub pids: Option<i64>,
-}
-
-/// A resource limit of the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ulimit {
-    /// What a process begins with; -1: no bound.
-    pub soft: i64,
-    /// What it may raise it to; -1: no bound.
-    pub hard: i64,
-}
-
-/// A device of the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
-    /// Path on the host.
-    pub source: String,
-    /// Of `rwm`.
-    pub permissions: String,
 }
 
 /// Where output goes.

@@ -34,6 +34,10 @@ pub const STACK: &str = "bowline.stack";
 pub const SOURCE: &str = "bowline.source";
 /// `service/number`.
 pub const SLOT: &str = "bowline.slot";
+/// What follows the name of a container that is about to take another's place.
+pub const TEMPORARY: &str = ".next";
+/// The name that the container ends up with.
+pub const NAME: &str = "bowline.name";
 /// A value made anew for each container. An image built from one of our containers passes all its
 /// labels on, this one too: a container whose mark equals its image's is not ours.
 pub const MARK: &str = "bowline.mark";
@@ -42,6 +46,9 @@ pub const CONTENTS: &str = "bowline.contents";
 /// The names of the log options that were asked for, with commas between: the engine adds its own
 /// defaults to them and does not tell which.
 pub const LOG_OPTIONS: &str = "bowline.log-options";
+/// What was asked for and the engine does not tell back, as a JSON object; absent if there is
+/// nothing of that kind.
+pub const ASKED: &str = "bowline.asked";
 /// On a network: present if the file gave its address pools. The engine tells the pools that it
 /// chose itself in the same way.
 pub const POOLS: &str = "bowline.pools";
@@ -53,15 +60,22 @@ pub fn is_bookkeeping(key: &str) -> bool {
     key.starts_with(COMPOSE_PREFIX) || key.starts_with(BOWLINE_PREFIX)
 }
 
-/// The stack that owns a container with these labels, if we made it: the labels must not have come
-/// with its image.
+/// The stack that owns the container `name` with these labels, if we made it: the labels must not
+/// have come with its image. Of an image that is gone the labels are unknown; then the container
+/// must still have the name that we gave it, which no other can have.
 pub fn owning_stack<'a>(
+    name: &str,
     container: &'a BTreeMap<String, String>,
-    image: &BTreeMap<String, String>,
+    image: Option<&BTreeMap<String, String>>,
 ) -> Option<&'a str> {
     let mark = container.get(MARK)?;
-    (image.get(MARK) != Some(mark)).then_some(())?;
-    container.get(STACK).map(String::as_str)
+    let made_by_us = match image {
+        Some(image) => image.get(MARK) != Some(mark),
+        None => container.get(NAME).is_some_and(|ours| {
+            name.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest == TEMPORARY)
+        }),
+    };
+    container.get(STACK).filter(|_| made_by_us).map(String::as_str)
 }
 
 #[cfg(test)]
@@ -73,10 +87,17 @@ mod tests {
         let ours = BTreeMap::from([
             (STACK.to_owned(), "shop".to_owned()),
             (MARK.to_owned(), "1f".to_owned()),
+            (NAME.to_owned(), "shop-web-1".to_owned()),
         ]);
-        assert_eq!(owning_stack(&ours, &BTreeMap::new()), Some("shop"));
-        assert_eq!(owning_stack(&ours, &ours), None);
+        let name = "shop-web-1";
+        assert_eq!(owning_stack(name, &ours, Some(&BTreeMap::new())), Some("shop"));
+        assert_eq!(owning_stack(name, &ours, Some(&ours)), None);
         let other = BTreeMap::from([(MARK.to_owned(), "2e".to_owned())]);
-        assert_eq!(owning_stack(&ours, &other), Some("shop"));
+        assert_eq!(owning_stack("renamed", &ours, Some(&other)), Some("shop"));
+        assert_eq!(owning_stack(name, &ours, None), Some("shop"));
+        assert_eq!(owning_stack("shop-web-1.next", &ours, None), Some("shop"));
+        assert_eq!(owning_stack("shop-web-1.backup", &ours, None), None);
+        assert_eq!(owning_stack("shop-web-10", &ours, None), None);
+        assert_eq!(owning_stack("else", &ours, None), None);
     }
 }

@@ -19,6 +19,8 @@ pub struct NetworkSpec {
     pub internal: bool,
     /// Containers may join by hand (swarm networks).
     pub attachable: bool,
+    /// Absent: yes (API 1.48).
+    pub enable_ipv4: Option<bool>,
     /// Absent: the engine's default.
     pub enable_ipv6: Option<bool>,
     /// Address management; absent: the engine picks a pool.
@@ -76,6 +78,17 @@ pub struct Endpoint {
     pub ipv4_address: Option<Ipv4Addr>,
     /// A static address.
     pub ipv6_address: Option<Ipv6Addr>,
+    /// Further addresses, of the link alone.
+    pub link_local_ips: BTreeSet<IpAddr>,
+    /// Its hardware address, lower case with colons (API 1.44). As observed only where our label
+    /// says that it was asked for: the engine makes one up otherwise.
+    pub mac_address: Option<String>,
+    /// The name of its interface in the container (API 1.49).
+    pub interface_name: Option<String>,
+    /// The network with the highest gives the default route (API 1.48).
+    pub gw_priority: i64,
+    /// `NAME:ALIAS`: what this container alone finds under a further name.
+    pub links: BTreeSet<String>,
     /// Options of the network's driver for this endpoint.
     pub driver_opts: BTreeMap<String, String>,
     /// The network with the highest is joined first. As observed always 0: the engine keeps no

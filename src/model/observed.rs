@@ -1,8 +1,8 @@
 //! What does run.
 
 use super::{
-    ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, PortBinding, Slot, Stack,
-    StackName, VolumeSpec,
+    ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, Platform, PortBinding, Slot,
+    Stack, StackName, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,8 @@ impl Query {
             images: stack
                 .services
                 .values()
-                .map(|service| service.container.image.clone())
+                .flat_map(|service| service.container.images())
+                .cloned()
                 .collect(),
             networks: stack.networks.values().map(|network| network.name.clone()).collect(),
             volumes: stack.volumes.values().map(|volume| volume.name.clone()).collect(),
@@ -167,6 +168,8 @@ pub struct ObservedVolume {
 pub struct Image {
     /// `sha256:...`.
     pub id: String,
+    /// What it is made for, as far as it says so.
+    pub platform: Platform,
     /// What it gives to its containers.
     pub config: ImageConfig,
 }
@@ -237,21 +240,28 @@ pub struct EngineFacts {
     pub default_runtime: String,
     /// Processors: the bound of `cpus`.
     pub cpus: u64,
+    /// Whether the kernel limits swap; without it the engine notes -1 for every limit.
+    pub limits_swap: bool,
 }
 
 impl EngineFacts {
+    /// Whether the engine speaks API 1.`minor`.
+    pub fn speaks(&self, minor: u16) -> bool {
+        self.api >= ApiVersion { major: 1, minor }
+    }
+
     /// Whether a container can be made on several networks at once (API 1.44).
     pub fn joins_several_networks_at_create(&self) -> bool {
-        self.api >= ApiVersion { major: 1, minor: 44 }
+        self.speaks(44)
     }
 
     /// Whether a second network of the same name is refused (API 1.44).
     pub fn keeps_network_names_unique(&self) -> bool {
-        self.api >= ApiVersion { major: 1, minor: 44 }
+        self.speaks(44)
     }
 
     /// Whether `healthcheck.start_interval` is kept (API 1.44).
     pub fn keeps_start_interval(&self) -> bool {
-        self.api >= ApiVersion { major: 1, minor: 44 }
+        self.speaks(44)
     }
 }

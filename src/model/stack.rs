@@ -1,6 +1,6 @@
 //! What should run.
 
-use super::{ContainerSpec, NetworkSpec, Places, ServiceName, Slot, StackName};
+use super::{ContainerSpec, Hooks, NetworkSpec, Places, ServiceName, Slot, StackName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +41,8 @@ pub struct Service {
     /// Written to run to its end and not for ever: `restart: "no"` spelled out, or a job's
     /// `deploy.mode`.
     pub one_shot: bool,
+    /// What is run around the life of its containers.
+    pub hooks: Hooks,
 }
 
 impl Stack {

@@ -2,6 +2,7 @@
 
 use super::{ContainerRef, Step};
 use crate::model::{Place, ServiceName, Slot, StackName};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// All that must change for one stack to become as desired.
@@ -154,6 +155,27 @@ impl Plan {
             resting: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// The plan without the changes for which `dropped` holds. What would have come after one of
+    /// them comes after what that one would have come after.
+    #[must_use]
+    pub fn without(mut self, dropped: impl Fn(&Change) -> bool) -> Self {
+        let mut instead: Vec<BTreeSet<usize>> = Vec::new();
+        let mut kept = Vec::new();
+        for mut change in self.changes {
+            let after = change.after.iter().filter_map(|&index| instead.get(index)).flatten();
+            let after: BTreeSet<usize> = after.copied().collect();
+            if dropped(&change) {
+                instead.push(after);
+                continue;
+            }
+            instead.push(BTreeSet::from([kept.len()]));
+            change.after = after.into_iter().collect();
+            kept.push(change);
+        }
+        self.changes = kept;
+        self
     }
 
     /// Whether there is nothing to do and nothing in the way.

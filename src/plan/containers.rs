@@ -2,8 +2,10 @@
 
 use super::effective::{comparable, effective};
 use super::fields::{Difference, differences};
-use super::{Action, Draft};
-use crate::model::{Container, ContainerSpec, Image, ImageConfig, Service, Slot, State};
+use super::{Action, Draft, Object};
+use crate::model::{
+    Container, ContainerSpec, Image, ImageConfig, Networking, Service, Slot, State,
+};
 
 /// A container found in a slot, compared with what belongs there.
 pub(super) struct Candidate<'a> {
@@ -31,11 +33,11 @@ impl<'a> Draft<'a> {
     /// The container that the engine would make for a service, as far as its image is known.
     pub(super) fn effective(&self, service: &Service) -> ContainerSpec {
         let unknown = ImageConfig::default();
-        let image = self.image(service).map_or(&unknown, |image| &image.config);
+        let image = self.image_of(service).map_or(&unknown, |image| &image.config);
         effective(&service.container, image, &self.observed.engine)
     }
 
-    fn image(&self, service: &Service) -> Option<&'a Image> {
+    fn image_of(&self, service: &Service) -> Option<&'a Image> {
         self.observed.images.get(&service.container.image)
     }
 
@@ -67,6 +69,15 @@ impl<'a> Draft<'a> {
         Found { kept: candidates.pop(), old }
     }
 
+    /// Whether the container called `name` is one of the stack that this plan makes.
+    fn is_made_anew(&self, name: &str) -> bool {
+        let makes = [Action::Create, Action::Replace];
+        self.plan.changes.iter().filter(|change| makes.contains(&change.action)).any(|change| {
+            let Object::Container(slot) = &change.object else { return false };
+            self.desired.container_name(slot).as_deref() == Some(name)
+        })
+    }
+
     fn compare(
         &self,
         container: &Container,
@@ -74,11 +85,21 @@ impl<'a> Draft<'a> {
         effective: &ContainerSpec,
     ) -> Vec<Difference> {
         let actual = comparable(&container.spec, &service.container, &self.observed.engine);
-        let Some(image) = self.image(service) else {
+        let Some(image) = self.image_of(service) else {
             // What the image gives is not known before it is pulled; the next round compares.
             return image_difference(effective, &actual).into_iter().collect();
         };
         let mut found = differences(effective, &actual);
+        for (path, other) in shared(service) {
+            if self.is_made_anew(other) && found.iter().all(|known| known.path != path) {
+                found.push(Difference {
+                    path: path.into(),
+                    desired: format!("the container {other} to be made"),
+                    actual: "the one of now".into(),
+                    action: Action::Replace,
+                });
+            }
+        }
         if container.state == State::Created && !service.container.files.is_empty() {
             // Files are copied in after the creation; a crash may have come between.
             found.push(Difference {
@@ -101,6 +122,23 @@ impl<'a> Draft<'a> {
         }
         found
     }
+}
+
+/// The containers that those of a service share something with, by the field that says so.
+fn shared(service: &Service) -> Vec<(&'static str, &str)> {
+    let spec = &service.container;
+    let network = match &spec.networking {
+        Networking::Container(other) => Some(other.as_str()),
+        _ => None,
+    };
+    let modes = [("pid", &spec.pid), ("ipc", &spec.ipc)];
+    let modes = modes.map(|(path, mode)| {
+        (path, mode.as_deref().and_then(|mode| mode.strip_prefix("container:")))
+    });
+    let one = modes.into_iter().chain([("network_mode", network)]);
+    let one = one.filter_map(|(path, other)| Some((path, other?)));
+    let from = spec.volumes_from.iter().map(|from| ("volumes_from", from.container.as_str()));
+    one.chain(from).collect()
 }
 
 fn image_difference(desired: &ContainerSpec, actual: &ContainerSpec) -> Option<Difference> {

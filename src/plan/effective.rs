@@ -17,6 +17,8 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 const DEFAULT_PROBE: Duration = Duration::from_secs(30);
 /// The engine's retries of health checks.
 const DEFAULT_RETRIES: u32 = 3;
+/// The option of an endpoint that stands for `interface_name`.
+const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
 
 /// The container that the engine makes of `desired`: with the image's share merged in as the engine
 /// does (moby, `daemon/commit.go`), and without values that are the engine's defaults.
@@ -96,7 +98,7 @@ fn inherit_volumes(spec: &mut ContainerSpec, image: &ImageConfig) {
     for target in &image.volumes {
         spec.mounts
             .entry(target.trim_end_matches('/').to_owned())
-            .or_insert(Mount { source: MountSource::Anonymous, read_only: false });
+            .or_insert_with(|| Mount::of(MountSource::Anonymous));
     }
 }
 
@@ -127,11 +129,17 @@ fn without_defaults(mut spec: ContainerSpec, engine: &EngineFacts) -> ContainerS
         &mut spec.hostname,
         &mut spec.domainname,
         &mut spec.pid,
+        &mut spec.ipc,
+        &mut spec.uts,
+        &mut spec.userns_mode,
+        &mut spec.cgroup,
+        &mut spec.cgroup_parent,
     ] {
         text.take_if(|text| text.is_empty());
     }
-    spec.working_dir.take_if(|path| path == "/");
-    spec.ipc.take_if(|mode| ["", "private", "shareable"].contains(&mode.as_str()));
+    spec.working_dir = spec.working_dir.map(|path| cleaned(&path)).filter(|path| path != "/");
+    // Compared with the image, which tells what it is made for.
+    spec.platform = None;
     spec.runtime.take_if(|runtime| runtime.is_empty() || *runtime == engine.default_runtime);
     spec.shm_size.take_if(|size| *size == 0 || *size == DEFAULT_SHM_SIZE);
     spec.init.take_if(|init| !*init);
@@ -142,11 +150,20 @@ fn without_defaults(mut spec: ContainerSpec, engine: &EngineFacts) -> ContainerS
     spec.limits.pids.take_if(|pids| *pids <= 0);
     spec.limits.nano_cpus.take_if(|cpus| *cpus == 0);
     spec.limits.cpu_shares.take_if(|shares| *shares == 0);
+    spec.limits.cpu_period.take_if(|period| *period == 0);
+    spec.limits.cpu_quota.take_if(|quota| *quota == 0);
+    spec.cpu_rt_period.take_if(|period| *period == 0);
+    spec.cpu_rt_runtime.take_if(|runtime| *runtime == 0);
+    spec.blkio.weight.take_if(|weight| *weight == 0);
     spec.limits.memory.take_if(|memory| *memory == 0);
     spec.limits.memory_reservation.take_if(|memory| *memory == 0);
-    // Without swap accounting in the kernel the engine says -1, whatever was asked for.
+    // Without swap accounting in the kernel the engine says -1, whatever was asked for; without a
+    // limit of memory there is none of swap.
     let usual_swap = spec.limits.memory.map(default_swap);
-    spec.limits.memory_swap.take_if(|swap| [0, -1].contains(swap) || Some(*swap) == usual_swap);
+    let unlimited = !engine.limits_swap || usual_swap.is_none();
+    spec.limits
+        .memory_swap
+        .take_if(|swap| *swap == 0 || (*swap == -1 && unlimited) || Some(*swap) == usual_swap);
     spec.limits.cpuset.take_if(|set| set.is_empty());
     if let Some(logging) = &mut spec.logging {
         logging.driver.take_if(|driver| driver.is_empty() || *driver == engine.default_log_driver);
@@ -158,6 +175,13 @@ fn without_defaults(mut spec: ContainerSpec, engine: &EngineFacts) -> ContainerS
     if let Networking::Networks(networks) = &mut spec.networking {
         for endpoint in networks.values_mut() {
             endpoint.priority = 0;
+            // Found by it in any case; engines before 26 list it among the aliases.
+            if let Some(hostname) = &spec.hostname {
+                endpoint.aliases.remove(hostname);
+            }
+            if let Some(name) = endpoint.driver_opts.remove(INTERFACE_NAME) {
+                endpoint.interface_name.get_or_insert(name);
+            }
         }
     }
     spec.files = Vec::new();
@@ -198,10 +222,27 @@ fn canonical_mount(mount: Mount) -> Mount {
             bind.propagation.take_if(|mode| mode.is_empty() || mode == "rprivate");
             MountSource::Bind(bind)
         }
-        MountSource::Volume { name, nocopy: _ } => MountSource::Volume { name, nocopy: false },
-        source @ (MountSource::Anonymous | MountSource::Tmpfs(_)) => source,
+        MountSource::Volume { name, nocopy: _, subpath } => {
+            MountSource::Volume { name, nocopy: false, subpath }
+        }
+        source @ (MountSource::Anonymous | MountSource::Tmpfs(_) | MountSource::Image { .. }) => {
+            source
+        }
     };
-    Mount { source, read_only: mount.read_only }
+    Mount { source, ..mount }
+}
+
+/// A path as the engine keeps it: without doubled or trailing slashes, `.` and `..`.
+fn cleaned(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 fn canonical_capability(name: &str) -> String {

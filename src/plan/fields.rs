@@ -4,7 +4,8 @@
 use super::Action;
 use super::show;
 use crate::model::{
-    ContainerSpec, Endpoint, Healthcheck, HostPorts, Limits, Mount, MountSource, Networking,
+    Blkio, ContainerSpec, DeviceRequest, Endpoint, Healthcheck, HostPorts, Limits, Mount,
+    MountSource, Networking,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -34,6 +35,9 @@ pub(super) struct Difference {
     pub(super) action: Action,
 }
 
+/// What stands for a value that differs only in what is hidden.
+const ANOTHER: &str = "another";
+
 /// Compares two definitions in comparable form, in the order of the paths.
 pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Vec<Difference> {
     let (desired, actual) = (fields(desired), fields(actual));
@@ -46,10 +50,14 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
                 return None;
             }
             let shown = |field: Option<&Field>| show::value(path, field.map(|f| f.text.as_str()));
+            let (desired, mut actual) = (shown(want), shown(is));
+            if actual == desired {
+                ANOTHER.clone_into(&mut actual);
+            }
             Some(Difference {
                 path: path.clone(),
-                desired: shown(want),
-                actual: shown(is),
+                desired,
+                actual,
                 action: action_for(path, want, is),
             })
         })
@@ -77,6 +85,31 @@ fn fields(spec: &ContainerSpec) -> Fields {
     }
     fields.updatable("restart", Some(spec.restart));
     fields.0
+}
+
+/// The path of what is asked for under `gpus`, under `deploy.resources.reservations.devices`, or as
+/// a device of another kind than a path.
+pub(super) const DEVICE_REQUESTS: &str = "gpus";
+
+fn quoted(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, String)> {
+    map.iter().map(|(key, value)| (key, format!("{value:?}")))
+}
+
+fn below(kind: &str, name: &str, subpath: Option<&String>) -> String {
+    subpath.map_or_else(|| format!("{kind} {name}"), |path| format!("{kind} {name} at {path}"))
+}
+
+/// `2 of nvidia: gpu, utility`.
+fn device_request(request: &DeviceRequest) -> String {
+    let join = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
+    let count = match request.count {
+        -1 => "all".to_owned(),
+        0 => join(&request.device_ids),
+        count => count.to_string(),
+    };
+    let driver = request.driver.as_ref().map(|driver| format!(" of {driver}")).unwrap_or_default();
+    let options: Vec<_> = request.options.iter().map(|(k, v)| format!(" {k}={v}")).collect();
+    format!("{count}{driver}: {}{}", join(&request.capabilities), options.concat())
 }
 
 struct Collect(Fields);
@@ -120,7 +153,8 @@ impl Collect {
                 value.as_deref().map_or("(removed)".to_owned(), |value| format!("{value:?}"));
             self.fixed(&format!("environment.{key}"), Some(text));
         }
-        self.each("labels", spec.labels.iter().map(|(key, value)| (key, format!("{value:?}"))));
+        self.each("labels", quoted(&spec.labels));
+        self.each("annotations", quoted(&spec.annotations));
         self.fixed("user", spec.user.as_ref());
         self.fixed("working_dir", spec.working_dir.as_ref());
         self.fixed("hostname", spec.hostname.as_ref());
@@ -138,6 +172,14 @@ impl Collect {
         for (target, mount) in &spec.mounts {
             self.mount(target, mount);
         }
+        self.list("volumes_from", &spec.volumes_from);
+        self.devices(spec);
+        self.blkio(&spec.blkio);
+        self.fixed("cpu_rt_period", spec.cpu_rt_period);
+        self.fixed("cpu_rt_runtime", spec.cpu_rt_runtime);
+        self.fixed("mem_swappiness", spec.mem_swappiness);
+        self.flag("oom_kill_disable", spec.oom_kill_disable);
+        self.fixed("oom_score_adj", Some(spec.oom_score_adj).filter(|score| *score != 0));
         self.fixed("shm_size", spec.shm_size.map(show::bytes));
         self.each(
             "ulimits",
@@ -149,12 +191,6 @@ impl Collect {
         self.flag("read_only", spec.read_only);
         self.list("security_opt", &spec.security_opt);
         self.each("sysctls", &spec.sysctls);
-        self.each(
-            "devices",
-            spec.devices
-                .iter()
-                .map(|(at, dev)| (at, format!("{}:{}", dev.source, dev.permissions))),
-        );
         self.list("group_add", &spec.group_add);
         self.list("dns", &spec.dns);
         self.list("dns_search", &spec.dns_search);
@@ -162,10 +198,33 @@ impl Collect {
         self.list("extra_hosts", &spec.extra_hosts);
         self.fixed("pid", spec.pid.as_ref());
         self.fixed("ipc", spec.ipc.as_ref());
+        self.fixed("uts", spec.uts.as_ref());
+        self.fixed("userns_mode", spec.userns_mode.as_ref());
+        self.fixed("cgroup", spec.cgroup.as_ref());
+        self.fixed("cgroup_parent", spec.cgroup_parent.as_ref());
+        self.each("storage_opt", quoted(&spec.storage_opt));
         self.fixed("runtime", spec.runtime.as_ref());
         if let Some(logging) = &spec.logging {
             self.fixed("logging.driver", logging.driver.as_ref());
             self.each("logging.options", &logging.options);
+        }
+    }
+
+    fn devices(&mut self, spec: &ContainerSpec) {
+        let devices = spec.devices.iter();
+        self.each(
+            "devices",
+            devices.map(|(at, device)| (at, format!("{}:{}", device.source, device.permissions))),
+        );
+        self.list("device_cgroup_rules", &spec.device_cgroup_rules);
+        self.list(DEVICE_REQUESTS, spec.device_requests.iter().map(device_request));
+    }
+
+    fn blkio(&mut self, blkio: &Blkio) {
+        self.fixed("blkio_config.weight", blkio.weight);
+        self.each("blkio_config.weight_device", &blkio.weight_device);
+        for (key, devices) in blkio.limits() {
+            self.each(&format!("blkio_config.{key}"), devices);
         }
     }
 
@@ -188,11 +247,15 @@ impl Collect {
     fn mount(&mut self, target: &str, mount: &Mount) {
         let mut text = match &mount.source {
             MountSource::Bind(bind) => {
-                let options =
-                    bind.propagation.iter().cloned().chain(bind.selinux.map(String::from));
+                let recursive = bind.recursive.map(|mode| format!("recursive={mode}"));
+                let propagation = bind.propagation.iter().cloned();
+                let options = propagation.chain(bind.selinux.map(String::from)).chain(recursive);
                 options.fold(format!("bind {}", bind.path), |text, option| text + " " + &option)
             }
-            MountSource::Volume { name, .. } => format!("volume {name}"),
+            MountSource::Volume { name, subpath, .. } => below("volume", name, subpath.as_ref()),
+            MountSource::Image { image, subpath } => {
+                below("image", image.as_str(), subpath.as_ref())
+            }
             MountSource::Anonymous => "anonymous volume".to_owned(),
             MountSource::Tmpfs(tmpfs) => {
                 let size = tmpfs.size.map(|size| format!(" size={}", show::bytes(size)));
@@ -204,12 +267,15 @@ impl Collect {
         if mount.read_only {
             text += " read-only";
         }
+        self.each(&format!("volumes.{target}.volume.labels"), quoted(&mount.labels));
         self.fixed(&format!("volumes.{target}"), Some(text));
     }
 
     fn limits(&mut self, limits: &Limits) {
         self.updatable("cpus", limits.nano_cpus.map(show::cpus));
         self.updatable("cpu_shares", limits.cpu_shares);
+        self.updatable("cpu_period", limits.cpu_period);
+        self.updatable("cpu_quota", limits.cpu_quota);
         self.updatable("cpuset", limits.cpuset.as_ref());
         self.updatable("mem_limit", limits.memory.map(show::bytes));
         self.updatable("mem_reservation", limits.memory_reservation.map(show::bytes));
@@ -244,6 +310,15 @@ impl Collect {
         connected(self, ".aliases", (!aliases.is_empty()).then(|| show::list(&aliases)));
         connected(self, ".ipv4_address", endpoint.ipv4_address.map(|ip| ip.to_string()));
         connected(self, ".ipv6_address", endpoint.ipv6_address.map(|ip| ip.to_string()));
+        let local: Vec<_> = endpoint.link_local_ips.iter().map(ToString::to_string).collect();
+        connected(self, ".link_local_ips", (!local.is_empty()).then(|| show::list(&local)));
+        connected(self, ".interface_name", endpoint.interface_name.clone());
+        let priority = Some(endpoint.gw_priority).filter(|priority| *priority != 0);
+        connected(self, ".gw_priority", priority.map(|priority| priority.to_string()));
+        let links: Vec<String> = endpoint.links.iter().cloned().collect();
+        connected(self, ".links", (!links.is_empty()).then(|| show::list(&links)));
+        // Our note of it cannot change while the container stays.
+        self.fixed(&format!("{path}.mac_address"), endpoint.mac_address.as_ref());
         for (key, value) in &endpoint.driver_opts {
             connected(self, &format!(".driver_opts.{key}"), Some(value.clone()));
         }

@@ -73,6 +73,7 @@ impl Draft<'_> {
         self.desired.services[name]
             .depends_on
             .iter()
+            .filter(|(need, dependency)| dependency.required || !self.blocked.contains(*need))
             .flat_map(|(need, dependency)| self.gate(need, *dependency))
             .collect()
     }

@@ -12,9 +12,6 @@ use crate::model::{Container, Limits, Networking, Service, State, labels};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// What the name of a replacement ends in until the old container is gone.
-const TEMPORARY: &str = ".next";
 /// How long to wait for the engine to end a removal that is under way.
 const REMOVAL_BOUND: Duration = Duration::from_secs(30);
 
@@ -67,7 +64,7 @@ impl Draft<'_> {
         new: New<'_>,
         old: &[Candidate<'_>],
     ) -> Vec<Step> {
-        let temporary = format!("{}{TEMPORARY}", wanted.final_name);
+        let temporary = format!("{}{}", wanted.final_name, labels::TEMPORARY);
         let is_made = matches!(new, New::Made(_));
         let mut steps = self.await_removals(wanted);
         let (new, name) = match new {
@@ -146,7 +143,7 @@ impl Draft<'_> {
         })?;
         Some(Step::Rename {
             container: ContainerRef::of(holder),
-            to: format!("{}{TEMPORARY}", self.desired.container_name(&holder.slot)?),
+            to: format!("{}{}", self.desired.container_name(&holder.slot)?, labels::TEMPORARY),
         })
     }
 
@@ -189,6 +186,7 @@ impl Draft<'_> {
             (labels::NUMBER, wanted.slot.number.to_string()),
             (labels::ONEOFF, "False".to_owned()),
             (labels::SLOT, wanted.slot.to_string()),
+            (labels::NAME, wanted.final_name.clone()),
             (labels::DEPENDS_ON, dependencies(wanted.service)),
             (labels::WORKING_DIR, self.desired.working_dir.clone()),
             (labels::CONFIG_FILES, self.desired.config_files.join(",")),

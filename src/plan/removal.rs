@@ -107,6 +107,15 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
             steps: vec![Step::RemoveNetwork { name: network_name, id: network.id.clone() }],
         });
     }
+    let anonymous = observed.containers.iter().flat_map(|container| &container.anonymous_volumes);
+    let anonymous: BTreeSet<&String> = anonymous.map(|(_, name)| name).collect();
+    for name in anonymous.into_iter().filter(|_| volumes) {
+        let object = Object::Volume(name.clone());
+        let reasons = vec![gone(format!("volumes.{name}"), "an anonymous volume".to_owned())];
+        let steps = vec![Step::RemoveVolume(name.clone())];
+        let after = containers.clone();
+        plan.changes.push(Change { object, action: Action::Remove, reasons, after, steps });
+    }
     for volume in observed.volumes.iter().filter(|volume| volumes && owned(&volume.stack)) {
         let volume_name = volume.spec.name.clone();
         let field = format!("volumes.{}", key(&volume.spec.labels, labels::VOLUME, &volume_name));

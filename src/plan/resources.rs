@@ -1,52 +1,15 @@
-//! Images, networks and volumes: what is missing, what differs, what is in the way.
+//! Networks and volumes: what is missing, what differs, what is in the way.
 
 use super::removal::key;
 use super::{Action, Change, ContainerRef, Draft, Object, Reason, Step, show};
 use crate::model::{
     Container, Endpoint, Ipam, IpamPool, NetworkSpec, Networking, ObservedNetwork, ObservedVolume,
-    PullPolicy, Service, StackName, VolumeSpec, labels,
+    Service, StackName, VolumeSpec, labels,
 };
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl<'a> Draft<'a> {
-    /// Pulls what is missing or due.
-    pub(super) fn images(&mut self) {
-        let mut wanted: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (name, service) in self.desired.services.iter().filter(|(_, s)| s.replicas > 0) {
-            wanted.entry(&service.container.image).or_default().push((name, service));
-        }
-        for (image, users) in wanted {
-            let (name, _) = users[0];
-            let field = format!("services.{name}.image");
-            let there = self.observed.images.contains_key(image);
-            let never = users.iter().any(|(_, s)| s.pull_policy == PullPolicy::Never);
-            if !there && never {
-                let users: Vec<_> = users.iter().map(|(name, _)| (*name).clone()).collect();
-                let message = format!(
-                    "image {image} is not on this engine and `pull_policy: never` forbids to pull it; load it, or change the policy"
-                );
-                self.refuse(field, message, &users);
-                continue;
-            }
-            let actual = match (there, self.around.refresh.contains(image)) {
-                (false, _) => "not on this engine",
-                (true, true) => "due for another pull",
-                (true, false) => continue,
-            };
-            let object = Object::Image(image.to_string());
-            let change = Change {
-                object: object.clone(),
-                action: Action::Pull,
-                reasons: vec![self.reason(field, image.to_string(), actual.into())],
-                after: Vec::new(),
-                steps: vec![Step::PullImage(image.clone())],
-            };
-            let index = self.push(change);
-            self.made.insert(object, index);
-        }
-    }
-
     /// Makes what is missing and replaces what differs.
     pub(super) fn networks(&mut self) {
         let desired = self.desired;
@@ -69,6 +32,9 @@ impl<'a> Draft<'a> {
                     );
                     self.refuse(field, message, &self.users(|s| is_on(s, &network.name)));
                 }
+            } else if let Some((option, message)) = self.network_needs(network) {
+                let users = self.users(|s| is_on(s, &network.name));
+                self.refuse(format!("{field}.{option}"), message, &users);
             } else if let Some(found) = found {
                 self.existing_network(&field, key, network, found);
             } else {
@@ -289,6 +255,7 @@ impl<'a> Draft<'a> {
         wanted.unwrap_or_else(|| Endpoint {
             ipv4_address: None,
             ipv6_address: None,
+            link_local_ips: BTreeSet::new(),
             ..observed.clone()
         })
     }
@@ -357,6 +324,8 @@ fn network_differences(desired: &NetworkSpec, actual: &NetworkSpec) -> Differenc
     note(&mut found, "internal", &desired.internal, &actual.internal);
     note(&mut found, "attachable", &desired.attachable, &actual.attachable);
     let ipv6 = |spec: &NetworkSpec| spec.enable_ipv6.unwrap_or(false);
+    let ipv4 = |spec: &NetworkSpec| spec.enable_ipv4.unwrap_or(true);
+    note(&mut found, "enable_ipv4", &ipv4(desired), &ipv4(actual));
     note(&mut found, "enable_ipv6", &ipv6(desired), &ipv6(actual));
     maps(&mut found, "driver_opts", &desired.driver_opts, &actual.driver_opts);
     maps(&mut found, "labels", &users(&desired.labels), &users(&actual.labels));
@@ -377,13 +346,20 @@ fn ipam_differences(found: &mut Differences, desired: &NetworkSpec, actual: &Net
         }
         return;
     }
+    let (want, is) = (by_family(&want.pools), by_family(&is.pools));
     let filled: Vec<_> = want
-        .pools
         .iter()
         .enumerate()
-        .map(|(index, pool)| pool_with_engine_choices(pool, is.pools.get(index)))
+        .map(|(index, pool)| pool_with_engine_choices(pool, is.get(index)))
         .collect();
-    note(found, "ipam.config", &pools(&filled), &pools(&is.pools));
+    note(found, "ipam.config", &pools(&filled), &pools(&is));
+}
+
+/// The engine keeps pools of IPv4 before those of IPv6, each in the order given.
+fn by_family(pools: &[IpamPool]) -> Vec<IpamPool> {
+    let mut pools = pools.to_vec();
+    pools.sort_by_key(|pool| matches!(pool.subnet, Some(IpNet::V6(_))));
+    pools
 }
 
 /// The engine picks a gateway where none is asked for, and a subnet for a pool without one.

@@ -38,7 +38,16 @@ const PLAIN_WORDS: [&str; 22] = [
 ];
 
 /// Fields whose values people choose freely, where a secret may stand.
-const FREE: [&str; 6] = ["environment", "labels", "logging", "driver_opts", "ipam", "sysctls"];
+const FREE: [&str; 8] = [
+    "environment",
+    "labels",
+    "annotations",
+    "logging",
+    "driver_opts",
+    "ipam",
+    "storage_opt",
+    "sysctls",
+];
 
 /// A field's value as it may be shown. Of fields that hold free text only what is plainly no secret
 /// is shown: a number, a version, a switch. Of commands it is the program.
@@ -49,7 +58,8 @@ pub(super) fn value(path: &str, text: Option<&str>) -> String {
     if ["command", "entrypoint"].contains(&path) || path == "healthcheck.test" {
         return program(text);
     }
-    let is_free = FREE.contains(&kind) || path.contains(".driver_opts.");
+    let is_free =
+        FREE.contains(&kind) || path.contains(".driver_opts.") || path.contains(".labels.");
     if is_free && path.contains('.') && !is_plain(path, text) { HIDDEN.into() } else { text.into() }
 }
 
@@ -71,8 +81,13 @@ fn is_plain(path: &str, text: &str) -> bool {
         && value.trim_start_matches('v').chars().all(|c| c.is_ascii_digit() || c == '.');
     let is_known =
         PLAIN_WORDS.contains(&value.as_str()) || value == "(removed)" || value.is_empty();
-    let named = SECRET_NAMES.iter().any(|part| name.contains(part));
-    !named && (is_number || is_known)
+    !suggests_secret(&name) && (is_number || is_known)
+}
+
+/// Whether what is named so is likely a secret.
+pub fn suggests_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
 /// A list as Compose's flow sequence: `["a", "b c"]`.

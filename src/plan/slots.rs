@@ -3,9 +3,7 @@
 use super::containers::{Candidate, Found};
 use super::recipe::{Keep, New};
 use super::{Action, Change, ContainerRef, Draft, Object, Problem, Reason, Resting, Step};
-use crate::model::{
-    Container, ContainerSpec, Networking, Service, ServiceName, Slot, Stack, State,
-};
+use crate::model::{Container, ContainerSpec, Networking, Service, ServiceName, Slot, State};
 use std::collections::BTreeSet;
 
 /// A slot with what belongs there.
@@ -25,16 +23,6 @@ impl Wanted<'_> {
     }
 }
 
-/// The path `networks.NAME...` with the network's key in the file in place of its name on the
-/// engine; any other path as it is.
-fn by_key(desired: &Stack, path: &str) -> String {
-    let keyed = desired.networks.iter().find_map(|(key, network)| {
-        let rest = path.strip_prefix("networks.")?.strip_prefix(network.name.as_str())?;
-        (rest.is_empty() || rest.starts_with('.')).then(|| format!("networks.{key}{rest}"))
-    });
-    keyed.unwrap_or_else(|| path.to_owned())
-}
-
 impl<'a> Draft<'a> {
     /// Plans all services, each after those that it depends on.
     pub(super) fn services(&mut self) {
@@ -47,6 +35,11 @@ impl<'a> Draft<'a> {
 
     fn service(&mut self, name: &'a ServiceName, service: &'a Service) {
         if self.is_blocked(name) {
+            return;
+        }
+        if let Some(problem) = self.service_needs(name, service) {
+            self.plan.problems.push(problem);
+            self.blocked.insert(name.clone());
             return;
         }
         self.warn_of_unsupported(name, service);
@@ -112,7 +105,7 @@ impl<'a> Draft<'a> {
         let stale = self.stale_networks(container);
         for network in &stale {
             actions.insert(Action::Reconnect);
-            let path = by_key(self.desired, &format!("networks.{network}"));
+            let path = self.written(wanted.name, &format!("networks.{network}"));
             let field = wanted.field(&path);
             reasons.push(self.reason(
                 field,
@@ -202,7 +195,7 @@ impl<'a> Draft<'a> {
 
     fn reasons(&self, wanted: &Wanted<'_>, candidate: &Candidate<'_>) -> Vec<Reason> {
         let reason = |difference: &super::fields::Difference| {
-            let field = wanted.field(&by_key(self.desired, &difference.path));
+            let field = wanted.field(&self.written(wanted.name, &difference.path));
             self.reason(field, difference.desired.clone(), difference.actual.clone())
         };
         let mut reasons: Vec<_> = candidate.differences.iter().map(reason).collect();
@@ -223,7 +216,7 @@ impl<'a> Draft<'a> {
         let mut after = BTreeSet::new();
         let made = |object: Object| self.made.get(&object).copied();
         if matches!(action, Action::Create | Action::Replace) {
-            after.extend(made(Object::Image(spec.image.to_string())));
+            after.extend(spec.images().filter_map(|image| made(Object::Image(image.to_string()))));
         }
         if let Networking::Networks(networks) = &spec.networking {
             after.extend(networks.keys().filter_map(|name| made(Object::Network(name.clone()))));

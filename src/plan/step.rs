@@ -1,7 +1,8 @@
 //! The single calls to an engine, as data.
 
 use crate::model::{
-    Container, ContainerSpec, Endpoint, ImageRef, Limits, NetworkSpec, RestartPolicy, VolumeSpec,
+    Container, ContainerSpec, Endpoint, ImageRef, Limits, NetworkSpec, Platform, RestartPolicy,
+    VolumeSpec,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +12,12 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Pull an image from its registry.
-    PullImage(ImageRef),
+    PullImage {
+        /// Which.
+        image: ImageRef,
+        /// What for; absent: the engine's own platform.
+        platform: Option<Platform>,
+    },
     /// Make a network; `labels` holds all labels, the user's and ours.
     CreateNetwork {
         /// What it is.

@@ -4,7 +4,7 @@ use crate::model::{Revision, SourceName, StackName};
 use crate::plan::{Action, Object, Problem, Reason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What one pass over a stack found and did.
@@ -30,11 +30,16 @@ pub struct Report {
     pub reasons: Vec<Reason>,
     /// What was done, in the order in which it ended.
     pub actions: Vec<ActionReport>,
+    /// What was done before and is still to be done, with the fields concerned: it does not help.
+    pub stuck: Acts,
     /// What a person must mend.
     pub problems: Vec<Problem>,
     /// How the stack's containers were at the end; `None` when the engine could not tell.
     pub workload: Option<Workload>,
 }
+
+/// Changes, and the fields that they are about.
+pub type Acts = BTreeMap<(Object, Action), BTreeSet<String>>;
 
 /// How a pass ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

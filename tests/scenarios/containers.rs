@@ -104,8 +104,8 @@ pub async fn a_port_is_taken_at_the_start(world: &World) {
 pub async fn a_volume_in_use_stays(world: &World) {
     let name = world.name("data");
     let mut spec = of(SLEEPER);
-    let source = MountSource::Volume { name: name.clone(), nocopy: false };
-    spec.mounts = [("/data".to_owned(), Mount { source, read_only: false })].into();
+    let source = MountSource::Volume { name: name.clone(), nocopy: false, subpath: None };
+    spec.mounts = [("/data".to_owned(), Mount::of(source))].into();
     let user = world.create("web", spec).await;
     let error = world.attempt(Step::RemoveVolume(name.clone())).await.unwrap_err();
     assert!(matches!(error, EngineError::Refused { status: 409, .. }), "{error}");

@@ -14,7 +14,7 @@ fn texts(texts: &[&str]) -> Vec<String> {
 }
 
 fn mount(source: MountSource) -> Mount {
-    Mount { source, read_only: false }
+    Mount::of(source)
 }
 
 fn rich(world: &World) -> ContainerSpec {
@@ -39,7 +39,7 @@ fn rich(world: &World) -> ContainerSpec {
         ("/bind".to_owned(), mount(MountSource::Bind(bind))),
         (
             "/data".to_owned(),
-            mount(MountSource::Volume { name: world.name("data"), nocopy: false }),
+            mount(MountSource::Volume { name: world.name("data"), nocopy: false, subpath: None }),
         ),
         (
             "/memory".to_owned(),

@@ -57,6 +57,7 @@ impl World {
     pub fn new_container(&self, name: &str, spec: ContainerSpec) -> NewContainer {
         let mut labels = self.labels();
         labels.insert(labels::SLOT.to_owned(), format!("{name}/1"));
+        labels.insert(labels::NAME.to_owned(), self.name(name));
         NewContainer { name: self.name(name), spec, labels, keep_volumes: BTreeMap::new() }
     }
 
@@ -78,6 +79,19 @@ impl World {
         let made = self.create(name, spec).await;
         self.perform(Step::Start(made.clone())).await;
         made
+    }
+
+    /// Why a container does not come to run: older engines say so at its start, newer ones (API
+    /// 1.44) when it is made already. Nothing stays of it.
+    pub async fn refused(&self, name: &str, spec: ContainerSpec) -> EngineError {
+        let made = self.new_container(name, spec);
+        let container = ContainerRef::named(self.name(name));
+        if let Err(error) = self.attempt(Step::CreateContainer(Box::new(made))).await {
+            return error;
+        }
+        let error = self.attempt(Step::Start(container.clone())).await.unwrap_err();
+        self.perform(Step::Remove(container)).await;
+        error
     }
 
     pub async fn network(&self, name: &str, spec: NetworkSpec) -> String {

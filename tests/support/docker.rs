@@ -58,6 +58,7 @@ impl Corner {
     pub fn container(&self, name: &str, spec: ContainerSpec) -> NewContainer {
         let mut labels = self.labels();
         labels.insert(labels::SLOT.to_owned(), format!("{name}/1"));
+        labels.insert(labels::NAME.to_owned(), self.name(name));
         NewContainer { name: self.name(name), spec, labels, keep_volumes: BTreeMap::new() }
     }
 

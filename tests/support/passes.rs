@@ -1,6 +1,7 @@
 //! Stacks from manifests as texts, and passes over them on any engine.
 
 use bowline::engine::Engine;
+use bowline::execute::Bounds;
 use bowline::manifest::{DigestKey, Request, load};
 use bowline::model::Stack;
 use bowline::pass::{Means, Moment, Subject};
@@ -41,7 +42,7 @@ pub fn stack(text: &str) -> Stack {
 pub fn means(engine: Arc<dyn Engine>) -> Means {
     Means {
         engine,
-        parallel: NonZeroUsize::new(8).unwrap(),
+        bounds: Bounds::new(NonZeroUsize::new(8).unwrap(), NonZeroUsize::MIN),
         onlooker: Arc::new(|_| {}),
         stop: CancellationToken::new(),
     }
@@ -50,5 +51,5 @@ pub fn means(engine: Arc<dyn Engine>) -> Means {
 /// One pass.
 pub async fn pass(engine: &Arc<dyn Engine>, stack: &Stack) -> Report {
     let subject = Subject { stack, source: None, revision: None };
-    means(Arc::clone(engine)).reconcile(&subject, &Moment::by_hand()).await
+    means(Arc::clone(engine)).reconcile(&subject, &Moment::by_hand(std::time::Duration::ZERO)).await
 }

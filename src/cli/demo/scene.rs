@@ -5,6 +5,7 @@ use super::say;
 use crate::agent::Views;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::execute::Bounds;
 use crate::http;
 use crate::model::{Container, Limits, Query, RestartPolicy, Revision, StackName, State};
 use crate::pass::Means;
@@ -130,7 +131,7 @@ impl Scene {
         }
         let means = Means {
             engine: self.engine,
-            parallel: NonZeroUsize::MIN.saturating_add(3),
+            bounds: Bounds::new(NonZeroUsize::MIN.saturating_add(3), NonZeroUsize::MIN),
             onlooker: Arc::new(|_| {}),
             stop: CancellationToken::new(),
         };

@@ -45,8 +45,6 @@ pub(super) struct Host {
     pub facts: EngineFacts,
     /// The host's name, which is the hostname of containers on the host's network.
     pub name: String,
-    /// Whether the kernel limits swap; without it the engine notes -1 for every limit.
-    pub limits_swap: bool,
 }
 
 /// A call, for messages and metrics.
@@ -149,6 +147,18 @@ impl Client {
         Ok(self.open()?.with_request_modifier(move |request| adapt(request, version)))
     }
 
+    /// The same for one request, with `body` in place of what bollard's types can say.
+    pub(super) async fn api_with_body(
+        &self,
+        body: Vec<u8>,
+    ) -> Result<bollard::Docker, EngineError> {
+        let version = self.host().await?.facts.api;
+        Ok(self.open()?.with_request_modifier(move |mut request| {
+            *request.body_mut() = bollard::body_full(body.clone().into());
+            adapt(request, version)
+        }))
+    }
+
     /// Makes one request: bounded, counted, its failure named.
     pub(super) async fn request<T>(
         &self,
@@ -214,9 +224,9 @@ impl Client {
                 default_log_driver: info.logging_driver.unwrap_or_default(),
                 default_runtime: info.default_runtime.unwrap_or_default(),
                 cpus: info.ncpu.and_then(|cpus| u64::try_from(cpus).ok()).unwrap_or_default(),
+                limits_swap: info.swap_limit.unwrap_or(true),
             },
             name: info.name.unwrap_or_default(),
-            limits_swap: info.swap_limit.unwrap_or(true),
         })
     }
 

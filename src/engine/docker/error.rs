@@ -70,7 +70,9 @@ fn refusal(call: Call<'_>, status: u16, message: &str) -> EngineError {
     if let Some(image) = missing_image(message).filter(|_| status == 404) {
         return EngineError::NotFound { operation: "use", object: format!("image {image}") };
     }
-    if status == 404 && says_missing(message) {
+    // A container that cannot be started for want of its network is there itself.
+    let of_another = operation == "start" && message.contains("network");
+    if status == 404 && says_missing(message) && !of_another {
         return EngineError::NotFound { operation, object };
     }
     let message = if message.is_empty() { format!("status {status}") } else { message.to_owned() };

@@ -35,17 +35,26 @@ const ACTIONS: [&str; 14] = [
     "disconnect",
 ];
 
-/// Who owns networks and volumes, whose events carry a name and no labels.
+/// Who owns networks and volumes, whose events carry a name and no labels, and containers, whose
+/// coming to and leaving networks of others is told with their id alone.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
+    containers: Mutex<BTreeMap<String, StackName>>,
     networks: Mutex<BTreeMap<String, StackName>>,
     volumes: Mutex<BTreeMap<String, StackName>>,
 }
 
 impl Owners {
-    /// Remembers the owners of all `networks` and `volumes`. One that is gone is remembered until
-    /// its name is seen again: its `destroy` comes after.
-    pub(super) fn learn(&self, networks: &[ObservedNetwork], volumes: &[ObservedVolume]) {
+    /// Remembers the owners of all `containers`, by id, `networks` and `volumes`. One that is gone
+    /// is remembered until its name is seen again: its `destroy` comes after.
+    pub(super) fn learn<'a>(
+        &self,
+        containers: impl Iterator<Item = (&'a String, Option<StackName>)>,
+        networks: &[ObservedNetwork],
+        volumes: &[ObservedVolume],
+    ) {
+        let containers: Vec<_> = containers.collect();
+        note(&self.containers, containers.iter().map(|(id, stack)| (*id, stack.as_ref())));
         note(&self.networks, networks.iter().map(|n| (&n.spec.name, n.stack.as_ref())));
         note(&self.volumes, volumes.iter().map(|v| (&v.spec.name, v.stack.as_ref())));
     }
@@ -140,9 +149,9 @@ impl Listening {
             return StackName::new(stack).ok();
         }
         match message.typ {
-            Some(EventMessageTypeEnum::NETWORK) => {
-                Owners::of(&self.owners.networks, attribute("name")?)
-            }
+            Some(EventMessageTypeEnum::NETWORK) => attribute("container")
+                .and_then(|id| Owners::of(&self.owners.containers, id))
+                .or_else(|| Owners::of(&self.owners.networks, attribute("name")?)),
             Some(EventMessageTypeEnum::VOLUME) => {
                 Owners::of(&self.owners.volumes, actor.id.as_deref()?)
             }

@@ -4,7 +4,7 @@ use super::client::{Call, Client};
 use super::ports::container_port;
 use super::read_container::{environment, healthcheck};
 use crate::engine::EngineError;
-use crate::model::{Image, ImageConfig};
+use crate::model::{Image, ImageConfig, Platform};
 use bollard::models;
 
 /// The image that `reference` (a name or an id) stands for, if it is there.
@@ -18,7 +18,12 @@ pub(super) async fn inspect(
     match client.request(call, api.inspect_image(reference)).await {
         Ok(image) => {
             let id = image.id.ok_or_else(|| super::error::unreadable(call, "no id"))?;
-            Ok(Some(Image { id, config: config(image.config.unwrap_or_default()) }))
+            let platform = Platform {
+                os: image.os.unwrap_or_default(),
+                architecture: image.architecture.unwrap_or_default(),
+                variant: image.variant.unwrap_or_default(),
+            };
+            Ok(Some(Image { id, platform, config: config(image.config.unwrap_or_default()) }))
         }
         Err(EngineError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -18,7 +18,12 @@ pub(super) async fn list(client: &Client) -> Result<Vec<ObservedNetwork>, Engine
         .into_iter()
         .map(|network| {
             let name = network.name.clone().unwrap_or_default();
-            read(network).map_err(|message| unreadable(call, format!("network {name}: {message}")))
+            let ours = network.labels.as_ref().is_some_and(|all| all.contains_key(labels::STACK));
+            // Of the networks of others nothing but name and id matters.
+            let of_another = (!ours).then(|| models::Network { ipam: None, ..network.clone() });
+            read(network)
+                .or_else(|message| of_another.map_or(Err(message), read))
+                .map_err(|message| unreadable(call, format!("network {name}: {message}")))
         })
         .collect()
 }
@@ -117,6 +122,7 @@ fn read(network: models::Network) -> Result<ObservedNetwork, String> {
             driver_opts: network.options.unwrap_or_default().into_iter().collect(),
             internal: network.internal.unwrap_or_default(),
             attachable: network.attachable.unwrap_or_default(),
+            enable_ipv4: network.enable_ipv4,
             enable_ipv6: network.enable_ipv6,
             ipam: network.ipam.map(read_ipam).transpose()?,
             labels,
@@ -167,6 +173,7 @@ fn body(spec: &NetworkSpec, labels: &BTreeMap<String, String>) -> NetworkCreateR
         driver: spec.driver.clone(),
         internal: Some(spec.internal),
         attachable: Some(spec.attachable),
+        enable_ipv4: spec.enable_ipv4,
         enable_ipv6: spec.enable_ipv6,
         options: Some(spec.driver_opts.clone().into_iter().collect()),
         labels: Some(labels.clone().into_iter().collect()),

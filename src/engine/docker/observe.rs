@@ -40,7 +40,7 @@ pub(super) async fn observe(
         volumes::list(client),
         images_by_reference(client, &query.images),
     )?;
-    owners.learn(&networks, &volumes);
+    owners.learn(listed.iter().filter_map(claimed), &networks, &volumes);
 
     let mut image_labels: ImageLabels =
         images.values().map(|image| (image.id.clone(), image.config.labels.clone())).collect();
@@ -72,7 +72,7 @@ pub(super) async fn stacks(
 ) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
     let (listed, networks, volumes) =
         tokio::try_join!(list(client), networks::list(client), volumes::list(client))?;
-    owners.learn(&networks, &volumes);
+    owners.learn(listed.iter().filter_map(claimed), &networks, &volumes);
     let mut image_labels = ImageLabels::new();
     let all: Vec<_> = listed.iter().collect();
     learn_image_labels(client, &all, &mut image_labels).await?;
@@ -136,7 +136,7 @@ async fn images_by_reference(
 }
 
 /// Adds the labels of the images that containers with our mark were made from. Of an image that is
-/// gone nothing is added: nobody can make containers from it any more.
+/// gone nothing is added.
 async fn learn_image_labels(
     client: &Client,
     listed: &[&ContainerSummary],
@@ -243,9 +243,14 @@ fn strangers(others: &[&ContainerSummary], image_labels: &ImageLabels) -> Vec<St
 }
 
 fn owner(container: &ContainerSummary, image_labels: &ImageLabels) -> Option<String> {
-    let none = BTreeMap::new();
-    let of_image = container.image_id.as_ref().and_then(|id| image_labels.get(id)).unwrap_or(&none);
-    labels::owning_stack(&labels_of(container), of_image).map(str::to_owned)
+    let of_image = container.image_id.as_ref().and_then(|id| image_labels.get(id));
+    labels::owning_stack(&name_of(container), &labels_of(container), of_image).map(str::to_owned)
+}
+
+/// A container's id, and the stack that its label names.
+fn claimed(container: &ContainerSummary) -> Option<(&String, Option<StackName>)> {
+    let stack = label(container, labels::STACK).and_then(|name| StackName::new(name).ok());
+    Some((container.id.as_ref()?, stack))
 }
 
 fn labels_of(container: &ContainerSummary) -> BTreeMap<String, String> {

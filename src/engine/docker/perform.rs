@@ -2,10 +2,12 @@
 
 use super::client::{Call, Client, STOP_MARGIN};
 use super::credentials::Credentials;
-use super::write_container::{restart, signed, whole_seconds};
+use super::error::unreadable;
+use super::write_container::{restart, whole_seconds};
+use super::write_resources::signed;
 use super::{files, networks, pull, volumes, write_container, write_networking};
-use crate::engine::{EngineError, Progress};
-use crate::model::{Endpoint, Limits, RestartPolicy};
+use crate::engine::{EngineError, Progress, Word};
+use crate::model::{Endpoint, Limits, Networking, RestartPolicy};
 use crate::plan::{ContainerRef, NewContainer, Step};
 use bollard::models::{ContainerUpdateBody, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
@@ -28,12 +30,14 @@ pub(super) async fn perform(
     progress: Progress<'_>,
 ) -> Result<(), EngineError> {
     match step {
-        Step::PullImage(image) => pull::pull(client, credentials, image, progress).await,
+        Step::PullImage { image, platform } => {
+            pull::pull(client, credentials, image, platform.as_ref(), progress).await
+        }
         Step::CreateNetwork { spec, labels } => networks::create(client, spec, labels).await,
         Step::RemoveNetwork { name, id } => networks::remove(client, name, id).await,
         Step::CreateVolume { spec, labels } => volumes::create(client, spec, labels).await,
         Step::RemoveVolume(name) => volumes::remove(client, name).await,
-        Step::CreateContainer(new) => create(client, new).await,
+        Step::CreateContainer(new) => create(client, new, progress).await,
         Step::Connect { container, network, endpoint } => {
             connect(client, container, network, endpoint).await
         }
@@ -56,19 +60,34 @@ pub(super) async fn perform(
 
 /// Makes a container with all its networks and files. If a later part fails, the half-made one is
 /// taken away again, so that trying anew finds the name free.
-async fn create(client: &Client, new: &NewContainer) -> Result<(), EngineError> {
+/// What of it the host cannot do is told as progress.
+async fn create(
+    client: &Client,
+    new: &NewContainer,
+    progress: Progress<'_>,
+) -> Result<(), EngineError> {
     let facts = client.host().await?.facts;
-    let api = client.api().await?;
     let object = format!("container {}", new.name);
     let call = Call::long("create", &object);
     files::check(call, &new.spec)?;
     let mark = mark().map_err(|cause| refused(call, &cause))?;
+    let new = &sharing_by_id(client, new).await?;
     let joining = write_networking::write(&new.spec.networking, &facts);
     let body = write_container::write(new, &facts, &mark, joining.at_create, joining.mode);
-    let options = CreateContainerOptionsBuilder::new().name(&new.name).build();
-    let id = client.request(call, api.create_container(Some(options), body)).await?.id;
+    let mut options = CreateContainerOptionsBuilder::new().name(&new.name);
+    if let Some(platform) = &new.spec.platform {
+        options = options.platform(&platform.to_string());
+    }
+    let api = match new.spec.networking.joined().first() {
+        Some((_, Endpoint { mac_address: Some(address), .. })) if !facts.speaks(44) => {
+            client.api_with_body(write_container::with_mac_address(&body, address)).await?
+        }
+        _ => client.api().await?,
+    };
+    let answer = client.request(call, api.create_container(Some(options.build()), body)).await?;
+    answer.warnings.iter().for_each(|warning| progress(Word::Warning(warning)));
 
-    let made = ContainerRef { key: id, name: new.name.clone() };
+    let made = ContainerRef { key: answer.id, name: new.name.clone() };
     let completed = async {
         for (network, endpoint) in joining.after {
             connect(client, &made, network, endpoint).await?;
@@ -83,6 +102,33 @@ async fn create(client: &Client, new: &NewContainer) -> Result<(), EngineError> 
         return Err(cause);
     }
     Ok(())
+}
+
+/// `new` with the containers that it shares something with by their ids: one of the same name that
+/// comes later is another one.
+async fn sharing_by_id(client: &Client, new: &NewContainer) -> Result<NewContainer, EngineError> {
+    let mut new = new.clone();
+    if let Networking::Container(other) = &mut new.spec.networking {
+        *other = id_of(client, other).await?;
+    }
+    for from in &mut new.spec.volumes_from {
+        from.container = id_of(client, &from.container).await?;
+    }
+    for mode in [&mut new.spec.pid, &mut new.spec.ipc].into_iter().flatten() {
+        if let Some(other) = mode.strip_prefix("container:") {
+            *mode = format!("container:{}", id_of(client, other).await?);
+        }
+    }
+    Ok(new)
+}
+
+async fn id_of(client: &Client, container: &str) -> Result<String, EngineError> {
+    let api = client.api().await?;
+    let object = format!("container {container}");
+    let call = Call::short("look at", &object);
+    let request = api.inspect_container(container, None::<InspectContainerOptions>);
+    let found = client.request(call, request).await?;
+    found.id.ok_or_else(|| unreadable(call, "no id"))
 }
 
 async fn connect(
@@ -217,6 +263,8 @@ fn update_body(limits: &Limits, policy: RestartPolicy) -> ContainerUpdateBody {
         nano_cpus: limits.nano_cpus.map(signed),
         cpu_shares: limits.cpu_shares.map(signed),
         cpuset_cpus: limits.cpuset.clone(),
+        cpu_period: limits.cpu_period.map(signed),
+        cpu_quota: limits.cpu_quota.map(signed),
         memory: limits.memory.map(signed),
         memory_reservation: limits.memory_reservation.map(signed),
         memory_swap: limits.memory_swap.or(twice),

@@ -2,8 +2,8 @@
 
 use super::client::{Call, Client};
 use super::credentials::Credentials;
-use crate::engine::{EngineError, Progress};
-use crate::model::ImageRef;
+use crate::engine::{EngineError, Progress, Word};
+use crate::model::{ImageRef, Platform};
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::stream::StreamExt;
@@ -30,11 +30,12 @@ const PERMANENT: [&str; 13] = [
     "x509:",
 ];
 
-/// Pulls `image`.
+/// Pulls `image`, the one for `platform` if it matters.
 pub(super) async fn pull(
     client: &Client,
     credentials: &Credentials,
     image: &ImageRef,
+    platform: Option<&Platform>,
     progress: Progress<'_>,
 ) -> Result<(), EngineError> {
     let login = credentials
@@ -44,7 +45,11 @@ pub(super) async fn pull(
     let api = client.api().await?;
     let object = format!("image {image}");
     let call = Call { operation: "pull", object: &object, limit: IDLE };
-    let options = CreateImageOptionsBuilder::new().from_image(&tagged(image.as_str())).build();
+    let mut options = CreateImageOptionsBuilder::new().from_image(&tagged(image.as_str()));
+    if let Some(platform) = platform {
+        options = options.platform(&platform.to_string());
+    }
+    let options = options.build();
 
     let begun = Instant::now();
     let mut messages = api.create_image(Some(options), None, login);
@@ -81,9 +86,9 @@ fn tell(message: &CreateImageInfo, told: &mut BTreeMap<String, String>, progress
     }
     told.insert(layer.clone(), status.clone());
     if layer.is_empty() {
-        progress(status);
+        progress(Word::Doing(status));
     } else {
-        progress(&format!("{layer}: {status}"));
+        progress(Word::Doing(&format!("{layer}: {status}")));
     }
 }
 

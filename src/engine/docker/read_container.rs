@@ -4,10 +4,10 @@
 use super::client::Host;
 use super::observe::{health, state};
 use super::ports::{container_port, read_bindings};
-use super::{read_limits, read_mounts, read_networking};
+use super::{read_mounts, read_networking, read_resources};
 use crate::model::{
-    Container, ContainerId, ContainerPort, ContainerSpec, ContentDigest, Device, Healthcheck,
-    ImageRef, Logging, Networking, RestartPolicy, Slot, labels,
+    Container, ContainerId, ContainerPort, ContainerSpec, ContentDigest, Healthcheck, ImageRef,
+    Logging, Networking, RestartPolicy, Slot, VolumesFrom, labels, recall,
 };
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig,
@@ -40,7 +40,9 @@ pub(super) fn read(
     if found.running == Some(true) && found.restarting != Some(true) {
         read_networking::drop_unreached(&mut networks);
     }
-    let mounts = read_mounts::read(&host_config, container.mounts.as_deref().unwrap_or_default())?;
+    let declared = config.volumes.as_deref().unwrap_or_default();
+    let points = container.mounts.as_deref().unwrap_or_default();
+    let mounts = read_mounts::read(&host_config, declared, points)?;
 
     let labels: BTreeMap<_, _> = config.labels.clone().unwrap_or_default().into_iter().collect();
     let image = config.image.clone().unwrap_or_default();
@@ -56,6 +58,7 @@ pub(super) fn read(
     spec.contents = contents(&labels);
     let slot = slot(&labels)?;
     spec.labels = labels;
+    recall(&mut spec);
     Ok(Container {
         slot,
         image_id: container.image.unwrap_or_default(),
@@ -79,6 +82,11 @@ fn name_shared(spec: &mut ContainerSpec, names: &BTreeMap<String, String>) {
         && let Some(name) = names.get(other.as_str())
     {
         other.clone_from(name);
+    }
+    for from in &mut spec.volumes_from {
+        if let Some(name) = names.get(from.container.as_str()) {
+            from.container.clone_from(name);
+        }
     }
     for mode in [&mut spec.pid, &mut spec.ipc].into_iter().flatten() {
         if let Some(name) = mode.strip_prefix("container:").and_then(|id| names.get(id)) {
@@ -149,40 +157,55 @@ fn read_host_config(
     config: HostConfig,
 ) -> Result<(), String> {
     spec.restart = restart(&config);
-    spec.limits = read_limits::limits(host, &config);
-    spec.ulimits = read_limits::ulimits(&config);
+    spec.limits = read_resources::limits(host, &config);
+    spec.ulimits = read_resources::ulimits(&config);
     spec.shm_size = config
         .shm_size
         .filter(|&size| size != DEFAULT_SHM_SIZE)
         .and_then(|size| u64::try_from(size).ok())
         .filter(|&size| size > 0);
     spec.security_opt = security_opt(&config);
+    spec.devices = read_resources::devices(&config)?;
+    spec.device_requests = read_resources::device_requests(&config);
+    spec.blkio = read_resources::blkio(&config);
+    spec.cpu_rt_period = read_resources::positive(config.cpu_realtime_period);
+    spec.cpu_rt_runtime = read_resources::positive(config.cpu_realtime_runtime);
+    // Engines say -1 or nothing for "the host's".
+    spec.mem_swappiness = config.memory_swappiness.and_then(|value| u8::try_from(value).ok());
+    spec.oom_kill_disable = config.oom_kill_disable.unwrap_or_default();
+    spec.oom_score_adj = config.oom_score_adj.unwrap_or_default();
+    spec.volumes_from = volumes_from(&config);
     spec.cap_add = capabilities(config.cap_add);
     spec.cap_drop = capabilities(config.cap_drop);
     spec.privileged = config.privileged.unwrap_or_default();
     spec.read_only = config.readonly_rootfs.unwrap_or_default();
     spec.init = config.init;
+    spec.cgroup = config.cgroupns_mode.map(|mode| mode.to_string());
     spec.sysctls = config.sysctls.unwrap_or_default().into_iter().collect();
-    spec.devices = config
-        .devices
-        .unwrap_or_default()
-        .into_iter()
-        .map(|device| {
-            let source = device.path_on_host.ok_or("a device without a path")?;
-            let target = device.path_in_container.unwrap_or_else(|| source.clone());
-            let permissions = device.cgroup_permissions.unwrap_or_default();
-            Ok((target, Device { source, permissions }))
-        })
-        .collect::<Result<_, &str>>()?;
+    spec.annotations = config.annotations.unwrap_or_default().into_iter().collect();
+    spec.storage_opt = config.storage_opt.unwrap_or_default().into_iter().collect();
+    spec.device_cgroup_rules = config.device_cgroup_rules.unwrap_or_default().into_iter().collect();
     spec.group_add = config.group_add.unwrap_or_default().into_iter().collect();
     spec.dns = config.dns.unwrap_or_default();
     spec.dns_search = config.dns_search.unwrap_or_default();
     spec.dns_opt = config.dns_options.unwrap_or_default();
     spec.extra_hosts = config.extra_hosts.unwrap_or_default().into_iter().collect();
     spec.pid = said(config.pid_mode);
-    spec.ipc = said(config.ipc_mode).filter(|mode| mode != "private" && mode != "shareable");
+    spec.ipc = said(config.ipc_mode);
+    spec.uts = said(config.uts_mode);
+    spec.userns_mode = said(config.userns_mode);
+    spec.cgroup_parent = said(config.cgroup_parent);
     spec.runtime = said(config.runtime).filter(|name| *name != host.facts.default_runtime);
     Ok(())
+}
+
+fn volumes_from(config: &HostConfig) -> Vec<VolumesFrom> {
+    let read = |text: &String| {
+        let (container, mode) = text.split_once(':').unwrap_or((text, ""));
+        let read_only = mode.split(',').any(|option| option == "ro");
+        VolumesFrom { container: container.to_owned(), read_only }
+    };
+    config.volumes_from.iter().flatten().map(read).collect()
 }
 
 fn said(text: Option<String>) -> Option<String> {

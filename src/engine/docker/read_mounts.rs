@@ -1,7 +1,7 @@
 //! What stands where in a container, read into the model from the engine's four places for it:
 //! bind strings, mounts, tmpfs strings, and the mount points that result.
 
-use crate::model::{Bind, Mount, MountSource, Tmpfs};
+use crate::model::{Bind, ImageRef, Mount, MountSource, Recursive, Tmpfs};
 use bollard::models::{self, HostConfig, MountPoint, MountType};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,12 @@ pub(super) struct Mounts {
 }
 
 /// Reads the mounts of a container, or says which cannot be read.
-pub(super) fn read(config: &HostConfig, points: &[MountPoint]) -> Result<Mounts, String> {
+/// `of_image` are the paths that the image, or who made the container, declares volumes for.
+pub(super) fn read(
+    config: &HostConfig,
+    of_image: &[String],
+    points: &[MountPoint],
+) -> Result<Mounts, String> {
     let mut mounts = Mounts::default();
     for point in points.iter().filter(|point| point.typ.as_deref() == Some("volume")) {
         let target = point.destination.clone().ok_or("a mount point without a path")?;
@@ -29,7 +34,10 @@ pub(super) fn read(config: &HostConfig, points: &[MountPoint]) -> Result<Mounts,
             mounts.anonymous.insert(target.clone(), name.clone());
         }
         let read_only = !point.rw.unwrap_or(true);
-        mounts.by_target.insert(target, Mount { source: volume(name, false), read_only });
+        mounts.by_target.insert(target, Mount { read_only, ..Mount::of(volume(name, false)) });
+    }
+    if config.volumes_from.as_ref().is_some_and(|from| !from.is_empty()) {
+        mounts.leave_out_borrowed(config, of_image);
     }
     for (target, options) in config.tmpfs.iter().flatten() {
         mounts.by_target.insert(target.clone(), tmpfs_of_options(options));
@@ -47,11 +55,34 @@ pub(super) fn read(config: &HostConfig, points: &[MountPoint]) -> Result<Mounts,
     Ok(mounts)
 }
 
+impl Mounts {
+    /// Leaves out the volumes that came from another container: that container tells them. One in
+    /// the place of a volume that the image declares counts as that volume.
+    fn leave_out_borrowed(&mut self, config: &HostConfig, of_image: &[String]) {
+        let is_declared =
+            |target: &str| of_image.iter().any(|path| path.trim_end_matches('/') == target);
+        let structured: Vec<_> =
+            config.mounts.iter().flatten().filter_map(|mount| mount.target.as_deref()).collect();
+        let bound = |target: &str| {
+            let binds = config.binds.iter().flatten();
+            binds.filter_map(|bind| bind.split(':').nth(1)).any(|path| path == target)
+        };
+        let own = |target: &str| structured.contains(&target) || bound(target);
+        self.by_target.retain(|target, _| own(target) || is_declared(target));
+        for (target, mount) in &mut self.by_target {
+            if !own(target) {
+                *mount = Mount::of(MountSource::Anonymous);
+            }
+        }
+        self.anonymous.retain(|target, _| own(target));
+    }
+}
+
 fn volume(name: String, nocopy: bool) -> MountSource {
     if name.is_empty() || is_anonymous(&name) {
         MountSource::Anonymous
     } else {
-        MountSource::Volume { name, nocopy }
+        MountSource::Volume { name, nocopy, subpath: None }
     }
 }
 
@@ -79,16 +110,18 @@ fn bind_string(text: &str) -> Option<(String, Mount)> {
                 "Z" => Some('Z'),
                 _ => None,
             }),
+            recursive: None,
         })
     } else {
         volume(source.to_owned(), options.contains(&"nocopy"))
     };
-    Some((target.to_owned(), Mount { source, read_only }))
+    Some((target.to_owned(), Mount { read_only, ..Mount::of(source) }))
 }
 
 /// A mount of a kind that the model knows.
 fn structured(mount: &models::Mount) -> Option<Mount> {
     let source = mount.source.clone().unwrap_or_default();
+    let mut labels = BTreeMap::new();
     let source = match mount.typ? {
         MountType::BIND => {
             let options = mount.bind_options.clone().unwrap_or_default();
@@ -100,11 +133,27 @@ fn structured(mount: &models::Mount) -> Option<Mount> {
                     .map(|propagation| propagation.to_string())
                     .filter(|propagation| !propagation.is_empty() && propagation != RPRIVATE),
                 selinux: None,
+                recursive: if options.non_recursive == Some(true) {
+                    Some(Recursive::Disabled)
+                } else if options.read_only_non_recursive == Some(true) {
+                    Some(Recursive::Writable)
+                } else if options.read_only_force_recursive == Some(true) {
+                    Some(Recursive::ReadOnly)
+                } else {
+                    None
+                },
             })
         }
         MountType::VOLUME => {
             let options = mount.volume_options.clone().unwrap_or_default();
-            volume(source, options.no_copy.unwrap_or_default())
+            labels.extend(options.labels.unwrap_or_default());
+            match volume(source, options.no_copy.unwrap_or_default()) {
+                MountSource::Volume { name, nocopy, .. } => {
+                    let subpath = options.subpath.filter(|path| !path.is_empty());
+                    MountSource::Volume { name, nocopy, subpath }
+                }
+                other => other,
+            }
         }
         MountType::TMPFS => {
             let options = mount.tmpfs_options.clone().unwrap_or_default();
@@ -119,9 +168,14 @@ fn structured(mount: &models::Mount) -> Option<Mount> {
                     .collect(),
             })
         }
-        MountType::CLUSTER | MountType::IMAGE | MountType::NPIPE => return None,
+        MountType::IMAGE => {
+            let options = mount.image_options.clone().unwrap_or_default();
+            let subpath = options.subpath.filter(|path| !path.is_empty());
+            MountSource::Image { image: ImageRef::new(source).ok()?, subpath }
+        }
+        MountType::CLUSTER | MountType::NPIPE => return None,
     };
-    Some(Mount { source, read_only: mount.read_only.unwrap_or_default() })
+    Some(Mount { source, read_only: mount.read_only.unwrap_or_default(), labels })
 }
 
 /// `size=64m,mode=1777,noexec`.
@@ -141,7 +195,7 @@ fn tmpfs_of_options(text: &str) -> Mount {
             tmpfs.options.insert(option.to_owned());
         }
     }
-    Mount { source: MountSource::Tmpfs(tmpfs), read_only }
+    Mount { read_only, ..Mount::of(MountSource::Tmpfs(tmpfs)) }
 }
 
 /// The kernel's sizes: `65536`, `64k`, `64m`, `1g`.
@@ -168,9 +222,10 @@ mod tests {
             create_host_path: true,
             propagation: Some("rshared".to_owned()),
             selinux: Some('z'),
+            recursive: None,
         };
         assert_eq!(target, "/www");
-        assert_eq!(mount, Mount { source: MountSource::Bind(bind), read_only: true });
+        assert_eq!(mount, Mount { read_only: true, ..Mount::of(MountSource::Bind(bind)) });
     }
 
     #[test]
@@ -188,12 +243,45 @@ mod tests {
             mode: Some(0o1777),
             options: ["noexec".to_owned(), "rw".to_owned()].into(),
         };
-        assert_eq!(mount, Mount { source: MountSource::Tmpfs(tmpfs), read_only: false });
+        assert_eq!(mount, Mount::of(MountSource::Tmpfs(tmpfs)));
     }
 
     #[test]
     fn a_volume_that_the_engine_named_is_anonymous() {
         let (_, mount) = bind_string(&format!("{}:/data", "0a".repeat(32))).unwrap();
         assert_eq!(mount.source, MountSource::Anonymous);
+    }
+
+    #[test]
+    fn volumes_of_another_container_are_told_by_that_container() {
+        let point = |target: &str, name: &str| MountPoint {
+            typ: Some("volume".to_owned()),
+            name: Some(name.to_owned()),
+            destination: Some(target.to_owned()),
+            ..MountPoint::default()
+        };
+        let anonymous = "0a".repeat(32);
+        let points = [
+            point("/own", "s_own"),
+            point("/theirs", "s_theirs"),
+            point("/both", "s_theirs"),
+            point("/new", &anonymous),
+        ];
+        let structured = models::Mount {
+            typ: Some(MountType::VOLUME),
+            target: Some("/new".to_owned()),
+            ..models::Mount::default()
+        };
+        let config = HostConfig {
+            binds: Some(vec!["s_own:/own:rw".to_owned()]),
+            mounts: Some(vec![structured]),
+            volumes_from: Some(vec!["c0ffee:rw".to_owned()]),
+            ..HostConfig::default()
+        };
+        let found = read(&config, &["/both".to_owned()], &points).unwrap();
+        let targets: Vec<_> = found.by_target.keys().map(String::as_str).collect();
+        assert_eq!(targets, ["/both", "/new", "/own"]);
+        assert_eq!(found.by_target["/both"].source, MountSource::Anonymous);
+        assert_eq!(found.anonymous.keys().collect::<Vec<_>>(), ["/new"]);
     }
 }

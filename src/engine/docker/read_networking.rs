@@ -1,5 +1,6 @@
 //! A container's place on networks, read into the model.
 
+use super::write_networking::INTERFACE_NAME;
 use crate::model::{Endpoint, Networking};
 use bollard::models::{EndpointSettings, HostConfig};
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +42,9 @@ pub(super) fn drop_unreached(networks: &mut HashMap<String, EndpointSettings>) {
 
 fn endpoint(settings: &EndpointSettings, id: &str, name: &str) -> Result<Endpoint, String> {
     let given = settings.ipam_config.clone().unwrap_or_default();
+    let mut driver_opts: BTreeMap<_, _> =
+        settings.driver_opts.clone().unwrap_or_default().into_iter().collect();
+    let local = given.link_local_ips.unwrap_or_default().into_iter();
     Ok(Endpoint {
         aliases: settings
             .aliases
@@ -51,7 +55,14 @@ fn endpoint(settings: &EndpointSettings, id: &str, name: &str) -> Result<Endpoin
             .collect(),
         ipv4_address: address(given.ipv4_address)?,
         ipv6_address: address(given.ipv6_address)?,
-        driver_opts: settings.driver_opts.clone().unwrap_or_default().into_iter().collect(),
+        link_local_ips: local
+            .filter_map(|text| address(Some(text)).transpose())
+            .collect::<Result<_, _>>()?,
+        mac_address: settings.mac_address.clone().filter(|mac| !mac.is_empty()),
+        interface_name: driver_opts.remove(INTERFACE_NAME),
+        gw_priority: settings.gw_priority.unwrap_or_default(),
+        links: settings.links.iter().flatten().cloned().collect(),
+        driver_opts,
         priority: 0,
     })
 }

@@ -1,14 +1,14 @@
 //! A container to be made, written for the engine.
 
 use super::ports::write_bindings;
-use super::write_mounts;
-use crate::model::{ContainerSpec, EngineFacts, Healthcheck, RestartPolicy, labels};
+use super::{write_mounts, write_resources};
+use crate::model::{ContainerSpec, EngineFacts, Healthcheck, RestartPolicy, asked, labels};
 use crate::plan::NewContainer;
 use bollard::models::{
-    self, ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig,
-    ResourcesUlimits, RestartPolicyNameEnum,
+    self, ContainerCreateBody, HealthConfig, HostConfig,
+    HostConfigCgroupnsModeEnum as CgroupnsMode, HostConfigLogConfig, RestartPolicyNameEnum,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// The body of the request that makes `new`, marked with `mark`.
@@ -42,6 +42,14 @@ pub(super) fn write(
     }
 }
 
+/// The same for an engine before API 1.44, which wants to hear the hardware address on the first
+/// network at the top of it.
+pub(super) fn with_mac_address(body: &ContainerCreateBody, address: &str) -> Vec<u8> {
+    let mut json = serde_json::json!(body);
+    json["MacAddress"] = address.into();
+    json.to_string().into_bytes()
+}
+
 /// A restart policy.
 pub(super) fn restart(policy: RestartPolicy) -> models::RestartPolicy {
     let (name, retries) = match policy {
@@ -61,35 +69,22 @@ pub(super) fn whole_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }
 
-/// A count for the engine, which has signed ones only.
-pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
 fn host_config(new: &NewContainer, mode: Option<String>) -> HostConfig {
     let spec = &new.spec;
-    let limits = &spec.limits;
     let mut config = HostConfig {
         network_mode: mode,
         port_bindings: (!spec.ports.is_empty()).then(|| write_bindings(&spec.ports)),
         restart_policy: Some(restart(spec.restart)),
-        nano_cpus: limits.nano_cpus.map(signed),
-        cpu_shares: limits.cpu_shares.map(signed),
-        cpuset_cpus: limits.cpuset.clone(),
-        memory: limits.memory.map(signed),
-        memory_reservation: limits.memory_reservation.map(signed),
-        memory_swap: limits.memory_swap,
-        pids_limit: limits.pids,
-        shm_size: spec.shm_size.map(signed),
-        ulimits: list(ulimits(spec)),
         cap_add: list(spec.cap_add.iter().cloned().collect()),
         cap_drop: list(spec.cap_drop.iter().cloned().collect()),
         privileged: Some(spec.privileged),
         readonly_rootfs: Some(spec.read_only),
         init: spec.init,
         security_opt: list(spec.security_opt.iter().cloned().collect()),
-        sysctls: (!spec.sysctls.is_empty()).then(|| spec.sysctls.clone().into_iter().collect()),
-        devices: list(devices(spec)),
+        sysctls: map(&spec.sysctls),
+        annotations: map(&spec.annotations),
+        storage_opt: map(&spec.storage_opt),
+        volumes_from: list(spec.volumes_from.iter().map(ToString::to_string).collect()),
         group_add: list(spec.group_add.iter().cloned().collect()),
         dns: list(spec.dns.clone()),
         dns_search: list(spec.dns_search.clone()),
@@ -101,15 +96,32 @@ fn host_config(new: &NewContainer, mode: Option<String>) -> HostConfig {
         }),
         pid_mode: spec.pid.clone(),
         ipc_mode: spec.ipc.clone(),
+        uts_mode: spec.uts.clone(),
+        userns_mode: spec.userns_mode.clone(),
+        cgroupns_mode: spec.cgroup.as_deref().and_then(cgroup),
+        cgroup_parent: spec.cgroup_parent.clone(),
         runtime: spec.runtime.clone(),
         ..HostConfig::default()
     };
+    write_resources::write(spec, &mut config);
     write_mounts::write(new, &mut config);
     config
 }
 
+fn cgroup(mode: &str) -> Option<CgroupnsMode> {
+    match mode {
+        "host" => Some(CgroupnsMode::HOST),
+        "private" => Some(CgroupnsMode::PRIVATE),
+        _ => None,
+    }
+}
+
+fn map(pairs: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
+    (!pairs.is_empty()).then(|| pairs.clone().into_iter().collect())
+}
+
 /// The engine takes an empty list for a setting in some places, so nothing is said instead.
-fn list<T>(items: Vec<T>) -> Option<Vec<T>> {
+pub(super) fn list<T>(items: Vec<T>) -> Option<Vec<T>> {
     (!items.is_empty()).then_some(items)
 }
 
@@ -129,6 +141,7 @@ fn all_labels(new: &NewContainer, mark: &str) -> HashMap<String, String> {
     let log_options = new.spec.logging.iter().flat_map(|logging| logging.options.keys());
     let log_options: Vec<_> = log_options.map(String::as_str).collect();
     all.insert(labels::LOG_OPTIONS.to_owned(), log_options.join(","));
+    all.extend(asked(&new.spec).map(|asked| (labels::ASKED.to_owned(), asked)));
     if !new.spec.contents.is_empty() {
         let contents = serde_json::to_string(&new.spec.contents)
             .expect("a map of texts is always a JSON object");
@@ -153,24 +166,6 @@ fn healthcheck(check: &Healthcheck, facts: &EngineFacts) -> HealthConfig {
         start_period: check.start_period.map(nanos),
         start_interval: check.start_interval.filter(|_| facts.keeps_start_interval()).map(nanos),
     }
-}
-
-fn ulimits(spec: &ContainerSpec) -> Vec<ResourcesUlimits> {
-    let ulimit = |(name, limit): (&String, &crate::model::Ulimit)| ResourcesUlimits {
-        name: Some(name.clone()),
-        soft: Some(limit.soft),
-        hard: Some(limit.hard),
-    };
-    spec.ulimits.iter().map(ulimit).collect()
-}
-
-fn devices(spec: &ContainerSpec) -> Vec<DeviceMapping> {
-    let device = |(target, device): (&String, &crate::model::Device)| DeviceMapping {
-        path_on_host: Some(device.source.clone()),
-        path_in_container: Some(target.clone()),
-        cgroup_permissions: Some(device.permissions.clone()),
-    };
-    spec.devices.iter().map(device).collect()
 }
 
 #[cfg(test)]

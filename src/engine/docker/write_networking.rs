@@ -2,6 +2,7 @@
 
 use crate::model::{Endpoint, EngineFacts, Networking};
 use bollard::models::{EndpointIpamConfig, EndpointSettings, NetworkingConfig};
+use std::collections::HashMap;
 
 /// How a container's networks are said to the engine.
 #[derive(Debug)]
@@ -34,18 +35,26 @@ pub(super) fn write<'a>(networking: &'a Networking, facts: &EngineFacts) -> Join
     Joining { mode, at_create, after: after.to_vec() }
 }
 
+/// The option of an endpoint that names its interface.
+pub(super) const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
+
 /// One place on one network.
 pub(super) fn endpoint(endpoint: &Endpoint) -> EndpointSettings {
+    let local: Vec<String> = endpoint.link_local_ips.iter().map(ToString::to_string).collect();
     let fixed = endpoint.ipv4_address.is_some() || endpoint.ipv6_address.is_some();
+    let interface = endpoint.interface_name.clone().map(|name| (INTERFACE_NAME.to_owned(), name));
+    let options = endpoint.driver_opts.clone().into_iter().chain(interface);
     EndpointSettings {
         aliases: Some(endpoint.aliases.iter().cloned().collect()),
-        ipam_config: fixed.then(|| EndpointIpamConfig {
+        ipam_config: (fixed || !local.is_empty()).then(|| EndpointIpamConfig {
             ipv4_address: endpoint.ipv4_address.map(|address| address.to_string()),
             ipv6_address: endpoint.ipv6_address.map(|address| address.to_string()),
-            link_local_ips: None,
+            link_local_ips: (!local.is_empty()).then_some(local),
         }),
-        driver_opts: (!endpoint.driver_opts.is_empty())
-            .then(|| endpoint.driver_opts.clone().into_iter().collect()),
+        links: (!endpoint.links.is_empty()).then(|| endpoint.links.iter().cloned().collect()),
+        mac_address: endpoint.mac_address.clone(),
+        gw_priority: (endpoint.gw_priority != 0).then_some(endpoint.gw_priority),
+        driver_opts: Some(options.collect::<HashMap<_, _>>()).filter(|options| !options.is_empty()),
         ..EndpointSettings::default()
     }
 }

@@ -3,7 +3,7 @@
 use super::spec;
 use super::state::{Attachment, SimContainer, World, not_found, refused};
 use crate::engine::EngineError;
-use crate::model::{Health, MountSource, Networking, State, VolumeSpec};
+use crate::model::{ContainerSpec, Health, MountSource, Networking, State, VolumeSpec};
 use crate::plan::{ContainerRef, NewContainer, Step};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ impl World {
     /// Carries out a step that takes no time.
     pub(super) fn perform(&mut self, step: &Step) -> Result<(), EngineError> {
         match step {
-            Step::PullImage(image) => self.pull(image),
+            Step::PullImage { image, platform } => self.pull(image, platform.as_ref()),
             Step::CreateNetwork { spec, labels } => self.create_network(spec, labels),
             Step::RemoveNetwork { name, id } => self.remove_network(name, id),
             Step::CreateVolume { spec, labels } => {
@@ -62,11 +62,7 @@ impl World {
         let mark = self.next_id()[..16].to_owned();
         let keeps = self.facts.keeps_start_interval();
         let mut spec = spec::observed(new, &image.image.config, &mark, keeps);
-        if let Networking::Container(other) = &mut spec.networking
-            && let Some(id) = self.find(other)
-        {
-            *other = id;
-        }
+        self.share_by_id(&mut spec)?;
         let says_nothing = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
         if says_nothing(&spec.entrypoint) && says_nothing(&spec.command) {
             return Err(refused("create", object, 400, "No command specified"));
@@ -94,6 +90,25 @@ impl World {
         self.containers.insert(id.clone(), container);
         self.tell_of(&id, "create");
         self.join_the_rest(new).inspect_err(|_| self.remove(&ContainerRef::named(&new.name)))
+    }
+
+    /// Names the containers that one shares something with by their ids.
+    fn share_by_id(&self, spec: &mut ContainerSpec) -> Result<(), EngineError> {
+        let id = |name: &str| {
+            self.find(name).ok_or_else(|| not_found("look at", format!("container {name}")))
+        };
+        if let Networking::Container(other) = &mut spec.networking {
+            *other = id(other)?;
+        }
+        for from in &mut spec.volumes_from {
+            from.container = id(&from.container)?;
+        }
+        for mode in [&mut spec.pid, &mut spec.ipc].into_iter().flatten() {
+            if let Some(other) = mode.strip_prefix("container:") {
+                *mode = format!("container:{}", id(other)?);
+            }
+        }
+        Ok(())
     }
 
     /// All but the first are joined after the container is made, so they must be there.
@@ -126,7 +141,7 @@ impl World {
     fn make_mounted_volumes(
         &mut self,
         new: &NewContainer,
-        spec: &crate::model::ContainerSpec,
+        spec: &ContainerSpec,
     ) -> BTreeMap<String, String> {
         let mut anonymous = BTreeMap::new();
         for (target, mount) in &spec.mounts {
@@ -138,9 +153,11 @@ impl World {
                     anonymous.insert(target.clone(), name.clone());
                     name
                 }
-                MountSource::Bind(_) | MountSource::Tmpfs(_) => continue,
+                MountSource::Bind(_) | MountSource::Tmpfs(_) | MountSource::Image { .. } => {
+                    continue;
+                }
             };
-            self.create_volume(&VolumeSpec { name, ..VolumeSpec::default() }, &BTreeMap::new());
+            self.create_volume(&VolumeSpec { name, ..VolumeSpec::default() }, &mount.labels);
         }
         anonymous
     }

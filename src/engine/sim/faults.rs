@@ -53,7 +53,7 @@ pub(super) fn unreachable() -> EngineError {
 /// The name under which `step` is counted.
 pub(super) fn operation(step: &Step) -> &'static str {
     match step {
-        Step::PullImage(_) => "pull",
+        Step::PullImage { .. } => "pull",
         Step::CreateNetwork { .. } => "create network",
         Step::RemoveNetwork { .. } => "remove network",
         Step::CreateVolume { .. } => "create volume",

@@ -2,7 +2,7 @@
 
 use super::state::World;
 use crate::engine::EngineError;
-use crate::model::{Image, ImageConfig, ImageRef};
+use crate::model::{Image, ImageConfig, ImageRef, Platform};
 use std::time::Duration;
 
 /// What a container's process does, counted from each of its starts.
@@ -50,7 +50,12 @@ impl World {
     /// An image that nobody has yet.
     pub(super) fn new_image(&mut self, config: ImageConfig, behaviour: Behaviour) -> SimImage {
         let id = format!("sha256:{}", self.next_id());
-        SimImage { image: Image { id, config }, behaviour }
+        let platform = Platform {
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+            ..Platform::default()
+        };
+        SimImage { image: Image { id, platform, config }, behaviour }
     }
 
     /// Gives `image` the name `reference` on the engine.
@@ -66,8 +71,15 @@ impl World {
     }
 
     /// Fetches from the registry.
-    pub(super) fn pull(&mut self, reference: &ImageRef) -> Result<(), EngineError> {
-        let Some(image) = self.registry.get(&full(reference.as_str())).cloned() else {
+    pub(super) fn pull(
+        &mut self,
+        reference: &ImageRef,
+        platform: Option<&Platform>,
+    ) -> Result<(), EngineError> {
+        let offered = self.registry.get(&full(reference.as_str())).filter(|image| {
+            platform.is_none_or(|platform| platform.accepts(&image.image.platform))
+        });
+        let Some(image) = offered.cloned() else {
             return Err(EngineError::PullFailed {
                 image: reference.to_string(),
                 message: format!("manifest for {reference} not found: manifest unknown"),

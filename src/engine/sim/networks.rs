@@ -29,6 +29,7 @@ impl World {
             let spec = NetworkSpec {
                 name: name.to_owned(),
                 driver: Some(driver.to_owned()),
+                enable_ipv4: Some(true),
                 enable_ipv6: Some(false),
                 ipam: Some(Ipam { pools, ..Ipam::default() }),
                 ..NetworkSpec::default()
@@ -64,6 +65,7 @@ impl World {
         let spec = NetworkSpec {
             external: false,
             driver: Some(spec.driver.clone().unwrap_or_else(|| "bridge".to_owned())),
+            enable_ipv4: Some(spec.enable_ipv4.unwrap_or(true)),
             enable_ipv6: Some(spec.enable_ipv6.unwrap_or(false)),
             ipam: Some(Ipam {
                 driver: asked.driver.filter(|driver| driver != "default"),
@@ -87,7 +89,9 @@ impl World {
             return Err("Pool overlaps with other one on this address space".to_owned());
         }
         if !asked.pools.is_empty() {
-            return Ok(asked.pools.clone());
+            let mut pools = asked.pools.clone();
+            pools.sort_by_key(|pool| matches!(pool.subnet, Some(IpNet::V6(_))));
+            return Ok(pools);
         }
         let free = (18..=31).map(net).find(|subnet| !overlaps(subnet));
         free.map(|subnet| vec![pool(subnet)]).ok_or_else(|| {

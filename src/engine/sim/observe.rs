@@ -5,7 +5,7 @@ use super::state::{SimContainer, SimNetwork, World};
 use crate::engine::{EngineError, Sighting};
 use crate::model::{
     Container, ContainerId, Health, Networking, Observed, ObservedNetwork, ObservedVolume, Query,
-    Slot, SourceName, StackName, Stranger, labels,
+    Slot, SourceName, StackName, Stranger, labels, recall,
 };
 use crate::plan::ContainerRef;
 use std::collections::BTreeMap;
@@ -77,21 +77,28 @@ impl World {
         Ok(output[output.len().saturating_sub(lines)..].to_vec())
     }
 
-    /// Reads a container; the one whose network it shares is told by name while it is there.
+    /// Reads a container; those that it shares something with are told by name while they are there.
     fn read(&self, found: &SimContainer) -> Result<Container, EngineError> {
         let mut container = read(found)?;
-        if let Networking::Container(other) = &mut container.spec.networking
-            && let Some(shared) = self.containers.get(other)
-        {
-            other.clone_from(&shared.name);
+        let name = |id: &str| self.containers.get(id).map(|shared| shared.name.clone());
+        let spec = &mut container.spec;
+        if let Networking::Container(other) = &mut spec.networking {
+            *other = name(other).unwrap_or_else(|| other.clone());
+        }
+        for from in &mut spec.volumes_from {
+            from.container = name(&from.container).unwrap_or_else(|| from.container.clone());
+        }
+        for mode in [&mut spec.pid, &mut spec.ipc].into_iter().flatten() {
+            if let Some(name) = mode.strip_prefix("container:").and_then(name) {
+                *mode = format!("container:{name}");
+            }
         }
         Ok(container)
     }
 
     fn owner(&self, found: &SimContainer) -> Option<StackName> {
-        let none = BTreeMap::new();
         let image = self.images.get(&found.image_id).map(|image| &image.image.config.labels);
-        labels::owning_stack(&found.spec.labels, image.unwrap_or(&none))
+        labels::owning_stack(&found.name, &found.spec.labels, image)
             .and_then(|name| StackName::new(name).ok())
     }
 
@@ -155,6 +162,7 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
     })?;
     let mut spec = found.spec.clone();
     spec.networking = networking(found);
+    recall(&mut spec);
     let ids = found.attached.iter().map(|(name, place)| (name.clone(), place.network_id.clone()));
     Ok(Container {
         id: ContainerId(found.id.clone()),

@@ -3,7 +3,7 @@
 use super::limits;
 use crate::model::{
     Bind, ContainerSpec, Healthcheck, ImageConfig, Limits, Logging, Mount, MountSource, Networking,
-    labels,
+    asked, labels,
 };
 use crate::plan::NewContainer;
 use std::collections::BTreeMap;
@@ -75,6 +75,7 @@ fn all_labels(new: &NewContainer, image: &ImageConfig, mark: &str) -> BTreeMap<S
         .flat_map(|logging| logging.options.keys().map(String::as_str))
         .collect();
     all.insert(labels::LOG_OPTIONS.to_owned(), options.join(","));
+    all.extend(asked(&new.spec).map(|asked| (labels::ASKED.to_owned(), asked)));
     if !new.spec.contents.is_empty() {
         let contents = serde_json::to_string(&new.spec.contents)
             .expect("a map of texts is always a JSON object");
@@ -101,8 +102,7 @@ fn healthcheck(own: Option<&Healthcheck>, image: Option<&Healthcheck>) -> Option
 fn mounts(new: &NewContainer, image: &ImageConfig) -> BTreeMap<String, Mount> {
     let mut mounts = new.spec.mounts.clone();
     for target in image.volumes.iter().chain(new.keep_volumes.keys()) {
-        let anonymous = Mount { source: MountSource::Anonymous, read_only: false };
-        mounts.entry(target.clone()).or_insert(anonymous);
+        mounts.entry(target.clone()).or_insert(Mount::of(MountSource::Anonymous));
     }
     for mount in mounts.values_mut() {
         if let MountSource::Bind(Bind { propagation, .. }) = &mut mount.source {
@@ -118,7 +118,12 @@ fn leave_out_defaults(spec: &mut ContainerSpec) {
         said(spec.hostname.take()).filter(|_| !matches!(spec.networking, Networking::Container(_)));
     spec.domainname = said(spec.domainname.take());
     spec.shm_size = spec.shm_size.filter(|&size| size > 0 && size != DEFAULT_SHM_SIZE);
-    spec.ipc = said(spec.ipc.take()).filter(|mode| mode != "private" && mode != "shareable");
+    spec.ipc = said(spec.ipc.take()).or_else(|| Some("private".to_owned()));
+    spec.cgroup = said(spec.cgroup.take()).or_else(|| Some("host".to_owned()));
+    spec.uts = said(spec.uts.take());
+    spec.userns_mode = said(spec.userns_mode.take());
+    spec.cgroup_parent = said(spec.cgroup_parent.take());
+    spec.platform = None;
     spec.pid = said(spec.pid.take());
     spec.runtime = said(spec.runtime.take()).filter(|runtime| runtime != "runc");
     spec.stop_grace_period = spec

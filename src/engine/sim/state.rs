@@ -89,6 +89,7 @@ impl World {
                 default_log_driver: "json-file".to_owned(),
                 default_runtime: "runc".to_owned(),
                 cpus: 4,
+                limits_swap: true,
             },
             now: Instant::now(),
             serial: 0,

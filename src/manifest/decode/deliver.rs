@@ -5,8 +5,11 @@ use super::mounts::{cleaned, permissions};
 use super::{At, text};
 use crate::manifest::Request;
 use crate::manifest::node::Node;
-use crate::model::{Bind, ContainerSpec, CopiedFile, Mount, MountSource, Sensitive};
+use crate::model::{Bind, ContainerSpec, ContentDigest, CopiedFile, Mount, MountSource, Sensitive};
 use std::collections::BTreeMap;
+
+/// Permission bits of what is copied, where none are given.
+const DEFAULT_MODE: u32 = 0o444;
 
 /// Adds the configs and secrets of `service` to `spec`.
 pub(crate) fn deliver(
@@ -52,8 +55,8 @@ fn mount(
         }
     }
     let path = cleaned(path);
-    let bind = Bind { path, create_host_path: false, propagation: None, selinux: None };
-    let mount = Mount { source: MountSource::Bind(bind), read_only: true };
+    let bind = Bind { path, ..Bind::default() };
+    let mount = Mount { read_only: true, ..Mount::of(MountSource::Bind(bind)) };
     spec.mounts.entry(target).or_insert(mount);
 }
 
@@ -69,12 +72,14 @@ fn copy(
         let message = "cannot be copied into a container whose root is read-only; use `file`";
         at.fail(grant.place(), kind, message);
     }
-    let mode = grant.get("mode").and_then(|mode| permissions(mode, at));
-    spec.files.push(CopiedFile {
-        target,
-        content: Sensitive::new(content.to_vec()),
-        uid: at.number(grant, "uid").unwrap_or(0),
-        gid: at.number(grant, "gid").unwrap_or(0),
-        mode: mode.unwrap_or(0o444),
-    });
+    let mode = grant.get("mode").and_then(|mode| permissions(mode, at)).unwrap_or(DEFAULT_MODE);
+    let (uid, gid) = (at.number(grant, "uid").unwrap_or(0), at.number(grant, "gid").unwrap_or(0));
+    if let Some(ContentDigest(digest)) = spec.contents.get_mut(&target)
+        && (uid, gid, mode) != (0, 0, DEFAULT_MODE)
+    {
+        // The engine does not tell them: like the content, they are noted.
+        *digest = format!("{digest} {uid}:{gid} {mode:o}");
+    }
+    let content = Sensitive::new(content.to_vec());
+    spec.files.push(CopiedFile { target, content, uid, gid, mode });
 }

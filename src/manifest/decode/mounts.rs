@@ -1,10 +1,10 @@
 //! Volumes and tmpfs of a service as mounts. It never checks that a path exists.
 
-use super::{At, flag, text};
+use super::{At, flag, pairs, text};
 use crate::manifest::node::Node;
 use crate::manifest::paths::clean;
 use crate::manifest::units;
-use crate::model::{Bind, Mount, MountSource, Tmpfs};
+use crate::model::{Bind, ImageRef, Mount, MountSource, Recursive, Tmpfs};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -17,7 +17,10 @@ pub(crate) fn mounts(root: &Node, service: &Node, at: &mut At<'_>) -> BTreeMap<S
             at.fail(item.mark, "volumes", message);
             continue;
         }
-        let mount = Mount { source: source(root, item, at), read_only: flag(item, "read_only") };
+        let Some(source) = source(root, item, at) else { continue };
+        let labels = item.get("volume").map(|volume| pairs(volume, "labels"));
+        let read_only = flag(item, "read_only");
+        let mount = Mount { source, read_only, labels: labels.unwrap_or_default() };
         if mounts.insert(target.clone(), mount).is_some() {
             at.fail(item.mark, "volumes", format!("{target} is mounted twice"));
         }
@@ -25,7 +28,7 @@ pub(crate) fn mounts(root: &Node, service: &Node, at: &mut At<'_>) -> BTreeMap<S
     for item in service.get("tmpfs").map(Node::items).unwrap_or_default() {
         let written = item.as_str().unwrap_or_default();
         let (target, options) = written.split_once(':').unwrap_or((written, ""));
-        let mount = Mount { source: tmpfs_options(options, item, at), read_only: false };
+        let mount = Mount::of(tmpfs_options(options, item, at));
         if mounts.insert(target.to_owned(), mount).is_some() {
             at.fail(item.mark, "tmpfs", format!("{target} is mounted twice"));
         }
@@ -33,22 +36,13 @@ pub(crate) fn mounts(root: &Node, service: &Node, at: &mut At<'_>) -> BTreeMap<S
     mounts
 }
 
-fn source(root: &Node, item: &Node, at: &mut At<'_>) -> MountSource {
-    match item.get("type").and_then(Node::as_str) {
-        Some("bind") => {
-            let bind = item.get("bind");
-            let option = |key: &str| bind.and_then(|bind| text(bind, key));
-            let create = bind.and_then(|bind| bind.get("create_host_path"));
-            MountSource::Bind(Bind {
-                path: cleaned(&text(item, "source").unwrap_or_default()),
-                create_host_path: create.and_then(Node::as_bool).unwrap_or(true),
-                propagation: option("propagation"),
-                selinux: option("selinux").and_then(|letter| letter.chars().next()),
-            })
-        }
-        Some("tmpfs") => {
+fn source(root: &Node, item: &Node, at: &mut At<'_>) -> Option<MountSource> {
+    let kind = item.get("type").and_then(Node::as_str).unwrap_or("volume");
+    Some(match kind {
+        "bind" => MountSource::Bind(bind(item, at)),
+        "tmpfs" => {
             let Some(tmpfs) = item.get("tmpfs") else {
-                return MountSource::Tmpfs(Tmpfs::default());
+                return Some(MountSource::Tmpfs(Tmpfs::default()));
             };
             MountSource::Tmpfs(Tmpfs {
                 size: at.number(tmpfs, "size"),
@@ -56,16 +50,73 @@ fn source(root: &Node, item: &Node, at: &mut At<'_>) -> MountSource {
                 ..Tmpfs::default()
             })
         }
-        _ => match text(item, "source") {
+        "image" => {
+            let written = text(item, "source").unwrap_or_default();
+            match ImageRef::new(written) {
+                Ok(image) => {
+                    MountSource::Image { image, subpath: option(item, "image", "subpath") }
+                }
+                Err(error) => {
+                    at.fail(item.mark, "volumes", error.to_string());
+                    return None;
+                }
+            }
+        }
+        "volume" => match text(item, "source") {
+            None if option(item, "volume", "subpath").is_some() => {
+                at.fail(item.mark, "volumes", "`subpath` needs a volume with a name");
+                return None;
+            }
             None => MountSource::Anonymous,
             Some(key) => {
                 let declared = root.get("volumes").and_then(|all| all.get(&key));
                 MountSource::Volume {
                     name: declared.and_then(|spec| text(spec, "name")).unwrap_or(key),
                     nocopy: item.get("volume").is_some_and(|volume| flag(volume, "nocopy")),
+                    subpath: option(item, "volume", "subpath"),
                 }
             }
         },
+        other => {
+            let message = format!("mounts of type `{other}` are not for a plain Docker host");
+            at.fail(item.mark, "volumes", message);
+            return None;
+        }
+    })
+}
+
+/// The text of an option of a mount (`volume.subpath`).
+fn option(item: &Node, kind: &str, key: &str) -> Option<String> {
+    item.get(kind).and_then(|options| text(options, key))
+}
+
+fn bind(item: &Node, at: &mut At<'_>) -> Bind {
+    let create = item.get("bind").and_then(|bind| bind.get("create_host_path"));
+    let recursive = option(item, "bind", "recursive").and_then(|mode| match mode.as_str() {
+        "enabled" => None,
+        "disabled" => Some(Recursive::Disabled),
+        "writable" => Some(Recursive::Writable),
+        "readonly" => Some(Recursive::ReadOnly),
+        other => {
+            let message = format!("`{other}` is none of: enabled, disabled, writable, readonly");
+            at.fail(item.mark, "volumes", message);
+            None
+        }
+    });
+    let selinux = option(item, "bind", "selinux").and_then(|letter| letter.chars().next());
+    if let (Some(mode), Some(_)) = (recursive, selinux) {
+        let message = format!("`recursive: {mode}` and `selinux` exclude each other");
+        at.fail(item.mark, "volumes", message);
+    }
+    if recursive == Some(Recursive::ReadOnly) && !flag(item, "read_only") {
+        at.fail(item.mark, "volumes", "`recursive: readonly` needs `read_only: true`");
+    }
+    Bind {
+        path: cleaned(&text(item, "source").unwrap_or_default()),
+        create_host_path: create.and_then(Node::as_bool).unwrap_or(true),
+        propagation: option(item, "bind", "propagation"),
+        selinux,
+        recursive,
     }
 }
 

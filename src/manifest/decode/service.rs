@@ -1,25 +1,28 @@
 //! One service. It never looks at another one.
 
-use super::{At, deliver, duration, flag, mounts, network, pairs, section, text, texts};
+use super::{
+    At, Whole, deliver, duration, flag, hooks, mounts, network, pairs, resources, section, text,
+    texts,
+};
 use crate::manifest::Request;
 use crate::manifest::node::Node;
+use crate::manifest::support::RESTART_WITH;
 use crate::model::{
-    Condition, ContainerPort, ContainerSpec, Dependency, Device, Healthcheck, HostPorts, ImageRef,
-    Limits, Logging, PortBinding, Protocol, PullPolicy, RestartPolicy, Service, ServiceName,
-    Ulimit,
+    Condition, ContainerPort, ContainerSpec, Dependency, Healthcheck, HostPorts, ImageRef, Logging,
+    Platform, PortBinding, Protocol, PullPolicy, RestartPolicy, Service, ServiceName, VolumesFrom,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn service(
-    root: &Node,
+    whole: &Whole<'_>,
     key: &str,
     node: &Node,
     contents: &BTreeMap<String, Vec<u8>>,
     request: &Request,
     at: &mut At<'_>,
 ) -> Option<Service> {
-    let mut container = container(root, key, node, at)?;
-    deliver::deliver(root, node, contents, request, &mut container, at);
+    let mut container = container(whole, key, node, at)?;
+    deliver::deliver(whole.root, node, contents, request, &mut container, at);
     warn_of_restarts(node, at);
     let deploy = node.get("deploy");
     let scale = at.number(node, "scale");
@@ -30,6 +33,7 @@ pub(crate) fn service(
         container_name: text(node, "container_name"),
         replicas: if mode.starts_with("global") { 1 } else { replicas.or(scale).unwrap_or(1) },
         depends_on: depends_on(node),
+        hooks: hooks::hooks(node),
         pull_policy: pull_policy(node, at),
         one_shot: mode.ends_with("-job") || says_not_to_restart(node),
     })
@@ -37,10 +41,11 @@ pub(crate) fn service(
 
 fn warn_of_restarts(node: &Node, at: &mut At<'_>) {
     for (name, dependency) in section(node, "depends_on") {
-        if flag(dependency, "restart") {
+        // One that is implied stands as a whole where what implies it does.
+        let written = dependency.get("restart").is_some_and(|node| node.mark != dependency.mark);
+        if written && flag(dependency, "restart") {
             let field = format!("{}.depends_on.{name}.restart", at.path);
-            let message = "is not supported yet: the dependent is not restarted";
-            at.notes.warning(dependency.mark, &field, message);
+            at.notes.warning(dependency.mark, &field, RESTART_WITH.why);
         }
     }
 }
@@ -54,7 +59,7 @@ fn says_not_to_restart(node: &Node) -> bool {
     }
 }
 
-fn container(root: &Node, key: &str, node: &Node, at: &mut At<'_>) -> Option<ContainerSpec> {
+fn container(whole: &Whole<'_>, key: &str, node: &Node, at: &mut At<'_>) -> Option<ContainerSpec> {
     let image = node.get("image")?;
     let image_ref = match ImageRef::new(image.as_str().unwrap_or_default()) {
         Ok(image_ref) => image_ref,
@@ -71,19 +76,20 @@ fn container(root: &Node, key: &str, node: &Node, at: &mut At<'_>) -> Option<Con
             .map(|(key, value)| (key.clone(), value.text()))
             .collect(),
         labels: pairs(node, "labels"),
+        annotations: pairs(node, "annotations"),
+        platform: platform(node, at),
         user: text(node, "user"),
         working_dir: text(node, "working_dir"),
         hostname: text(node, "hostname"),
         domainname: text(node, "domainname"),
         ports: ports(node, at),
         expose: expose(node, at),
-        mounts: mounts::mounts(root, node, at),
-        networking: network::networking(root, key, node, at),
+        mounts: mounts::mounts(whole.root, node, at),
+        networking: network::networking(whole, key, node, at),
         restart: restart(node, at),
         healthcheck: node.get("healthcheck").and_then(|node| healthcheck(node, at)),
-        limits: limits(node, at),
+        volumes_from: volumes_from(whole, node, at),
         shm_size: at.number(node, "shm_size").filter(|size| *size > 0),
-        ulimits: ulimits(node, at),
         cap_add: capabilities(node, "cap_add"),
         cap_drop: capabilities(node, "cap_drop"),
         privileged: flag(node, "privileged"),
@@ -93,7 +99,6 @@ fn container(root: &Node, key: &str, node: &Node, at: &mut At<'_>) -> Option<Con
         stdin_open: flag(node, "stdin_open"),
         security_opt: texts(node, "security_opt"),
         sysctls: pairs(node, "sysctls"),
-        devices: devices(node),
         group_add: texts(node, "group_add"),
         dns: texts(node, "dns"),
         dns_search: texts(node, "dns_search"),
@@ -107,20 +112,74 @@ fn container(root: &Node, key: &str, node: &Node, at: &mut At<'_>) -> Option<Con
         logging: node
             .get("logging")
             .map(|node| Logging { driver: text(node, "driver"), options: pairs(node, "options") }),
-        pid: private_name(node, "pid", at),
-        ipc: private_name(node, "ipc", at),
+        pid: namespace(whole, node, "pid", at),
+        ipc: namespace(whole, node, "ipc", at),
+        uts: namespace(whole, node, "uts", at),
+        userns_mode: namespace(whole, node, "userns_mode", at),
+        cgroup: text(node, "cgroup"),
+        cgroup_parent: text(node, "cgroup_parent"),
+        storage_opt: pairs(node, "storage_opt"),
         runtime: text(node, "runtime"),
-        ..ContainerSpec::new(image_ref)
+        ..resources::resources(ContainerSpec::new(image_ref), node, at)
     })
 }
 
-fn private_name(node: &Node, key: &str, at: &mut At<'_>) -> Option<String> {
-    let name = text(node, key)?;
-    if name.starts_with("service:") {
-        let mark = node.get(key).map(|node| node.mark).unwrap_or_default();
-        at.fail(mark, key, format!("`{name}` is not supported yet"));
+/// A namespace; one of another container by that container's name.
+fn namespace(whole: &Whole<'_>, node: &Node, key: &str, at: &mut At<'_>) -> Option<String> {
+    let mode = text(node, key)?;
+    let mark = node.get(key).map(Node::place).unwrap_or_default();
+    let shared = whole.shared_container(&mode);
+    let allowed: &[&str] = match key {
+        "ipc" => &["none", "private", "shareable", "host"],
+        "pid" => &["host", "private"],
+        _ => &["host"],
+    };
+    match shared {
+        Some(container) if ["ipc", "pid"].contains(&key) && !container.is_empty() => {
+            Some(format!("container:{container}"))
+        }
+        None if mode == "private" && key == "pid" => None,
+        None if allowed.contains(&mode.as_str()) => Some(mode),
+        _ => {
+            let more =
+                if ["ipc", "pid"].contains(&key) { ", service:NAME, container:NAME" } else { "" };
+            let message = format!("`{mode}` is none of: {}{more}", allowed.join(", "));
+            at.fail(mark, key, message);
+            None
+        }
     }
-    Some(name)
+}
+
+fn platform(node: &Node, at: &mut At<'_>) -> Option<Platform> {
+    let written = node.get("platform")?;
+    match written.as_str().unwrap_or_default().parse() {
+        Ok(platform) => Some(platform),
+        Err(message) => {
+            at.fail(written.mark, "platform", message);
+            None
+        }
+    }
+}
+
+/// `SERVICE[:ro]` and `container:NAME[:ro]`.
+fn volumes_from(whole: &Whole<'_>, node: &Node, at: &mut At<'_>) -> Vec<VolumesFrom> {
+    let mut all = Vec::new();
+    for item in node.get("volumes_from").map(Node::items).unwrap_or_default() {
+        let written = item.as_str().unwrap_or_default();
+        let (foreign, rest) = match written.strip_prefix("container:") {
+            Some(rest) => (true, rest),
+            None => (false, written),
+        };
+        let (name, mode) = rest.split_once(':').unwrap_or((rest, "rw"));
+        if name.is_empty() || !["ro", "rw"].contains(&mode) {
+            let message = format!("`{written}` is no SERVICE[:ro] or container:NAME[:ro]");
+            at.fail(item.mark, "volumes_from", message);
+            continue;
+        }
+        let container = if foreign { name.to_owned() } else { whole.first_container(name) };
+        all.push(VolumesFrom { container, read_only: mode == "ro" });
+    }
+    all
 }
 
 fn capabilities(node: &Node, key: &str) -> BTreeSet<String> {
@@ -228,65 +287,6 @@ fn healthcheck(node: &Node, at: &mut At<'_>) -> Option<Healthcheck> {
         start_interval: duration(node, "start_interval"),
     };
     (check != Healthcheck::default()).then_some(check)
-}
-
-fn limits(node: &Node, at: &mut At<'_>) -> Limits {
-    let resources = node.get("deploy").and_then(|deploy| deploy.get("resources"));
-    let hard = resources.and_then(|resources| resources.get("limits"));
-    let soft = resources.and_then(|resources| resources.get("reservations"));
-    let cpus = hard.and_then(|hard| hard.get("cpus")).or_else(|| node.get("cpus"));
-    let memory = hard.and_then(|hard| at.number(hard, "memory"));
-    let reserved = soft.and_then(|soft| at.number(soft, "memory"));
-    let pids: Option<i64> = hard.and_then(|hard| at.number(hard, "pids"));
-    Limits {
-        nano_cpus: cpus.and_then(|cpus| nano_cpus(cpus, at)),
-        cpu_shares: at.number(node, "cpu_shares").filter(|shares| *shares > 0),
-        cpuset: text(node, "cpuset"),
-        memory: memory.or_else(|| at.number(node, "mem_limit")).filter(|bytes| *bytes > 0),
-        memory_reservation: reserved
-            .or_else(|| at.number(node, "mem_reservation"))
-            .filter(|bytes| *bytes > 0),
-        memory_swap: at.number(node, "memswap_limit").filter(|bytes| *bytes != 0),
-        pids: pids.or_else(|| at.number(node, "pids_limit")).filter(|pids| *pids != 0),
-    }
-}
-
-fn nano_cpus(node: &Node, at: &mut At<'_>) -> Option<u64> {
-    let cpus: f64 = node.text()?.parse().ok()?;
-    if !(0.0..1e6).contains(&cpus) {
-        at.fail(node.mark, "cpus", format!("`{cpus}` is no number of CPUs"));
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked")]
-    let nanos = (cpus * 1e9).round() as u64;
-    (nanos > 0).then_some(nanos)
-}
-
-fn ulimits(node: &Node, at: &mut At<'_>) -> BTreeMap<String, Ulimit> {
-    let mut ulimits = BTreeMap::new();
-    for (name, value) in section(node, "ulimits") {
-        let single = value.as_int().and_then(|number| i64::try_from(number).ok());
-        let ulimit = match single {
-            Some(both) => Some(Ulimit { soft: both, hard: both }),
-            None => at
-                .number(value, "soft")
-                .zip(at.number(value, "hard"))
-                .map(|(soft, hard)| Ulimit { soft, hard }),
-        };
-        ulimits.extend(ulimit.map(|ulimit| (name.clone(), ulimit)));
-    }
-    ulimits
-}
-
-fn devices(node: &Node) -> BTreeMap<String, Device> {
-    let items = node.get("devices").map(Node::items).unwrap_or_default();
-    let device = |item: &Node| {
-        let source = text(item, "source")?;
-        let target = text(item, "target").unwrap_or_else(|| source.clone());
-        let permissions = text(item, "permissions").unwrap_or_else(|| "rwm".to_owned());
-        Some((target, Device { source, permissions }))
-    };
-    items.iter().filter_map(device).collect()
 }
 
 fn depends_on(node: &Node) -> BTreeMap<ServiceName, Dependency> {

@@ -3,6 +3,7 @@
 
 use super::Loader;
 use crate::manifest::node::{Mark, Node};
+use crate::manifest::support::VERSION;
 use crate::manifest::{canonical, interpolate, merge, paths, reset, schema, shape, unique, yaml};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -92,7 +93,7 @@ impl Loader<'_> {
         unique::unify(merged);
         shape::check(merged, &schema::FILE, "", &mut self.notes);
         if let Some(version) = merged.as_map_mut().and_then(|map| map.shift_remove("version")) {
-            self.notes.warning(version.place(), "version", "has no effect; take it out");
+            self.notes.warning(version.place(), "version", VERSION.why);
         }
         canonical::canonical(merged, &mut self.notes);
         unique::unify(merged);

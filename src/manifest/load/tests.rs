@@ -103,7 +103,7 @@ fn mounts_have_absolute_sources_and_the_names_of_volumes() {
     let MountSource::Bind(bind) = &mounts["/etc/conf"].source else { panic!("no bind") };
     assert_eq!(bind.path, "/src/shop/conf");
     assert!(mounts["/etc/conf"].read_only && bind.create_host_path);
-    let volume = MountSource::Volume { name: "shop_data".to_owned(), nocopy: false };
+    let volume = MountSource::Volume { name: "shop_data".to_owned(), nocopy: false, subpath: None };
     assert_eq!(mounts["/data"].source, volume);
     assert_eq!(mounts["/cache"].source, MountSource::Anonymous);
 }

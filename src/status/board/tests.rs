@@ -24,6 +24,7 @@ fn report(result: PassResult, second: i64) -> Report {
         drift: BTreeMap::new(),
         reasons: Vec::new(),
         actions: Vec::new(),
+        stuck: BTreeMap::new(),
         problems: Vec::new(),
         workload: Some(UP),
     }

@@ -1,0 +1,91 @@
+//! An engine that keeps a stack's secrets to itself: what containers say goes into messages, and a
+//! program that fails may print the password that it was given.
+
+use super::{Engine, EngineError, EventStream, Progress, Sighting};
+use crate::model::{EngineFacts, Observed, Query, SourceName, Stack, StackName};
+use crate::plan::{ContainerRef, Step, suggests_secret};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "(hidden)";
+/// Shorter ones are parts of ordinary words.
+const MIN_CHARS: usize = 4;
+
+/// Another engine, with the secrets of one stack taken out of what its containers say.
+pub struct Discreet {
+    inner: Arc<dyn Engine>,
+    /// The longest first, since one may hold another.
+    secrets: Vec<String>,
+}
+
+impl Discreet {
+    /// `inner`, discreet about `stack`: the contents of its configs and secrets, and variables whose
+    /// names suggest a secret.
+    pub fn over(inner: &Arc<dyn Engine>, stack: &Stack) -> Arc<dyn Engine> {
+        let mut secrets: Vec<String> = secrets(stack).into_iter().collect();
+        if secrets.is_empty() {
+            return Arc::clone(inner);
+        }
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Arc::new(Self { inner: Arc::clone(inner), secrets })
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+    }
+}
+
+fn secrets(stack: &Stack) -> BTreeSet<String> {
+    let containers = || stack.services.values().map(|service| &service.container);
+    let variables = containers()
+        .flat_map(|container| &container.environment)
+        .filter(|(name, _)| suggests_secret(name))
+        .filter_map(|(_, value)| value.clone());
+    let files = containers().flat_map(|container| &container.files);
+    let contents = files.map(|file| String::from_utf8_lossy(file.content.expose()).into_owned());
+    variables
+        .chain(contents)
+        .map(|text| text.trim().to_owned())
+        .filter(|text| text.chars().count() >= MIN_CHARS)
+        .collect()
+}
+
+#[async_trait]
+impl Engine for Discreet {
+    async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        self.inner.facts().await
+    }
+
+    async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
+        self.inner.observe(query).await
+    }
+
+    async fn stacks(&self) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
+        self.inner.stacks().await
+    }
+
+    async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError> {
+        let mut seen = self.inner.watch(container).await?;
+        seen.health_output = seen.health_output.map(|text| self.without_secrets(&text));
+        Ok(seen)
+    }
+
+    async fn tail(
+        &self,
+        container: &ContainerRef,
+        lines: usize,
+    ) -> Result<Vec<String>, EngineError> {
+        let said = self.inner.tail(container, lines).await?;
+        Ok(said.iter().map(|line| self.without_secrets(line)).collect())
+    }
+
+    async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
+        self.inner.perform(step, progress).await
+    }
+
+    async fn events(&self) -> Result<EventStream, EngineError> {
+        self.inner.events().await
+    }
+}

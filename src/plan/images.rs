@@ -1,0 +1,86 @@
+//! Which images are pulled: those that are missing, due, or made for another platform.
+
+use super::{Action, Change, Draft, Object, Step};
+use crate::model::{ImageRef, Platform, PullPolicy, Service, ServiceName};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Users<'a> = Vec<(&'a ServiceName, &'a Service)>;
+
+impl<'a> Draft<'a> {
+    /// Pulls what is missing or due.
+    pub(super) fn images(&mut self) {
+        let mut wanted: BTreeMap<&'a ImageRef, Users<'a>> = BTreeMap::new();
+        for (name, service) in self.desired.services.iter().filter(|(_, s)| s.replicas > 0) {
+            for image in service.container.images() {
+                wanted.entry(image).or_default().push((name, service));
+            }
+        }
+        for (image, users) in wanted {
+            self.image(image, &users);
+        }
+    }
+
+    fn image(&mut self, image: &ImageRef, users: &Users<'a>) {
+        let picky: Users<'a> = users
+            .iter()
+            .filter(|(_, user)| user.container.image == *image && user.container.platform.is_some())
+            .copied()
+            .collect();
+        let platforms = platforms(&picky);
+        if platforms.len() > 1 {
+            let all: Vec<_> = platforms.iter().map(ToString::to_string).collect();
+            let message = format!(
+                "image {image} is asked for on several platforms ({}), and an engine keeps one of them under a name; use names of their own",
+                all.join(", ")
+            );
+            let (name, _) = picky[0];
+            self.refuse(format!("services.{name}.platform"), message, &names(&picky));
+            return;
+        }
+        let platform = platforms.into_iter().next();
+        let found = self.observed.images.get(image);
+        let other = found
+            .map(|found| &found.platform)
+            .filter(|is| platform.is_some_and(|platform| !platform.accepts(is)));
+        let concerned = if other.is_some() { &picky } else { users };
+        let (name, _) = concerned[0];
+        let (field, actual) = match (found, other, self.around.refresh.contains(image)) {
+            (None, _, _) => ("image", "not on this engine".to_owned()),
+            (Some(_), Some(other), _) => ("platform", format!("{image} for {other}")),
+            (Some(_), None, true) => ("image", "due for another pull".to_owned()),
+            (Some(_), None, false) => return,
+        };
+        let desired = match platform {
+            Some(platform) => format!("{image} for {platform}"),
+            None => image.to_string(),
+        };
+        let field = format!("services.{name}.{field}");
+        let never = concerned.iter().any(|(_, s)| s.pull_policy == PullPolicy::Never);
+        if never && (found.is_none() || other.is_some()) {
+            let message = format!(
+                "image {desired} is not on this engine and `pull_policy: never` forbids to pull it; load it, or change the policy"
+            );
+            self.refuse(field, message, &names(concerned));
+            return;
+        }
+        let object = Object::Image(image.to_string());
+        let change = Change {
+            object: object.clone(),
+            action: Action::Pull,
+            reasons: vec![self.reason(field, desired, actual)],
+            after: Vec::new(),
+            steps: vec![Step::PullImage { image: image.clone(), platform: platform.cloned() }],
+        };
+        let index = self.push(change);
+        self.made.insert(object, index);
+    }
+}
+
+fn names(users: &Users<'_>) -> Vec<ServiceName> {
+    users.iter().map(|(name, _)| (*name).clone()).collect()
+}
+
+/// What those that run an image ask for. A mounted one is of any platform.
+fn platforms<'a>(users: &Users<'a>) -> BTreeSet<&'a Platform> {
+    users.iter().filter_map(|(_, service)| service.container.platform.as_ref()).collect()
+}
