@@ -10,16 +10,20 @@ pub(super) fn build(path: &str, node: &mut Node, notes: &mut Notes) {
     let mark = node.mark;
     let Some(map) = node.as_map_mut() else { return };
     map.entry("context".to_owned()).or_insert(Node::str(".", mark));
-    edit(map, "args", |node| pairs(node, false));
-    edit(map, "labels", |node| pairs(node, true));
     edit(map, "additional_contexts", |node| pairs(node, true));
     edit(map, "ssh", ssh);
     edit(map, "secrets", |node| {
         for_items(node, |item| grant(&format!("{path}.secrets"), item, false, notes));
     });
+    edit(map, "no_cache_filter", to_list);
+}
+
+pub(super) fn values(path: &str, node: &mut Node, notes: &mut Notes) {
+    let Some(map) = node.as_map_mut() else { return };
+    edit(map, "args", |node| pairs(node, false));
+    edit(map, "labels", |node| pairs(node, true));
     edit(map, "extra_hosts", |node| extra_hosts(&format!("{path}.extra_hosts"), node, notes));
     edit(map, "shm_size", |node| bytes(&format!("{path}.shm_size"), node, notes));
-    edit(map, "no_cache_filter", to_list);
     for key in ["provenance", "sbom"] {
         edit(map, key, |node| {
             if let Some(flag) = node.as_bool() {
