@@ -54,8 +54,7 @@ fn mount(
             at.notes.warning(node.place(), &format!("{}.{kind}", at.path), message);
         }
     }
-    let path = cleaned(path);
-    let bind = Bind { path, ..Bind::default() };
+    let bind = Bind { path: cleaned(path), ..Bind::default() };
     let mount = Mount { read_only: true, ..Mount::of(MountSource::Bind(bind)) };
     spec.mounts.entry(target).or_insert(mount);
 }
