@@ -15,12 +15,23 @@ use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::{shell, units};
 
-/// Brings a whole file into its long form.
+/// Brings a whole file into its long form, as far as files that are laid over it need it: how a
+/// value is written that is replaced does not matter.
 pub(crate) fn canonical(root: &mut Node, notes: &mut Notes) {
     for section in ["networks", "volumes", "configs", "secrets", "models"] {
         each(root, section, |path, node| resource(path, section, node, notes));
     }
     each(root, "services", |path, node| service(path, node, notes));
+}
+
+/// Brings the values of a project, once all its files are together, into one form each: words,
+/// pairs, sizes, durations.
+pub(crate) fn values(root: &mut Node, notes: &mut Notes) {
+    each(root, "services", |path, node| {
+        for (key, node) in node.as_map_mut().into_iter().flatten() {
+            value(&format!("{path}.{key}"), key, node, notes);
+        }
+    });
 }
 
 fn each(root: &mut Node, section: &str, mut change: impl FnMut(&str, &mut Node)) {
@@ -76,9 +87,6 @@ pub(crate) fn service(path: &str, node: &mut Node, notes: &mut Notes) {
 
 fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
     match key {
-        "command" | "entrypoint" => command(path, node, notes),
-        "environment" => pairs(node, false),
-        "labels" | "sysctls" | "annotations" | "storage_opt" => pairs(node, true),
         "dns" => {
             to_list(node);
             if let Value::Seq(items) = &mut node.value {
@@ -87,7 +95,6 @@ fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
         }
         "dns_search" | "tmpfs" | "label_file" => to_list(node),
         "env_file" => env_file(node),
-        "expose" | "group_add" => for_items(node, text),
         "configs" | "secrets" => {
             for_items(node, |item| grant(path, item, key == "secrets", notes));
         }
@@ -98,6 +105,17 @@ fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
         "volumes" => mounts::expand(path, node, notes),
         "devices" => devices::expand(path, node, notes),
         "gpus" => devices::gpus(path, node, notes),
+        "build" => build::build(path, node, notes),
+        _ => {}
+    }
+}
+
+fn value(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
+    match key {
+        "command" | "entrypoint" => command(path, node, notes),
+        "environment" => pairs(node, false),
+        "labels" | "sysctls" | "annotations" | "storage_opt" => pairs(node, true),
+        "expose" | "group_add" => for_items(node, text),
         "extra_hosts" => extra_hosts(path, node, notes),
         "mem_limit" | "mem_reservation" | "memswap_limit" | "shm_size" => bytes(path, node, notes),
         "mem_swappiness" => text(node),
@@ -109,7 +127,7 @@ fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
             }
         }
         "blkio_config" => blkio(path, node, notes),
-        "build" => build::build(path, node, notes),
+        "build" => build::values(path, node, notes),
         "develop" => build::develop(path, node, notes),
         "deploy" => deploy::deploy(path, node, notes),
         "post_start" | "pre_stop" | "pre_start" => {
@@ -177,6 +195,10 @@ fn env_file(node: &mut Node) {
     for_items(node, |item| {
         if item.as_str().is_some() {
             item.value = map_of(item.mark, vec![("path", item.value.clone())]);
+        }
+        let mark = item.mark;
+        if let Some(map) = item.as_map_mut() {
+            map.entry("required".to_owned()).or_insert(Node::new(Value::Bool(true), mark));
         }
     });
 }

@@ -37,6 +37,8 @@ pub(crate) fn merge(base: &mut Node, over: Node, path: &[&str], notes: &mut Note
     }
     let place = over.place();
     match (&mut base.value, over.value) {
+        // A name without a value goes over a value too: it asks for the variable's.
+        (Value::Map(base), Value::Map(over)) if rule == Rule::Pairs => base.extend(over),
         (Value::Map(base), Value::Map(over)) => merge_maps(base, over, path, notes),
         (Value::Seq(base), Value::Seq(over)) if rule == Rule::Pools => {
             merge_pools(base, over, path, notes);
@@ -238,6 +240,7 @@ mod tests {
     fn short_and_long_forms_meet() {
         for (base, over, expected) in [
             ("{labels: [a=1, b]}", "{labels: {a: 2}}", r#"{"labels":{"a":2,"b":null}}"#),
+            ("{environment: {A: x}}", "{environment: [A]}", r#"{"environment":{"A":null}}"#),
             (
                 "{networks: [n]}",
                 "{networks: {n: {priority: 1}}}",

@@ -107,7 +107,9 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
             check_unique(node, path, notes);
         }
         Rule::Map(inner) => {
-            if let Some(empty) = node.as_map().and_then(|map| map.get("")) {
+            // One that was an item of a list has no place of its own, and is let pass.
+            let empty = node.as_map().and_then(|map| map.get(""));
+            if let Some(empty) = empty.filter(|empty| empty.key.is_some()) {
                 notes.error(empty.place(), path, "a key must not be empty");
             }
             check_values(node, inner, path, notes);

@@ -2,7 +2,7 @@
 
 use super::{bytes, command, edit, extra_hosts, for_items, grant, pairs};
 use crate::manifest::merge::{context_to_map, to_list};
-use crate::manifest::node::{Map, Node, Value};
+use crate::manifest::node::{Node, Value};
 use crate::manifest::notes::Notes;
 
 pub(super) fn build(path: &str, node: &mut Node, notes: &mut Notes) {
@@ -10,16 +10,20 @@ pub(super) fn build(path: &str, node: &mut Node, notes: &mut Notes) {
     let mark = node.mark;
     let Some(map) = node.as_map_mut() else { return };
     map.entry("context".to_owned()).or_insert(Node::str(".", mark));
-    edit(map, "args", |node| pairs(node, false));
-    edit(map, "labels", |node| pairs(node, true));
     edit(map, "additional_contexts", |node| pairs(node, true));
-    edit(map, "ssh", ssh);
+    edit(map, "ssh", |node| ssh(&format!("{path}.ssh"), node, notes));
     edit(map, "secrets", |node| {
         for_items(node, |item| grant(&format!("{path}.secrets"), item, false, notes));
     });
+    edit(map, "no_cache_filter", to_list);
+}
+
+pub(super) fn values(path: &str, node: &mut Node, notes: &mut Notes) {
+    let Some(map) = node.as_map_mut() else { return };
+    edit(map, "args", |node| pairs(node, false));
+    edit(map, "labels", |node| pairs(node, true));
     edit(map, "extra_hosts", |node| extra_hosts(&format!("{path}.extra_hosts"), node, notes));
     edit(map, "shm_size", |node| bytes(&format!("{path}.shm_size"), node, notes));
-    edit(map, "no_cache_filter", to_list);
     for key in ["provenance", "sbom"] {
         edit(map, key, |node| {
             if let Some(flag) = node.as_bool() {
@@ -30,13 +34,16 @@ pub(super) fn build(path: &str, node: &mut Node, notes: &mut Notes) {
 }
 
 /// Keys by their names; `default` is the agent of whoever builds.
-fn ssh(node: &mut Node) {
-    if let Value::Str(text) = &node.value {
-        node.value = Value::Seq(vec![Node::str(text.clone(), node.mark)]);
+fn ssh(path: &str, node: &mut Node, notes: &mut Notes) {
+    for item in node.items() {
+        let name = item.as_str().unwrap_or_default();
+        if !["", "default"].contains(&name) && !name.contains('=') {
+            notes.error(item.mark, path, format!("`{name}` needs a file: `{name}=PATH`"));
+        }
     }
     pairs(node, true);
     if let Value::Map(map) = &mut node.value {
-        *map = std::mem::take(map).into_iter().filter(|(key, _)| !key.is_empty()).collect::<Map>();
+        map.retain(|key, _| !key.is_empty());
     }
 }
 
@@ -61,4 +68,33 @@ pub(super) fn hook(path: &str, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
     edit(map, "command", |node| command(&format!("{path}.command"), node, notes));
     edit(map, "environment", |node| pairs(node, false));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::yaml;
+
+    #[test]
+    fn a_build_has_a_context_and_its_keys_have_files() {
+        let parse = |text: &str| yaml::parse(text, 0).unwrap().remove(0);
+        let mut notes = Notes::default();
+        let mut node = parse("{ssh: [default, k=/x], args: [A, B=], extra_hosts: {h: 1.1.1.1}}");
+        build("b", &mut node, &mut notes);
+        values("b", &mut node, &mut notes);
+        assert_eq!(
+            node.to_json(),
+            serde_json::json!({
+                "context": ".",
+                "ssh": {"default": "", "k": "/x"},
+                "args": {"A": null, "B": ""},
+                "extra_hosts": ["h=1.1.1.1"],
+            })
+        );
+        build("b", &mut parse("{ssh: [k]}"), &mut notes);
+        assert_eq!(
+            notes.into_diagnostics().to_string(),
+            "error: b.ssh: `k` needs a file: `k=PATH`"
+        );
+    }
 }

@@ -112,16 +112,15 @@ fn parse(text: &str) -> Result<Short, String> {
 fn parts(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut depth = 0_usize;
-    let mut chars = text.chars().peekable();
     let mut last = ' ';
-    while let Some(c) = chars.next() {
+    for c in text.chars() {
         let part_is_letter = parts.last().is_some_and(|part| {
             part.len() == 1 && part.starts_with(|c: char| c.is_ascii_alphabetic())
         });
         match c {
             '{' if last == '$' => depth += 1,
             '}' => depth = depth.saturating_sub(1),
-            ':' if depth == 0 && !(part_is_letter && chars.peek().is_some()) => {
+            ':' if depth == 0 && !part_is_letter => {
                 parts.push(String::new());
                 last = c;
                 continue;

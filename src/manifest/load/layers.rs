@@ -65,9 +65,14 @@ impl Loader<'_> {
             for document in layer.documents {
                 self.add(&mut merged, document, &layer.path, scope);
                 if self.notes.errors() > before {
+                    // What is wrong with its values is told as well.
+                    canonical::values(&mut merged, &mut self.notes);
                     return None;
                 }
             }
+        }
+        if self.request.interpolate {
+            canonical::values(&mut merged, &mut self.notes);
         }
         let home = scope.lookup("HOME");
         let base = paths::Base { directory: &scope.directory, home: home.as_deref() };

@@ -339,3 +339,41 @@ services:
         ["compose.yaml:3:12", "compose.yaml:4:13", "compose.yaml:5:5", "compose.yaml:6:10"];
     assert_eq!(places, expected, "{told}");
 }
+
+#[test]
+fn a_value_that_is_replaced_need_not_be_a_good_one() {
+    let files = [
+        (
+            "compose.yaml",
+            "services: {a: {image: i, mem_limit: wrong, stop_grace_period: x, command: \"a 'b\"}}\n",
+        ),
+        (
+            "compose.override.yaml",
+            "services: {a: {mem_limit: 1m, stop_grace_period: 5s, command: a b}}\n",
+        ),
+    ];
+    let request = request(&["compose.yaml", "compose.override.yaml"]);
+    let config = load_files(&request, &files).unwrap().config;
+    let service = &config["services"]["a"];
+    assert_eq!(
+        (&service["mem_limit"], &service["stop_grace_period"]),
+        (&"1048576".into(), &"5s".into())
+    );
+    let alone = load_files(&self::request(&["compose.yaml"]), &files).unwrap_err();
+    assert_eq!(alone.matches("error: compose.yaml:1").count(), 3, "{alone}");
+}
+
+#[test]
+fn a_profile_may_be_switched_on_by_a_variable_and_a_name_must_be_one() {
+    let compose = "services: {a: {image: i}, b: {image: i, profiles: [debug]}}\n";
+    let files = [("compose.yaml", compose), (".env", "COMPOSE_PROFILES=x, debug\n")];
+    let loaded = load_files(&request(&["compose.yaml"]), &files).unwrap();
+    assert_eq!(loaded.stack.services.len(), 2);
+    for (name, kept) in [("My App", Some("myapp")), ("_x", Some("x")), ("\u{c9}", None)] {
+        let text = format!("name: {name}\n{compose}");
+        let loaded = load_one(&text).map(|loaded| loaded.stack.name.to_string());
+        assert_eq!(loaded.ok().as_deref(), kept, "{name}");
+    }
+    let asked = Request { project_name: Some("My App".to_owned()), ..request(&["compose.yaml"]) };
+    assert!(load_files(&asked, &files).unwrap_err().contains("is no project name"));
+}
