@@ -1,21 +1,21 @@
 //! A tree of YAML values that knows where each of them was written. It never interprets keys.
 
-use indexmap::IndexMap;
 use serde_json::{Number, Value as Json};
 
 /// A position in one of the files read; line 0: nowhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mark {
     /// Its index among the files.
-    pub(crate) file: usize,
+    pub(crate) file: u32,
     /// From 1.
     pub(crate) line: u32,
     /// In characters, from 1.
     pub(crate) column: u32,
 }
 
-/// A mapping, in the order written.
-pub(crate) type Map = IndexMap<String, Node>;
+mod map;
+
+pub(crate) use map::Map;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]

@@ -158,7 +158,7 @@ impl Notes {
 
     /// Where `mark` is, if it is anywhere.
     pub(crate) fn place(&self, mark: Mark) -> Option<Place> {
-        let file = self.files.get(mark.file).filter(|_| mark.line > 0)?;
+        let file = self.files.get(mark.file as usize).filter(|_| mark.line > 0)?;
         Some(Place { file: file.name.clone(), line: mark.line, column: mark.column })
     }
 
@@ -173,7 +173,7 @@ impl Notes {
         let place = self.place(mark);
         let source = place.as_ref().and_then(|place| {
             let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
-            let line = self.files[mark.file].text.lines().nth(line)?;
+            let line = self.files[mark.file as usize].text.lines().nth(line)?;
             (line.len() <= MAX_LINE).then(|| line.to_owned())
         });
         let (field, message) = (shortened(field), shortened(message));
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_is_too_long_or_too_much_to_read_is_cut() {
         let mut notes = Notes::default();
-        let file = notes.add_file("f".to_owned(), "x".repeat(1 << 20));
+        let file = u32::try_from(notes.add_file("f".to_owned(), "x".repeat(1 << 20))).unwrap();
         let long = "ü".repeat(1 << 20);
         for number in 0..200 {
             let mark = Mark { file, line: 1, column: 1 };

@@ -109,38 +109,57 @@ pub(crate) const RESTART_WITH: Gap = warning(
 pub(crate) fn check(root: &Node, notes: &mut Notes) {
     for gap in GAPS {
         let keys: Vec<&str> = gap.path.split('.').collect();
-        visit(root, &keys, "", gap, notes);
+        visit(root, &keys, &Trail { around: None, key: "" }, gap, notes);
     }
 }
 
-fn visit(node: &Node, keys: &[&str], path: &str, gap: &Gap, notes: &mut Notes) {
-    let Some((key, rest)) = keys.split_first() else { return tell(node, path, gap, notes) };
-    let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+/// The keys that led to a value; put together only when there is something to tell.
+struct Trail<'a> {
+    around: Option<&'a Trail<'a>>,
+    key: &'a str,
+}
+
+impl Trail<'_> {
+    fn path(&self) -> String {
+        match self.around.map(Trail::path) {
+            None => String::new(),
+            Some(path) if path.is_empty() => self.key.to_owned(),
+            Some(path) => format!("{path}.{}", self.key),
+        }
+    }
+}
+
+fn visit(node: &Node, keys: &[&str], trail: &Trail<'_>, gap: &Gap, notes: &mut Notes) {
+    let Some((key, rest)) = keys.split_first() else { return tell(node, trail, gap, notes) };
+    let around = Some(trail);
     match &node.value {
         Value::Map(map) if *key == "*" => {
-            map.iter().for_each(|(key, node)| visit(node, rest, &inner(key), gap, notes));
+            map.iter()
+                .for_each(|(key, node)| visit(node, rest, &Trail { around, key }, gap, notes));
         }
         Value::Seq(items) if *key == "*" => {
             for (index, node) in items.iter().enumerate() {
-                visit(node, rest, &inner(&index.to_string()), gap, notes);
+                let key = &index.to_string();
+                visit(node, rest, &Trail { around, key }, gap, notes);
             }
         }
         Value::Map(map) => {
             if let Some(node) = map.get(*key) {
-                visit(node, rest, &inner(key), gap, notes);
+                visit(node, rest, &Trail { around, key }, gap, notes);
             }
         }
         _ => {}
     }
 }
 
-fn tell(node: &Node, path: &str, gap: &Gap, notes: &mut Notes) {
+fn tell(node: &Node, trail: &Trail<'_>, gap: &Gap, notes: &mut Notes) {
     match gap.value {
         Some(value) if node.as_str() != Some(value) => return,
         None if asks_for_nothing(node) => return,
         _ => {}
     }
-    let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let parent = trail.around.map(Trail::path).unwrap_or_default();
+    let (parent, key) = (parent.as_str(), trail.key);
     let message = match gap.value {
         Some(value) => format!("`{key}: {value}` {}", gap.why),
         None => format!("`{key}` {}", gap.why),

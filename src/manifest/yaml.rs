@@ -65,7 +65,7 @@ pub(crate) fn parse(text: &str, file: usize) -> Result<Vec<Node>, YamlError> {
 
 fn mark_of(file: usize, line: usize, column: usize) -> Mark {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Mark { file, line: number(line).max(1), column: number(column).saturating_add(1) }
+    Mark { file: number(file), line: number(line).max(1), column: number(column).saturating_add(1) }
 }
 
 /// A collection that is being read.

@@ -353,7 +353,7 @@ fn a_value_that_is_replaced_need_not_be_a_good_one() {
         ),
     ];
     let request = request(&["compose.yaml", "compose.override.yaml"]);
-    let config = load_files(&request, &files).unwrap().config;
+    let config = resolve(&request, &|path| content(path, &files)).unwrap().config;
     let service = &config["services"]["a"];
     assert_eq!(
         (&service["mem_limit"], &service["stop_grace_period"]),
