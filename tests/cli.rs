@@ -357,3 +357,20 @@ fn without_an_engine_the_error_says_where_it_was_looked_for() {
         told.says(&["docker.sock", "is it running?"]);
     }
 }
+
+#[test]
+fn every_verb_and_every_lint_stands_in_the_docs() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md"));
+    let page = page.unwrap();
+    let help = run(&["--help"]).expect(0).out;
+    let verbs = help.split("Commands:").nth(1).unwrap().split("Options").next().unwrap();
+    let verbs = verbs.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let verbs: Vec<&str> = verbs.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(verbs.len() > 8, "{help}");
+    for verb in verbs.into_iter().filter(|verb| *verb != "help") {
+        assert!(page.contains(&format!("| `{verb}` |")), "{verb} is missing");
+    }
+    for lint in bowline::manifest::LINTS {
+        assert!(page.contains(&format!("| `{}` | {} |", lint.name, lint.about)), "{}", lint.name);
+    }
+}
