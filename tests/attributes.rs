@@ -240,7 +240,8 @@ async fn stands_apart(engine: &Arc<dyn Engine>, form: &Form, api: u16, findings:
     } else if !report.result.is_success() {
         let errors: Vec<_> =
             report.actions.iter().filter_map(|action| action.error.clone()).collect();
-        let told = errors.iter().any(|error| error.contains(form.hosts_say.unwrap_or_default()));
+        let mut texts = form.hosts_say.unwrap_or_default().split('|');
+        let told = texts.any(|text| errors.iter().any(|error| error.contains(text)));
         findings.check(form.before, &errors, told);
     }
 }

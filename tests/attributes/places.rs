@@ -310,7 +310,8 @@ pub fn mounts() -> Vec<Form> {
             "volumes: [{ type: volume, source: vol, target: /t }]",
             "volumes./t"
         )
-        .needs(45),
+        .needs(45)
+        .or_host_says("no such file or directory"),
         form!("volumes_from", "volumes_from: [base]", "volumes_from: ['base:ro']"),
         form!(
             "volumes_from",

@@ -18,7 +18,7 @@ pub struct Form {
     pub shown: Option<(&'static str, Value)>,
     /// The API version that brought it; an older engine is told of.
     pub needs: u16,
-    /// What an engine says whose host cannot do it.
+    /// What an engine says whose host cannot do it; one of several texts, with `|` between.
     pub hosts_say: Option<&'static str>,
 }
 
@@ -275,7 +275,7 @@ fn devices() -> Vec<Form> {
             "devices: ['vendor.example/kind=one']",
             "devices: ['vendor.example/kind=two']"
         )
-            .or_host_says("could not select device driver"),
+            .or_host_says("could not select device driver|unresolvable CDI devices"),
         form!(
             "devices",
             "devices: [{ source: /dev/null, target: /dev/y, permissions: r }]",
