@@ -1,6 +1,7 @@
 //! The agent: wake-ups from git, cron, file watches and the engine fill a queue of stacks; passes
 //! empty it; what they report is folded into status and metrics.
 
+mod applied;
 mod backoff;
 mod chance;
 mod crashes;
@@ -20,11 +21,12 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
-use crate::model::{SourceName, Stack, StackName};
+use crate::model::{DriftPolicy, SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{Acts, PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
 use crate::systemd;
+use applied::Applied;
 use backoff::Backoff;
 use crashes::Crashes;
 use desired::{Desired, Want, Wish};
@@ -55,6 +57,7 @@ struct World {
     views: Views,
     queue: Queue<StackName>,
     bounds: Bounds,
+    digest_key: DigestKey,
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
     stop: CancellationToken,
@@ -63,6 +66,7 @@ struct World {
 /// What is remembered between passes.
 #[derive(Default)]
 struct Memory {
+    applied: Applied,
     crashes: Crashes,
     pulls: Pulls,
     /// Stacks that had a pass.
@@ -113,6 +117,7 @@ pub async fn run(
         engine,
         views,
         bounds,
+        digest_key,
         desired: Mutex::default(),
         memory: Mutex::default(),
         stop,
@@ -206,7 +211,7 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
     if gone {
         world.forget(&name);
     } else if report.result.is_success()
-        || matches!(report.result, PassResult::Invalid | PassResult::Stalled)
+        || matches!(report.result, PassResult::Invalid | PassResult::Stalled | PassResult::Drifted)
     {
         world.queue.add_after(name, jittered(world.config.resync));
     } else if report.result == PassResult::Crashing {
@@ -227,7 +232,8 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         | PassResult::Removed
         | PassResult::Invalid
         | PassResult::Crashing
-        | PassResult::Stalled => Outcome::Succeeded,
+        | PassResult::Stalled
+        | PassResult::Drifted => Outcome::Succeeded,
         PassResult::Failed => Outcome::Failed,
     });
 }
@@ -264,8 +270,16 @@ impl World {
         let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
         let resting = self.memory().crashes.resting(name, now);
         let stuck = self.memory().stuck_of(name, stack);
-        let moment = Moment { due: &due, resting, stuck, settle: Duration::ZERO };
+        // Where all is repaired, it does not matter who asked for it.
+        let definition = (stack.policy.drift == DriftPolicy::Report)
+            .then(|| applied::definition(stack, &self.digest_key));
+        let only_report = definition.as_ref().is_some_and(|it| self.memory().applied.is(name, it));
+        let settle = Duration::ZERO;
+        let moment = Moment { due: &due, resting, stuck, settle, only_report };
         let report = means.reconcile(&subject, &moment).await;
+        if let Some(definition) = definition.filter(|_| report.result.is_success()) {
+            self.memory().applied.note(name, definition);
+        }
         if report.workload.is_some() {
             self.memory().note_stuck(name, stack, &report.stuck);
         }
@@ -380,6 +394,7 @@ impl World {
         self.queue.forget(name);
         drop(desired);
         let mut memory = self.memory();
+        memory.applied.forget(name);
         memory.crashes.forget(name);
         memory.passed.remove(name);
         memory.told.remove(name);

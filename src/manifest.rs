@@ -29,6 +29,7 @@ mod paths;
 mod reset;
 mod scalar;
 mod schema;
+mod settings;
 mod shape;
 mod shell;
 mod support;

@@ -11,6 +11,7 @@ mod network;
 mod observed;
 mod place;
 mod platform;
+mod policy;
 mod resources;
 mod sensitive;
 mod stack;
@@ -30,6 +31,7 @@ pub use observed::{
 };
 pub use place::{Field, FieldPath, Place, Places, Position};
 pub use platform::Platform;
+pub use policy::{DriftPolicy, FieldPattern, OnContentChange, Policy};
 pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};

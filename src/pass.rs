@@ -55,6 +55,8 @@ pub struct Moment<'a> {
     pub stuck: Acts,
     /// How long what was started is let run before the next look at it.
     pub settle: Duration,
+    /// Whether differences are only told.
+    pub only_report: bool,
 }
 
 impl Means {
@@ -124,6 +126,9 @@ impl Means {
             notes.look(subject.stack, &observed, &plan, round);
             if plan.changes.is_empty() {
                 return Ok(notes.settled(&plan, &observed, &*self.engine).await);
+            }
+            if moment.only_report {
+                return Ok(notes.drifted(&plan));
             }
             let is_known = |change: &Change| {
                 done.get(&act(change)).is_some_and(|fields| fields_of(change).is_subset(fields))
@@ -202,6 +207,15 @@ fn act(change: &Change) -> (Object, Action) {
 
 fn fields_of(change: &Change) -> BTreeSet<String> {
     change.reasons.iter().map(|reason| reason.field.clone()).collect()
+}
+
+/// The first of the fields that differ.
+fn some_reasons(plan: &Plan) -> String {
+    let reasons = || plan.changes.iter().flat_map(|change| &change.reasons);
+    let mut fields: Vec<_> = reasons().take(TOLD_FIELDS).map(ToString::to_string).collect();
+    let more = reasons().count().saturating_sub(TOLD_FIELDS);
+    fields.extend((more > 0).then(|| format!("and {more} more")));
+    fields.join("; ")
 }
 
 /// The slot whose container a change starts.
@@ -308,10 +322,15 @@ impl Notes {
     }
 
     fn stalled(&mut self, plan: &Plan) -> PassResult {
-        let reasons = plan.changes.iter().flat_map(|change| &change.reasons);
-        let fields: Vec<_> = reasons.take(TOLD_FIELDS).map(ToString::to_string).collect();
-        self.report.message = format!("keeps differing whatever is done: {}", fields.join("; "));
+        self.report.message = format!("keeps differing whatever is done: {}", some_reasons(plan));
         PassResult::Stalled
+    }
+
+    fn drifted(&mut self, plan: &Plan) -> PassResult {
+        let reasons = some_reasons(plan);
+        self.report.message =
+            format!("differs, and is left so since `drift` is `report`: {reasons}");
+        PassResult::Drifted
     }
 
     fn finish(mut self) -> Report {
@@ -323,7 +342,8 @@ impl Notes {
 impl Moment<'_> {
     /// What is done by hand is done now: what may be pulled again is pulled, and nothing rests.
     pub fn by_hand(settle: Duration) -> Self {
-        Self { due: &always_due, resting: BTreeSet::new(), stuck: Acts::new(), settle }
+        let (resting, stuck) = (BTreeSet::new(), Acts::new());
+        Self { due: &always_due, resting, stuck, settle, only_report: false }
     }
 }
 

@@ -55,6 +55,7 @@ pub fn plan(desired: &Stack, observed: &Observed, around: &Circumstances) -> Pla
     draft.leftovers_in_the_way();
     draft.services();
     draft.leftovers();
+    draft.ignored_leftovers();
     draft.unused_networks();
     draft.plan
 }

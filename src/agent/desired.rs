@@ -236,6 +236,7 @@ mod tests {
             services: BTreeMap::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            policy: crate::model::Policy::default(),
             places: crate::model::Places::default(),
         };
         let stack = if ok { Ok(Arc::new(stack)) } else { Err("broken".to_owned()) };

@@ -41,15 +41,18 @@ pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooke
     })
 }
 
-/// Logs how a pass ended, unless it found nothing to do. That files are still in error is not
-/// `repeated` with every pass.
+/// Logs how a pass ended, unless it found nothing to do. That files are still in error, or that a
+/// stack still differs and is left so, is not `repeated` with every pass.
 pub(super) fn ended(report: &Report, repeated: bool) {
     let stack = report.stack.as_str();
     let revision = report.revision.as_ref().map(Revision::short).unwrap_or_default();
     let (result, millis) = (report.result.word(), report.took.as_millis());
     let at = if revision.is_empty() { String::new() } else { format!(" at {revision}") };
-    if report.result == PassResult::Invalid && repeated {
+    let told_once = [PassResult::Invalid, PassResult::Drifted];
+    if told_once.contains(&report.result) && repeated {
         tracing::debug!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
+    } else if report.result == PassResult::Drifted {
+        tracing::warn!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
     } else if !report.result.is_success() {
         tracing::error!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
     } else if report.actions.is_empty() {

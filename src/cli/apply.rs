@@ -93,7 +93,11 @@ pub(super) fn print(report: &Report) {
         }
         PassResult::Removed if report.message.is_empty() => println!("{}: removed", report.stack),
         PassResult::Removed => println!("{}: removed; {}", report.stack, report.message),
-        PassResult::Failed | PassResult::Invalid | PassResult::Crashing | PassResult::Stalled => {
+        PassResult::Failed
+        | PassResult::Invalid
+        | PassResult::Crashing
+        | PassResult::Stalled
+        | PassResult::Drifted => {
             println!("{}: {}", report.stack, report.result.word());
             print_errors(report);
         }

@@ -13,6 +13,7 @@ mod tests;
 use super::Request;
 use super::node::{Mark, Node};
 use super::notes::Notes;
+use super::settings::Settings;
 use super::units;
 use crate::model::{Places, ServiceName, Stack, StackName, VolumeSpec};
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub(crate) fn stack(
     root: &Node,
     name: StackName,
+    settings: &Settings,
     contents: &BTreeMap<String, Vec<u8>>,
     request: &Request,
     notes: &mut Notes,
@@ -33,12 +35,13 @@ pub(crate) fn stack(
         services: BTreeMap::new(),
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),
+        policy: settings.policy.clone(),
         places: Places::default(),
     };
     for (key, node) in section(root, "volumes") {
         stack.volumes.insert(key.clone(), volume(node));
     }
-    let whole = Whole { root, stack: stack.name.clone() };
+    let whole = Whole { root, settings, stack: stack.name.clone() };
     for (key, node) in section(root, "services") {
         let mut at = At { path: format!("services.{key}"), notes };
         match ServiceName::new(key.clone()) {
@@ -62,6 +65,7 @@ pub(crate) fn stack(
 /// The manifest as a whole.
 pub(crate) struct Whole<'a> {
     pub(crate) root: &'a Node,
+    pub(crate) settings: &'a Settings,
     pub(crate) stack: StackName,
 }
 

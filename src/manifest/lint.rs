@@ -1,9 +1,9 @@
 //! Advice about stacks that can be run as they are. Each lint has a name, by which it is switched
 //! off: under `x-bowline: { allow: [NAME] }` at the top of a file or in a service, or by hand.
 
-use super::node::{Map, Node};
+use super::node::Node;
 use super::notes::Notes;
-use super::shape::suggestion;
+use super::settings::Settings;
 use super::units::parse_duration;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -60,50 +60,15 @@ pub(crate) fn lint(root: &Node, notes: &mut Notes) {
 /// Takes out what is switched off: by `x-bowline` at the top, by that of a service, and by hand.
 pub(crate) fn switch_off(
     root: &Node,
-    extensions: &Map,
+    settings: &Settings,
     by_hand: &BTreeSet<String>,
     notes: &mut Notes,
 ) {
-    let mut everywhere = by_hand.clone();
-    everywhere.extend(allowed(extensions.get("x-bowline"), "x-bowline", notes));
+    let everywhere = settings.allow.union(by_hand).cloned().collect();
     notes.drop_lints("", &everywhere);
-    for (name, service) in root.get("services").into_iter().flat_map(Node::entries) {
-        let path = format!("services.{name}");
-        let here = allowed(service.get("x-bowline"), &format!("{path}.x-bowline"), notes);
-        notes.drop_lints(&path, &here);
+    for (name, _) in root.get("services").into_iter().flat_map(Node::entries) {
+        notes.drop_lints(&format!("services.{name}"), &settings.allowed_in(name));
     }
-}
-
-/// The lints that an `x-bowline` switches off.
-fn allowed(settings: Option<&Node>, path: &str, notes: &mut Notes) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let Some(settings) = settings else { return names };
-    if settings.as_map().is_none() {
-        notes.error(settings.mark, path, format!("must be a mapping, not {}", settings.kind()));
-    }
-    for (key, value) in settings.entries() {
-        if key != "allow" {
-            let help = suggestion(key, ["allow"].into_iter());
-            notes.error_with_help(value.place(), path, format!("unknown key `{key}`"), help);
-            continue;
-        }
-        let path = format!("{path}.allow");
-        if value.as_seq().is_none() {
-            notes.error(value.mark, &path, "must be a list of names of lints");
-        }
-        for item in value.items() {
-            let name = item.text().unwrap_or_default();
-            if LINTS.iter().any(|lint| lint.name == name) {
-                names.insert(name);
-                continue;
-            }
-            let known = LINTS.iter().map(|lint| lint.name);
-            let help = suggestion(&name, known.clone())
-                .unwrap_or_else(|| format!("there are {}", known.collect::<Vec<_>>().join(", ")));
-            notes.error_with_help(item.mark, &path, format!("`{name}` is no lint"), Some(help));
-        }
-    }
-    names
 }
 
 fn image_tag(path: &str, service: &Node, notes: &mut Notes) {

@@ -88,21 +88,6 @@ fn a_lint_is_switched_off_everywhere_in_a_service_or_by_hand() {
 }
 
 #[test]
-fn what_is_no_lint_is_an_error_with_a_suggestion() {
-    let text = |settings: &str| format!("x-bowline: {settings}\nservices: {{a: {{image: x:1}}}}\n");
-    for (settings, words) in [
-        ("{ allow: [imagetag] }", "`imagetag` is no lint; did you mean `image-tag`?"),
-        ("{ allow: [what] }", "there are anonymous-volume"),
-        ("{ alow: [] }", "unknown key `alow`; did you mean `allow`?"),
-        ("{ allow: image-tag }", "must be a list"),
-        ("3", "must be a mapping"),
-    ] {
-        let problems = try_load(&text(settings), &[]).unwrap_err().to_string();
-        assert!(problems.contains(words), "{problems}");
-    }
-}
-
-#[test]
 fn a_host_port_of_a_service_with_replicas_is_an_error() {
     let ports = |more: &str| {
         let text = format!("services:\n  a: {{image: x:1, {more}}}\n");

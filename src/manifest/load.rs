@@ -9,6 +9,7 @@ mod layers;
 use super::config::Style;
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
+use super::settings::Settings;
 use super::{
     Declared, Diagnostics, Loaded, Read, Request, Resolved, Variable, check, config, decode,
     feasible, interpolate, lint, normalise, paths, support,
@@ -46,7 +47,8 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     };
     support::check(&root, &mut loader.notes);
     lint::lint(&root, &mut loader.notes);
-    lint::switch_off(&root, &extensions, &request.allow, &mut loader.notes);
+    let settings = Settings::read(&root, &extensions, &mut loader.notes);
+    lint::switch_off(&root, &settings, &request.allow, &mut loader.notes);
     feasible::check(&root, &mut loader.notes);
     let Ok(stack_name) = StackName::new(name.clone()) else {
         loader.notes.error(Mark::default(), "name", format!("`{name}` is no project name"));
@@ -56,7 +58,8 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
         return Err(loader.fail());
     }
     let contents = loader.read_contents(&root);
-    let mut stack = decode::stack(&root, stack_name, &contents, request, &mut loader.notes);
+    let mut stack =
+        decode::stack(&root, stack_name, &settings, &contents, request, &mut loader.notes);
     stack.working_dir = scope.directory.to_string_lossy().into_owned();
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();

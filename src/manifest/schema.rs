@@ -47,6 +47,22 @@ pub(crate) const FILE: Rule = Object(&[
     some("configs", Named(&CONFIG)),
 ]);
 
+/// The keys of each of the `kind` (`services`, `networks`, ...).
+pub(crate) fn keys_of(kind: &str) -> Vec<&'static str> {
+    let Object(sections) = FILE else { return vec![] };
+    let section = sections.iter().find(|section| section.name == kind);
+    let fields = section.and_then(|section| match section.rule() {
+        Map(rule) | Named(rule) => Some(rule),
+        _ => None,
+    });
+    match fields {
+        Some(Object(fields) | Nullable(Object(fields))) => {
+            fields.iter().map(|field| field.name).collect()
+        }
+        _ => vec![],
+    }
+}
+
 /// What `include` may hold.
 pub(crate) const INCLUDES: Rule = List(&OneOf(&[Str, Open(INCLUDE)]));
 

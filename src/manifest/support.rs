@@ -90,7 +90,6 @@ pub(crate) const GAPS: &[Gap] = &[
 
 /// What is told elsewhere, where more is known than the long form shows.
 pub(crate) const TOLD_ELSEWHERE: &[Gap] = &[
-    RESTART_WITH,
     VERSION,
     error("configs.*.external", "needs `file`, `content` or `environment`"),
     error("secrets.*.external", "needs `file` or `environment`"),
@@ -98,12 +97,6 @@ pub(crate) const TOLD_ELSEWHERE: &[Gap] = &[
 
 /// `version`, which is gone from the long form.
 pub(crate) const VERSION: Gap = warning("version", "has no effect; take it out");
-
-/// `depends_on.*.restart`, which is implied in the long form where nobody wrote it.
-pub(crate) const RESTART_WITH: Gap = warning(
-    "services.*.depends_on.*.restart",
-    "is not supported yet: the dependent is not restarted",
-);
 
 /// Notes what of `root`, in its long form, cannot be run or has no effect.
 pub(crate) fn check(root: &Node, notes: &mut Notes) {

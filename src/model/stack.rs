@@ -1,6 +1,9 @@
 //! What should run.
 
-use super::{ContainerSpec, Hooks, NetworkSpec, Places, ServiceName, Slot, StackName};
+use super::{
+    ContainerSpec, Hooks, NetworkSpec, OnContentChange, Places, Policy, ServiceName, Slot,
+    StackName,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +24,8 @@ pub struct Stack {
     pub networks: BTreeMap<String, NetworkSpec>,
     /// By key; all that are declared.
     pub volumes: BTreeMap<String, VolumeSpec>,
+    /// How it is treated.
+    pub policy: Policy,
     /// Where each field was written.
     pub places: Places,
 }
@@ -41,6 +46,8 @@ pub struct Service {
     /// Written to run to its end and not for ever: `restart: "no"` spelled out, or a job's
     /// `deploy.mode`.
     pub one_shot: bool,
+    /// What becomes of its containers when a content changes.
+    pub on_content_change: OnContentChange,
     /// What is run around the life of its containers.
     pub hooks: Hooks,
 }

@@ -17,7 +17,9 @@ pub struct Plan {
     pub problems: Vec<Problem>,
     /// Containers that should run, but are not started yet again.
     pub resting: Vec<Resting>,
-    /// What differs or is ignored on purpose, for people to know.
+    /// What differs and is left alone, since the stack says so.
+    pub ignored: Vec<Reason>,
+    /// What differs or has no effect, for people to know.
     pub notes: Vec<Problem>,
 }
 
@@ -153,6 +155,7 @@ impl Plan {
             changes: Vec::new(),
             problems: Vec::new(),
             resting: Vec::new(),
+            ignored: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -199,6 +202,9 @@ impl fmt::Display for Plan {
         }
         for resting in &self.resting {
             writeln!(f, "resting: {resting}")?;
+        }
+        for ignored in &self.ignored {
+            writeln!(f, "ignored: {ignored}")?;
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;

@@ -4,7 +4,7 @@ use super::effective::{comparable, effective};
 use super::fields::{Difference, differences};
 use super::{Action, Draft, Object};
 use crate::model::{
-    Container, ContainerSpec, Image, ImageConfig, Networking, Service, Slot, State,
+    Container, ContainerSpec, Image, ImageConfig, Networking, Service, ServiceName, Slot, State,
 };
 
 /// A container found in a slot, compared with what belongs there.
@@ -12,6 +12,8 @@ pub(super) struct Candidate<'a> {
     pub(super) container: &'a Container,
     /// The fields that differ.
     pub(super) differences: Vec<Difference>,
+    /// Those that differ and are left alone.
+    pub(super) ignored: Vec<Difference>,
 }
 
 /// What was found in one slot.
@@ -54,9 +56,12 @@ impl<'a> Draft<'a> {
             .containers
             .iter()
             .filter(|container| container.slot == *slot && container.state != State::Removing)
-            .map(|container| Candidate {
-                container,
-                differences: self.compare(container, service, effective),
+            .map(|container| {
+                let found = self.compare(container, service, effective);
+                let ignores =
+                    |difference: &Difference| self.ignores(&slot.service, &difference.path);
+                let (ignored, differences) = found.into_iter().partition(ignores);
+                Candidate { container, differences, ignored }
             })
             .collect();
         candidates.sort_by_key(|candidate| {
@@ -67,6 +72,14 @@ impl<'a> Draft<'a> {
         let stays = candidates.first().is_some_and(Candidate::can_stay);
         let old = candidates.split_off(usize::from(stays));
         Found { kept: candidates.pop(), old }
+    }
+
+    /// Whether what differs in a field of a service is left alone. It may be named as in the file or
+    /// as in the plan.
+    pub(super) fn ignores(&self, service: &ServiceName, path: &str) -> bool {
+        let policy = &self.desired.policy;
+        let ignores = |path: &str| policy.ignores(&format!("services.{service}.{path}"));
+        !policy.ignore.is_empty() && (ignores(path) || ignores(&self.written(service, path)))
     }
 
     /// Whether the container called `name` is one of the stack that this plan makes.

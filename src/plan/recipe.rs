@@ -31,6 +31,15 @@ pub(super) struct Keep<'a> {
     /// Networks to leave and join again.
     pub(super) stale: &'a [String],
     pub(super) differences: &'a [Difference],
+    /// Fields that differ and are left alone.
+    pub(super) ignored: &'a [Difference],
+}
+
+impl Keep<'_> {
+    /// Whether a field differs and is left alone.
+    fn ignores(&self, path: &str) -> bool {
+        self.ignored.iter().any(|difference| difference.path == path)
+    }
 }
 
 impl Draft<'_> {
@@ -107,8 +116,12 @@ impl Draft<'_> {
         if keep.actions.contains(&Action::Update) {
             steps.push(Step::Update {
                 container: container.clone(),
-                limits: limits_to_set(&wanted.effective.limits, keep.differences),
-                restart: wanted.effective.restart,
+                limits: limits_to_set(&wanted.effective.limits, keep),
+                restart: if keep.ignores("restart") {
+                    keep.container.spec.restart
+                } else {
+                    wanted.effective.restart
+                },
             });
         }
         steps.extend(reconnect_steps(wanted, keep));
@@ -257,12 +270,24 @@ fn is_up(container: &Container) -> bool {
 
 /// The limits to hand to the engine: those wanted, with the swap that the engine would have chosen
 /// at creation (it refuses a memory limit above the former swap), and with an explicit "no bound"
-/// for a process limit that shall go.
-fn limits_to_set(wanted: &Limits, differences: &[Difference]) -> Limits {
+/// for a process limit that shall go. Ignored ones are left as they are.
+fn limits_to_set(wanted: &Limits, keep: &Keep<'_>) -> Limits {
     let mut limits = wanted.clone();
     limits.memory_swap = limits.memory_swap.or_else(|| limits.memory.map(default_swap));
-    if limits.pids.is_none() && differences.iter().any(|d| d.path == "pids_limit") {
+    if limits.pids.is_none() && keep.differences.iter().any(|d| d.path == "pids_limit") {
         limits.pids = Some(-1);
     }
+    let actual = &keep.container.spec.limits;
+    if keep.ignores("mem_limit") {
+        (limits.memory, limits.memory_swap) = (actual.memory, actual.memory_swap);
+    }
+    limits.memory_swap.take_if(|_| keep.ignores("memswap_limit"));
+    limits.memory_reservation.take_if(|_| keep.ignores("mem_reservation"));
+    limits.nano_cpus.take_if(|_| keep.ignores("cpus"));
+    limits.cpu_shares.take_if(|_| keep.ignores("cpu_shares"));
+    limits.cpu_period.take_if(|_| keep.ignores("cpu_period"));
+    limits.cpu_quota.take_if(|_| keep.ignores("cpu_quota"));
+    limits.cpuset.take_if(|_| keep.ignores("cpuset"));
+    limits.pids.take_if(|_| keep.ignores("pids_limit"));
     limits
 }

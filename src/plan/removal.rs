@@ -33,8 +33,22 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The containers of services and slots that the stack no longer has, highest numbers first.
+    /// The containers of services and slots that the stack no longer has and that do not count as
+    /// ignored, highest numbers first.
     fn all_leftovers(&self) -> Vec<(&'a Container, Reason)> {
+        let mut all = self.with_ignored_leftovers();
+        all.retain(|(_, reason)| !self.desired.policy.ignores(&reason.field));
+        all
+    }
+
+    /// Notes the surplus containers that are left alone.
+    pub(super) fn ignored_leftovers(&mut self) {
+        let mut all = self.with_ignored_leftovers();
+        all.retain(|(_, reason)| self.desired.policy.ignores(&reason.field));
+        self.plan.ignored.extend(all.into_iter().map(|(_, reason)| reason));
+    }
+
+    fn with_ignored_leftovers(&self) -> Vec<(&'a Container, Reason)> {
         let leftover = |container: &'a Container| {
             let slot = &container.slot;
             let (field, want, is) = match self.desired.services.get(&slot.service) {

@@ -80,7 +80,8 @@ impl<'a> Draft<'a> {
                     self.refuse(field, message, &users);
                 }
                 Some(found) => {
-                    for (option, want, is) in volume_differences(volume, &found.spec) {
+                    let found = volume_differences(volume, &found.spec);
+                    for (option, want, is) in self.without_ignored(&field, found) {
                         let message = format!(
                             "want {want}, is {is}; a volume is never replaced, since its data would be lost: move the data and remove the volume by hand"
                         );
@@ -173,6 +174,7 @@ impl<'a> Draft<'a> {
         found: &ObservedNetwork,
     ) {
         let differences = network_differences(desired, &found.spec);
+        let differences = self.without_ignored(field, differences);
         let users = self.users(|s| is_on(s, &desired.name));
         let name = &desired.name;
         if !self.owns(found.stack.as_ref()) {
@@ -209,6 +211,18 @@ impl<'a> Draft<'a> {
             steps,
         });
         self.made.insert(object, index);
+    }
+
+    /// Notes the differences of `field` that are left alone; gives the others.
+    fn without_ignored(&mut self, field: &str, found: Differences) -> Differences {
+        let policy = &self.desired.policy;
+        let ignores = |(option, ..): &(String, _, _)| policy.ignores(&format!("{field}.{option}"));
+        let (ignored, others): (Differences, Differences) = found.into_iter().partition(ignores);
+        for (option, want, is) in ignored {
+            let reason = self.reason(format!("{field}.{option}"), want, is);
+            self.plan.ignored.push(reason);
+        }
+        others
     }
 
     /// Moves the stack's containers off the old network and onto the new one.

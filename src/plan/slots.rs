@@ -1,10 +1,16 @@
 //! What each service's slots need: nothing, a gentle change, a new container.
 
 use super::containers::{Candidate, Found, shared};
+use super::fields::Difference;
 use super::recipe::{Keep, New};
 use super::{Action, Change, ContainerRef, Draft, Object, Problem, Reason, Resting, Step};
 use crate::model::{Container, ContainerSpec, Networking, Service, ServiceName, Slot, State};
 use std::collections::BTreeSet;
+
+/// What a container is called, as a field.
+const NAME: &str = "container_name";
+/// What a container does, as a field.
+const STATE: &str = "state";
 
 /// A slot with what belongs there.
 pub(super) struct Wanted<'a> {
@@ -50,6 +56,9 @@ impl<'a> Draft<'a> {
             let wanted = Wanted { slot, name, service, effective: &effective, final_name };
             let found = self.found(&wanted.slot, service, &effective, &wanted.final_name);
             self.plan.resting.extend(self.resting(&wanted, &found));
+            let ignored = found.kept.iter().flat_map(|kept| self.ignored(&wanted, kept));
+            let ignored: Vec<_> = ignored.collect();
+            self.plan.ignored.extend(ignored);
             let Some(mut change) = self.slot(&wanted, found) else { continue };
             if let Some(problem) = self.in_the_way(&wanted, &change) {
                 self.plan.problems.push(problem);
@@ -102,7 +111,8 @@ impl<'a> Draft<'a> {
         let container = kept.container;
         let mut reasons = self.reasons(wanted, kept);
         let mut actions: BTreeSet<Action> = kept.differences.iter().map(|d| d.action).collect();
-        let stale = self.stale_networks(container);
+        let mut stale = self.stale_networks(container);
+        stale.retain(|network| !self.ignores(wanted.name, &format!("networks.{network}")));
         for network in &stale {
             actions.insert(Action::Reconnect);
             let path = self.written(wanted.name, &format!("networks.{network}"));
@@ -113,19 +123,19 @@ impl<'a> Draft<'a> {
                 "one that is gone".into(),
             ));
         }
-        if container.name != wanted.final_name {
+        let is_named = container.name == wanted.final_name;
+        if !is_named && !self.ignores(wanted.name, NAME) {
             actions.insert(Action::Rename);
-            let field = wanted.field("container_name");
-            reasons.push(self.reason(field, wanted.final_name.clone(), container.name.clone()));
+            reasons.push(self.name_reason(wanted, container));
         }
         let rests = self.around.resting.contains(&wanted.slot);
         let state_change = self.state_change(wanted, container);
+        let state_change = state_change.filter(|_| !self.ignores(wanted.name, STATE));
         if let Some((action, desired)) =
             state_change.filter(|(action, _)| !rests || *action != Action::Start)
         {
             actions.insert(action);
-            let field = wanted.field("state");
-            reasons.push(self.reason(field, desired.into(), container.state.to_string()));
+            reasons.push(self.state_reason(wanted, desired, container));
         }
         if !old.is_empty() {
             // A replacement that was not finished: it is gone on with.
@@ -136,8 +146,13 @@ impl<'a> Draft<'a> {
             reasons.push(self.reason(wanted.field("containers"), only, actual));
         }
         let action = actions.last().copied()?;
-        let keep =
-            Keep { container, actions: &actions, stale: &stale, differences: &kept.differences };
+        let keep = Keep {
+            container,
+            actions: &actions,
+            stale: &stale,
+            differences: &kept.differences,
+            ignored: &kept.ignored,
+        };
         let steps = self.keep_steps(wanted, &keep, old);
         Some((action, reasons, steps))
     }
@@ -165,14 +180,34 @@ impl<'a> Draft<'a> {
         let kept = found.kept.as_ref()?;
         let (action, desired) = self.state_change(wanted, kept.container)?;
         let rests = action == Action::Start && self.around.resting.contains(&wanted.slot);
-        rests.then(|| Resting {
+        (rests && !self.ignores(wanted.name, STATE)).then(|| Resting {
             container: ContainerRef::of(kept.container),
-            reason: self.reason(
-                wanted.field("state"),
-                desired.into(),
-                kept.container.state.to_string(),
-            ),
+            reason: self.state_reason(wanted, desired, kept.container),
         })
+    }
+
+    /// What differs in a container that stays, and is left alone.
+    fn ignored(&self, wanted: &Wanted<'_>, kept: &Candidate<'_>) -> Vec<Reason> {
+        let container = kept.container;
+        let mut reasons = self.as_reasons(wanted, &kept.ignored);
+        if container.name != wanted.final_name && self.ignores(wanted.name, NAME) {
+            reasons.push(self.name_reason(wanted, container));
+        }
+        if let Some((_, desired)) = self.state_change(wanted, container)
+            && self.ignores(wanted.name, STATE)
+        {
+            reasons.push(self.state_reason(wanted, desired, container));
+        }
+        reasons
+    }
+
+    fn name_reason(&self, wanted: &Wanted<'_>, container: &Container) -> Reason {
+        let (want, is) = (wanted.final_name.clone(), container.name.clone());
+        self.reason(wanted.field(NAME), want, is)
+    }
+
+    fn state_reason(&self, wanted: &Wanted<'_>, desired: &str, container: &Container) -> Reason {
+        self.reason(wanted.field(STATE), desired.to_owned(), container.state.to_string())
     }
 
     /// Networks that a container believes to be on, but which were replaced behind its back.
@@ -194,15 +229,19 @@ impl<'a> Draft<'a> {
     }
 
     fn reasons(&self, wanted: &Wanted<'_>, candidate: &Candidate<'_>) -> Vec<Reason> {
-        let reason = |difference: &super::fields::Difference| {
+        let mut reasons = self.as_reasons(wanted, &candidate.differences);
+        if reasons.is_empty() && candidate.container.state == State::Dead {
+            reasons.push(self.reason(wanted.field(STATE), "running".into(), "dead".into()));
+        }
+        reasons
+    }
+
+    fn as_reasons(&self, wanted: &Wanted<'_>, differences: &[Difference]) -> Vec<Reason> {
+        let reason = |difference: &Difference| {
             let field = wanted.field(&self.written(wanted.name, &difference.path));
             self.reason(field, difference.desired.clone(), difference.actual.clone())
         };
-        let mut reasons: Vec<_> = candidate.differences.iter().map(reason).collect();
-        if reasons.is_empty() && candidate.container.state == State::Dead {
-            reasons.push(self.reason(wanted.field("state"), "running".into(), "dead".into()));
-        }
-        reasons
+        differences.iter().map(reason).collect()
     }
 
     fn missing(&self, wanted: &Wanted<'_>) -> Reason {

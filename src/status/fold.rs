@@ -120,7 +120,7 @@ fn sync(report: &Report) -> SyncStatus {
         || !report.problems.is_empty();
     match report.result {
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => SyncStatus::Synced,
-        PassResult::Stalled | PassResult::Crashing => SyncStatus::OutOfSync,
+        PassResult::Stalled | PassResult::Crashing | PassResult::Drifted => SyncStatus::OutOfSync,
         PassResult::Failed if compared => SyncStatus::OutOfSync,
         PassResult::Failed | PassResult::Invalid => SyncStatus::Unknown,
     }
@@ -152,6 +152,7 @@ fn ready(report: &Report, health: HealthStatus) -> Statement {
         (PassResult::Invalid, _) => (Verdict::False, "Invalid"),
         (PassResult::Crashing, _) => (Verdict::False, "CrashLoop"),
         (PassResult::Stalled, _) => (Verdict::False, "DoesNotSettle"),
+        (PassResult::Drifted, _) => (Verdict::False, "Drifted"),
         (PassResult::Removed, _) => (Verdict::False, "Removed"),
         (PassResult::Unchanged | PassResult::Changed, health) => match health {
             HealthStatus::Healthy => (Verdict::True, "Healthy"),
@@ -167,6 +168,7 @@ fn stalled(report: &Report) -> Statement {
     let (verdict, reason) = match report.result {
         PassResult::Invalid => (Verdict::True, "Invalid"),
         PassResult::Stalled => (Verdict::True, "DoesNotSettle"),
+        PassResult::Drifted => (Verdict::True, "ReportOnly"),
         PassResult::Failed if !report.problems.is_empty() => (Verdict::True, "Blocked"),
         PassResult::Failed | PassResult::Crashing => (Verdict::False, "WillRetry"),
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => {

@@ -58,19 +58,22 @@ pub enum PassResult {
     Crashing,
     /// It still differs after the bounded number of rounds.
     Stalled,
+    /// It differs from what a former pass brought about, and the stack's policy is to tell so.
+    Drifted,
     /// The stack and what it owned are gone.
     Removed,
 }
 
 impl PassResult {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unchanged,
         Self::Changed,
         Self::Failed,
         Self::Invalid,
         Self::Crashing,
         Self::Stalled,
+        Self::Drifted,
         Self::Removed,
     ];
 
@@ -83,6 +86,7 @@ impl PassResult {
             Self::Invalid => "invalid",
             Self::Crashing => "crashing",
             Self::Stalled => "stalled",
+            Self::Drifted => "drifted",
             Self::Removed => "removed",
         }
     }
@@ -91,7 +95,7 @@ impl PassResult {
     pub fn is_success(self) -> bool {
         match self {
             Self::Unchanged | Self::Changed | Self::Removed => true,
-            Self::Failed | Self::Invalid | Self::Crashing | Self::Stalled => false,
+            Self::Failed | Self::Invalid | Self::Crashing | Self::Stalled | Self::Drifted => false,
         }
     }
 }

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::manifest::Request;
 use crate::manifest::node::Node;
-use crate::manifest::support::RESTART_WITH;
 use crate::model::{
     Condition, ContainerPort, ContainerSpec, Dependency, Healthcheck, HostPorts, ImageRef, Logging,
     Platform, PortBinding, Protocol, PullPolicy, RestartPolicy, Service, ServiceName, VolumesFrom,
@@ -23,7 +22,6 @@ pub(crate) fn service(
 ) -> Option<Service> {
     let mut container = container(whole, key, node, at)?;
     deliver::deliver(whole.root, node, contents, request, &mut container, at);
-    warn_of_restarts(node, at);
     let deploy = node.get("deploy");
     let scale = at.number(node, "scale");
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
@@ -35,19 +33,9 @@ pub(crate) fn service(
         depends_on: depends_on(node),
         hooks: hooks::hooks(node),
         pull_policy: pull_policy(node, at),
+        on_content_change: whole.settings.on_content_change(key),
         one_shot: mode.ends_with("-job") || says_not_to_restart(node),
     })
-}
-
-fn warn_of_restarts(node: &Node, at: &mut At<'_>) {
-    for (name, dependency) in section(node, "depends_on") {
-        // One that is implied stands as a whole where what implies it does.
-        let written = dependency.get("restart").is_some_and(|node| node.mark != dependency.mark);
-        if written && flag(dependency, "restart") {
-            let field = format!("{}.depends_on.{name}.restart", at.path);
-            at.notes.warning(dependency.mark, &field, RESTART_WITH.why);
-        }
-    }
 }
 
 /// Whether "no restart" is spelled out, rather than the default.

@@ -1,0 +1,233 @@
+//! What `x-bowline` says, at the top of a file and in a service: how the stack is treated. It never
+//! touches what the stack is made of.
+
+use super::lint::LINTS;
+use super::node::{Map, Node};
+use super::notes::Notes;
+use super::schema;
+use super::shape::suggestion;
+use crate::model::{DriftPolicy, FieldPattern, OnContentChange, Policy};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The key of all of it.
+pub(crate) const KEY: &str = "x-bowline";
+
+/// What an `x-bowline` of a service may say.
+const OF_A_SERVICE: &[&str] = &["allow", "ignore", "on_content_change"];
+/// What one at the top may say.
+const OF_THE_STACK: &[&str] = &["adopt", "allow", "drift", "ignore", "on_content_change"];
+/// Fields of a container that no attribute of Compose names.
+const FURTHER_FIELDS: [&str; 3] = ["contents", "replicas", "state"];
+
+/// The settings of a stack.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) policy: Policy,
+    /// Lints that are switched off everywhere.
+    pub(crate) allow: BTreeSet<String>,
+    on_content_change: Option<OnContentChange>,
+    services: BTreeMap<String, OfService>,
+}
+
+#[derive(Debug, Default)]
+struct OfService {
+    allow: BTreeSet<String>,
+    on_content_change: Option<OnContentChange>,
+}
+
+impl Settings {
+    /// Reads the settings of the long form `root` and of what stood at the top beside it.
+    pub(crate) fn read(root: &Node, extensions: &Map, notes: &mut Notes) -> Self {
+        let mut settings = Self::default();
+        if let Some(node) = extensions.get(KEY) {
+            settings.of_stack(node, &mut At { path: KEY.to_owned(), notes });
+        }
+        for (name, service) in root.get("services").into_iter().flat_map(Node::entries) {
+            let Some(node) = service.get(KEY) else { continue };
+            let at = &mut At { path: format!("services.{name}.{KEY}"), notes };
+            let of_service = settings.of_service(node, name, at);
+            settings.services.insert(name.clone(), of_service);
+        }
+        settings
+    }
+
+    /// The lints that are switched off in `service` alone.
+    pub(crate) fn allowed_in(&self, service: &str) -> BTreeSet<String> {
+        self.services.get(service).map(|service| service.allow.clone()).unwrap_or_default()
+    }
+
+    /// What becomes of the containers of `service` when a content changes.
+    pub(crate) fn on_content_change(&self, service: &str) -> OnContentChange {
+        let own = self.services.get(service).and_then(|of| of.on_content_change.as_ref());
+        own.or(self.on_content_change.as_ref()).cloned().unwrap_or_default()
+    }
+
+    fn of_stack(&mut self, node: &Node, at: &mut At<'_>) {
+        at.known_keys(node, OF_THE_STACK);
+        self.allow = at.allow(node);
+        self.policy.adopt = at.adopt(node);
+        self.policy.drift = at.drift(node);
+        self.policy.ignore.extend(at.ignore(node, None));
+        self.on_content_change = at.on_content_change(node);
+    }
+
+    fn of_service(&mut self, node: &Node, name: &str, at: &mut At<'_>) -> OfService {
+        at.known_keys(node, OF_A_SERVICE);
+        self.policy.ignore.extend(at.ignore(node, Some(name)));
+        OfService { allow: at.allow(node), on_content_change: at.on_content_change(node) }
+    }
+}
+
+/// Where reading is.
+struct At<'a> {
+    path: String,
+    notes: &'a mut Notes,
+}
+
+impl At<'_> {
+    fn fail(&mut self, node: &Node, key: &str, message: String, help: Option<String>) {
+        let path = format!("{}.{key}", self.path);
+        self.notes.error_with_help(node.mark, &path, message, help);
+    }
+
+    fn known_keys(&mut self, node: &Node, known: &[&str]) {
+        if node.as_map().is_none() {
+            let message = format!("must be a mapping, not {}", node.kind());
+            self.notes.error(node.mark, &self.path, message);
+        }
+        for (key, value) in node.entries().filter(|(key, _)| !known.contains(&key.as_str())) {
+            let of_the_stack = OF_THE_STACK.contains(&key.as_str());
+            let help = of_the_stack.then(|| format!("`{key}` goes into the `{KEY}` at the top"));
+            let help = help.or_else(|| suggestion(key, known.iter().copied()));
+            let message = format!("unknown key `{key}`");
+            self.notes.error_with_help(value.place(), &self.path, message, help);
+        }
+    }
+
+    /// The texts of the list under `key`.
+    fn list<'n>(&mut self, node: &'n Node, key: &str, what: &str) -> Vec<(&'n Node, String)> {
+        let Some(list) = node.get(key) else { return vec![] };
+        if list.as_seq().is_none() {
+            self.fail(list, key, format!("must be a list of {what}"), None);
+        }
+        list.items().iter().map(|item| (item, item.text().unwrap_or_default())).collect()
+    }
+
+    /// One of `known`.
+    fn word(&mut self, node: &Node, key: &str, known: &[&str]) -> Option<String> {
+        let found = node.get(key)?;
+        let text = found.text().unwrap_or_default();
+        if known.contains(&text.as_str()) {
+            return Some(text);
+        }
+        let message = format!("must be {}, not `{text}`", known.join(" or "));
+        self.fail(found, key, message, suggestion(&text, known.iter().copied()));
+        None
+    }
+
+    fn allow(&mut self, node: &Node) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for (item, name) in self.list(node, "allow", "names of lints") {
+            if LINTS.iter().any(|lint| lint.name == name) {
+                names.insert(name);
+                continue;
+            }
+            let known = LINTS.iter().map(|lint| lint.name);
+            let help = suggestion(&name, known.clone())
+                .unwrap_or_else(|| format!("there are {}", known.collect::<Vec<_>>().join(", ")));
+            self.fail(item, "allow", format!("`{name}` is no lint"), Some(help));
+        }
+        names
+    }
+
+    fn adopt(&mut self, node: &Node) -> bool {
+        self.word(node, "adopt", &["true", "false"]).is_some_and(|word| word == "true")
+    }
+
+    fn drift(&mut self, node: &Node) -> DriftPolicy {
+        match self.word(node, "drift", &["repair", "report"]).as_deref() {
+            Some("report") => DriftPolicy::Report,
+            _ => DriftPolicy::Repair,
+        }
+    }
+
+    fn on_content_change(&mut self, node: &Node) -> Option<OnContentChange> {
+        let found = node.get("on_content_change")?;
+        let text = found.text().unwrap_or_default();
+        let mut words = text.split_whitespace();
+        let change = match (words.next(), words.next(), words.next()) {
+            (Some("replace"), None, None) => OnContentChange::Replace,
+            (Some("restart"), None, None) => OnContentChange::Restart,
+            (Some("signal"), Some(signal), None) if is_signal(signal) => {
+                OnContentChange::Signal(signal.to_owned())
+            }
+            _ => {
+                let message = format!(
+                    "must be `replace`, `restart` or `signal` with its name (`signal SIGHUP`), not `{text}`"
+                );
+                self.fail(found, "on_content_change", message, None);
+                return None;
+            }
+        };
+        Some(change)
+    }
+
+    /// The fields under `ignore`, as full paths; in a `service` they are written below it.
+    fn ignore(&mut self, node: &Node, service: Option<&str>) -> Vec<FieldPattern> {
+        let mut patterns = Vec::new();
+        for (item, text) in self.list(node, "ignore", "fields") {
+            let checked = match service {
+                Some(_) => check_field("services", &text),
+                None => check_path(&text),
+            };
+            match (checked, service) {
+                (Ok(()), Some(name)) => {
+                    patterns.push(FieldPattern::new(format!("services.{name}.{text}")));
+                }
+                (Ok(()), None) => patterns.push(FieldPattern::new(text)),
+                (Err((message, help)), _) => self.fail(item, "ignore", message, help),
+            }
+        }
+        patterns
+    }
+}
+
+/// `SIGHUP`, or a real-time one as `SIGRTMIN+3`.
+fn is_signal(text: &str) -> bool {
+    text.strip_prefix("SIG").is_some_and(|name| {
+        let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "+-".contains(c);
+        !name.is_empty() && name.chars().all(is_part)
+    })
+}
+
+/// What is wrong, and what to do.
+type Complaint = (String, Option<String>);
+
+/// Whether `path` names a field of a service, network or volume.
+fn check_path(path: &str) -> Result<(), Complaint> {
+    let mut parts = path.splitn(3, '.');
+    let kind = parts.next().filter(|kind| ["services", "networks", "volumes"].contains(kind));
+    if let (Some(kind), Some(_), Some(field)) = (kind, parts.next(), parts.next()) {
+        return check_field(kind, field);
+    }
+    let help = "write `services.NAME.FIELD`, `networks.KEY.FIELD` or `volumes.KEY.FIELD`";
+    Err((format!("`{path}` names no field"), Some(help.to_owned())))
+}
+
+/// Whether `field` is one of a service, network or volume.
+fn check_field(kind: &str, field: &str) -> Result<(), Complaint> {
+    let first = field.split('.').next().unwrap_or_default();
+    let mut known: Vec<&str> = schema::keys_of(kind);
+    if kind == "services" {
+        known.extend(FURTHER_FIELDS);
+    }
+    if first.contains('*') || known.contains(&first) {
+        return Ok(());
+    }
+    let message = format!("there is no field `{first}` in {kind}");
+    Err((message, suggestion(first, known.into_iter())))
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;
