@@ -6,10 +6,12 @@
 mod discreet;
 pub mod docker;
 mod error;
+mod notes;
 pub mod sim;
 
 pub use discreet::Discreet;
 pub use error::EngineError;
+pub use notes::{Contents, InMemory, Notes};
 
 use crate::model::{
     ContainerId, EngineFacts, Health, Observed, Query, SourceName, StackName, State,

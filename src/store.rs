@@ -1,5 +1,9 @@
 //! What must outlive the process, on disk under the state directory.
 
+mod notes;
+
+pub use notes::Notes;
+
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

@@ -100,6 +100,7 @@ fn rich_mounts(corner: &Corner) -> BTreeMap<String, Mount> {
         mount(MountSource::Bind(Bind {
             path: "/tmp".to_owned(),
             create_host_path,
+            is_file: false,
             propagation: propagation.map(str::to_owned),
             selinux,
             recursive: None,
@@ -218,7 +219,8 @@ fn rich_spec(corner: &Corner) -> ContainerSpec {
             gid: 8,
             mode: 0o400,
         }],
-        contents: [("/run/secrets/token".to_owned(), ContentDigest("d1".to_owned()))].into(),
+        contents: [("secrets./run/secrets/token".to_owned(), ContentDigest("d1".to_owned()))]
+            .into(),
         ..ContainerSpec::new(corner.image())
     }
 }

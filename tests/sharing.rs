@@ -50,6 +50,45 @@ fn shared(mode: &str) -> String {
     format!("name: {STACK}\nservices:\n  base: {base}\n{}", lent.concat())
 }
 
+fn dependents(mode: &str, restart: bool) -> String {
+    let db = service(&format!("network_mode: none, environment: {{ MODE: {mode} }}"));
+    let needs = |restart: bool| {
+        service(&format!(
+            "network_mode: none, depends_on: {{ db: {{ condition: service_started, restart: {restart} }} }}"
+        ))
+    };
+    let (web, other) = (needs(restart), needs(false));
+    format!("name: {STACK}\nservices:\n  db: {db}\n  other: {other}\n  web: {web}\n")
+}
+
+/// Who asked for it is restarted after what it depends on was made anew, in the same plan or, if
+/// that came to nothing, in a later one.
+async fn a_dependent_is_restarted_after_what_it_depends_on(engine: Arc<dyn Engine>) {
+    let report = pass(&engine, &stack(&dependents("one", true))).await;
+    assert_eq!(report.result, PassResult::Changed, "{}", report.message);
+    let second = stack(&dependents("two", true));
+    let plan = preview(&*engine, &second, None).await.unwrap();
+    let done: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(done, ["replace container db/1", "restart container web/1"], "{plan}");
+    assert_eq!(plan.changes[1].after, [0], "{plan}");
+    assert!(plan.to_string().contains("services.web.depends_on.db: want started after db"));
+    let report = pass(&engine, &second).await;
+    assert_eq!(report.result, PassResult::Changed, "{}", report.message);
+    let left = preview(&*engine, &second, None).await.unwrap();
+    assert!(left.is_empty(), "{left}");
+
+    let report = pass(&engine, &stack(&dependents("three", false))).await;
+    assert_eq!(report.actions.len(), 1, "{report:?}");
+    let third = stack(&dependents("three", true));
+    let plan = preview(&*engine, &third, None).await.unwrap();
+    let done: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(done, ["restart container web/1"], "{plan}");
+    let report = pass(&engine, &third).await;
+    assert_eq!(report.result, PassResult::Changed, "{}", report.message);
+    let left = preview(&*engine, &third, None).await.unwrap();
+    assert!(left.is_empty(), "{left}");
+}
+
 /// Who shares with a container that is replaced is replaced after it, in the same plan.
 async fn what_is_shared_is_replaced_together(engine: Arc<dyn Engine>) {
     let (before, after) = (stack(&shared("one")), stack(&shared("two")));
@@ -123,6 +162,7 @@ async fn an_address_lost_by_hand_is_seen(engine: Arc<dyn Engine>) {
 
 #[tokio::test(start_paused = true)]
 async fn on_the_simulated_engine() {
+    a_dependent_is_restarted_after_what_it_depends_on(simulated()).await;
     an_address_lost_by_hand_is_seen(simulated()).await;
     what_is_shared_is_replaced_together(simulated()).await;
     a_quota_set_by_hand_is_seen(simulated()).await;
@@ -167,7 +207,8 @@ async fn on_docker() {
     let played = tokio::spawn(async move {
         what_is_shared_is_replaced_together(Arc::clone(&engine)).await;
         a_quota_set_by_hand_is_seen(Arc::clone(&engine)).await;
-        an_address_lost_by_hand_is_seen(engine).await;
+        an_address_lost_by_hand_is_seen(Arc::clone(&engine)).await;
+        a_dependent_is_restarted_after_what_it_depends_on(engine).await;
     });
     let played = played.await;
     drop(stacks);

@@ -60,6 +60,8 @@ impl Crashes {
                 | Action::Rename
                 | Action::Update
                 | Action::Reconnect
+                | Action::Signal
+                | Action::Restart
                 | Action::Unpause => {}
             }
         }

@@ -65,9 +65,14 @@ fn item(
         ..Request::new(files.to_vec(), reading.digest_key.clone())
     };
     match manifest::load(&request, &|path| source::read_within(&request.roots, path)) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            let stack = &mut loaded.stack;
             for warning in &loaded.warnings.0 {
-                tracing::warn!(stack = %loaded.stack.name, source = %source, "{warning}");
+                tracing::warn!(stack = %stack.name, source = %source, "{warning}");
+            }
+            let unfollowed = source::digest_mounted(stack, &request.roots, &reading.digest_key);
+            for (field, message) in unfollowed {
+                tracing::warn!(stack = %stack.name, source = %source, "{field}: {message}");
             }
             Item { name: loaded.stack.name.clone(), file, stack: Ok(Arc::new(loaded.stack)) }
         }

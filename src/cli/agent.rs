@@ -90,7 +90,8 @@ fn open(common: &Common, config: &Config, views: &Views) -> anyhow::Result<Arc<d
     let observer = Arc::new(move |operation, result: Result<(), ()>, took| {
         metrics.engine_request(operation, result.is_ok(), took);
     });
-    Ok(Arc::new(Docker::connect(host)?.with_observer(observer)))
+    let notes = super::engine::notes(&config.state_dir);
+    Ok(Arc::new(Docker::connect(host)?.with_observer(observer).with_notes(notes)))
 }
 
 /// A token that SIGTERM and SIGINT cancel.

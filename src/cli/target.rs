@@ -73,7 +73,25 @@ impl Target {
                 let file = first.strip_prefix(&root).unwrap_or(&first).display().to_string();
                 let file = if file.is_empty() { self.place.clone() } else { file };
                 let read = |path: &Path| source::read_within(&request.roots, path);
-                Entry { file, loaded: manifest::load(&request, &read) }
+                let mut loaded = manifest::load(&request, &read);
+                if let Ok(loaded) = &mut loaded {
+                    let unfollowed =
+                        source::digest_mounted(&mut loaded.stack, &request.roots, &key);
+                    loaded.warnings.0.extend(unfollowed.into_iter().map(|(field, message)| {
+                        let place = loaded.stack.places.of(&field);
+                        let (severity, lint) = (Severity::Warning, None);
+                        Diagnostic {
+                            severity,
+                            lint,
+                            place,
+                            field,
+                            message,
+                            help: None,
+                            source: None,
+                        }
+                    }));
+                }
+                Entry { file, loaded }
             })
             .collect();
         Ok(Found { entries: refuse_namesakes(entries), revision })

@@ -32,8 +32,8 @@ mod write_resources;
 pub use client::Observer;
 pub use credentials::Credentials;
 
-use super::{Engine, EngineError, EventStream, Progress, Sighting};
-use crate::model::{EngineFacts, Observed, Query, SourceName, StackName};
+use super::{Engine, EngineError, EventStream, InMemory, Notes, Progress, Sighting};
+use crate::model::{ContainerId, EngineFacts, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
 use client::Client;
@@ -49,6 +49,7 @@ pub struct Docker {
     client: Arc<Client>,
     credentials: Credentials,
     owners: Arc<Owners>,
+    notes: Arc<dyn Notes>,
 }
 
 impl Docker {
@@ -69,6 +70,7 @@ impl Docker {
             client: Arc::new(Client::at(host)?),
             credentials: Credentials::default(),
             owners: Arc::default(),
+            notes: Arc::new(InMemory::default()),
         })
     }
 
@@ -76,6 +78,13 @@ impl Docker {
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = credentials;
+        self
+    }
+
+    /// Keeps what the engine cannot keep in `notes`, instead of for as long as this lives.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Arc<dyn Notes>) -> Self {
+        self.notes = notes;
         self
     }
 
@@ -95,7 +104,13 @@ impl Engine for Docker {
     }
 
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
-        observe::observe(&self.client, &self.owners, query).await
+        let mut observed = observe::observe(&self.client, &self.owners, query).await?;
+        for container in &mut observed.containers {
+            if let Some(noted) = self.notes.contents(&container.id) {
+                container.spec.contents = noted;
+            }
+        }
+        Ok(observed)
     }
 
     async fn stacks(&self) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
@@ -115,6 +130,14 @@ impl Engine for Docker {
     }
 
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
+        match step {
+            Step::NoteContents { container, contents } => {
+                self.notes.note(&ContainerId(container.key.clone()), contents);
+                return Ok(());
+            }
+            Step::Remove(container) => self.notes.forget(&ContainerId(container.key.clone())),
+            _ => {}
+        }
         perform::perform(&self.client, &self.credentials, step, progress).await
     }
 

@@ -17,7 +17,7 @@ const OF_A_SERVICE: &[&str] = &["allow", "ignore", "on_content_change"];
 /// What one at the top may say.
 const OF_THE_STACK: &[&str] = &["adopt", "allow", "drift", "ignore", "on_content_change"];
 /// Fields of a container that no attribute of Compose names.
-const FURTHER_FIELDS: [&str; 3] = ["contents", "replicas", "state"];
+const FURTHER_FIELDS: [&str; 2] = ["replicas", "state"];
 
 /// The settings of a stack.
 #[derive(Debug, Default)]

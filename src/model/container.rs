@@ -132,8 +132,9 @@ pub struct ContainerSpec {
     pub runtime: Option<String>,
     /// Configs and secrets that are copied in before the start. Empty as observed.
     pub files: Vec<CopiedFile>,
-    /// The digest of every config and secret delivered, copied or mounted, by target path. As
-    /// observed, from our label.
+    /// The digest of every content delivered, by its field: of configs and secrets
+    /// (`configs.TARGET`), copied or mounted, and of files of the repository that the container can
+    /// only read (`volumes.TARGET.content`). As observed, from our label and our notes.
     pub contents: BTreeMap<String, ContentDigest>,
 }
 

@@ -61,6 +61,9 @@ pub struct Bind {
     pub propagation: Option<String>,
     /// `z` or `Z`.
     pub selinux: Option<char>,
+    /// Whether it is a single file of the repository: a container that runs goes on seeing it as it
+    /// was when another takes its place. As observed always false.
+    pub is_file: bool,
     /// What becomes of the mounts below the path; absent: they come along, read-only like the path
     /// itself where the kernel can do that.
     pub recursive: Option<Recursive>,

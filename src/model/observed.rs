@@ -4,6 +4,7 @@ use super::{
     ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, Platform, PortBinding, Slot,
     Stack, StackName, VolumeSpec,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -82,6 +83,10 @@ pub struct Container {
     pub image_id: String,
     /// What it is made from.
     pub spec: ContainerSpec,
+    /// When it was made, by the engine's clock.
+    pub created: Timestamp,
+    /// When it was started last; absent if it never was.
+    pub started: Option<Timestamp>,
     /// What it does.
     pub state: State,
     /// What its health check says.

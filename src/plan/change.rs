@@ -76,8 +76,12 @@ pub enum Action {
     Reconnect,
     /// Let a paused container go on.
     Unpause,
+    /// Tell it of a new content by a signal.
+    Signal,
     /// Start what does not run.
     Start,
+    /// Stop it and start it again.
+    Restart,
     /// Put a new one in its place.
     Replace,
     /// Take it away.
@@ -86,14 +90,16 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Pull,
         Self::Create,
         Self::Rename,
         Self::Update,
         Self::Reconnect,
         Self::Unpause,
+        Self::Signal,
         Self::Start,
+        Self::Restart,
         Self::Replace,
         Self::Remove,
     ];
@@ -107,7 +113,9 @@ impl Action {
             Self::Update => "update",
             Self::Reconnect => "reconnect",
             Self::Unpause => "unpause",
+            Self::Signal => "signal",
             Self::Start => "start",
+            Self::Restart => "restart",
             Self::Replace => "replace",
             Self::Remove => "remove",
         }

@@ -4,8 +4,14 @@ use super::effective::{comparable, effective};
 use super::fields::{Difference, differences};
 use super::{Action, Draft, Object};
 use crate::model::{
-    Container, ContainerSpec, Image, ImageConfig, Networking, Service, ServiceName, Slot, State,
+    Container, ContainerSpec, Image, ImageConfig, Mount, MountSource, Networking, OnContentChange,
+    Service, ServiceName, Slot, State,
 };
+
+/// Digits of a content's digest that are shown.
+const SHORT_DIGEST: usize = 12;
+/// What the field of a mounted content ends with.
+const MOUNTED: &str = ".content";
 
 /// A container found in a slot, compared with what belongs there.
 pub(super) struct Candidate<'a> {
@@ -127,6 +133,15 @@ impl<'a> Draft<'a> {
             return image_difference(effective, &actual).into_iter().collect();
         };
         let mut found = differences(effective, &actual);
+        for difference in &mut found {
+            let contents = [&service.container.contents, &actual.contents];
+            if contents.iter().any(|contents| contents.contains_key(&difference.path)) {
+                difference.action = on_content_change(service, container, &difference.path);
+                difference.of_content = true;
+                shorten(&mut difference.desired);
+                shorten(&mut difference.actual);
+            }
+        }
         for (path, other) in shared(service) {
             if self.is_made_anew(other) && found.iter().all(|known| known.path != path) {
                 found.push(Difference {
@@ -134,16 +149,18 @@ impl<'a> Draft<'a> {
                     desired: format!("the container {other} to be made"),
                     actual: "the one of now".into(),
                     action: Action::Replace,
+                    of_content: false,
                 });
             }
         }
         if container.state == State::Created && !service.container.files.is_empty() {
             // Files are copied in after the creation; a crash may have come between.
             found.push(Difference {
-                path: "contents".into(),
+                path: "configs".into(),
                 desired: "copied in before the first start".into(),
                 actual: "perhaps not all there".into(),
                 action: Action::Replace,
+                of_content: false,
             });
         }
         if container.image_id != image.id && effective.image == actual.image {
@@ -154,10 +171,39 @@ impl<'a> Draft<'a> {
                     desired: format!("{} ({})", effective.image, short(&image.id)),
                     actual: format!("{} ({})", actual.image, short(&container.image_id)),
                     action: Action::Replace,
+                    of_content: false,
                 },
             );
         }
         found
+    }
+}
+
+/// A digest, or that there is none, short enough to be read.
+fn shorten(digest: &mut String) {
+    if digest.len() > SHORT_DIGEST {
+        digest.truncate(SHORT_DIGEST);
+        digest.insert_str(0, "content ");
+    }
+}
+
+/// The gentlest action that gives `container` the content wanted in `field`. One that does not run
+/// finds it when it starts, and one that is to have none there is made anew.
+fn on_content_change(service: &Service, container: &Container, field: &str) -> Action {
+    let spec = &service.container;
+    let runs = container.state == State::Running || container.state == State::Paused;
+    let is_up = runs || container.state == State::Restarting;
+    // A file that is mounted by itself stays what it was in a container that runs.
+    let is_file = |mount: &Mount| matches!(&mount.source, MountSource::Bind(bind) if bind.is_file);
+    let target = field.split_once('.').map_or(field, |(_, target)| target);
+    let target = target.strip_suffix(MOUNTED).unwrap_or(target);
+    let needs_restart = spec.mounts.get(target).is_some_and(is_file);
+    match &service.on_content_change {
+        _ if !spec.contents.contains_key(field) => Action::Replace,
+        OnContentChange::Replace => Action::Replace,
+        OnContentChange::Restart | OnContentChange::Signal(_) if !is_up => Action::Start,
+        OnContentChange::Signal(_) if runs && !needs_restart => Action::Signal,
+        OnContentChange::Restart | OnContentChange::Signal(_) => Action::Restart,
     }
 }
 
@@ -184,6 +230,7 @@ fn image_difference(desired: &ContainerSpec, actual: &ContainerSpec) -> Option<D
         desired: desired.image.to_string(),
         actual: actual.image.to_string(),
         action: Action::Replace,
+        of_content: false,
     })
 }
 

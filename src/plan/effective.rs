@@ -219,6 +219,7 @@ fn canonical_mount(mount: Mount) -> Mount {
         MountSource::Bind(mut bind) => {
             // Not told back by the engine: what it did was done when the container was made.
             bind.create_host_path = false;
+            bind.is_file = false;
             bind.propagation.take_if(|mode| mode.is_empty() || mode == "rprivate");
             MountSource::Bind(bind)
         }

@@ -33,6 +33,8 @@ pub(super) struct Difference {
     pub(super) actual: String,
     /// What can change it.
     pub(super) action: Action,
+    /// Whether it is what a config, secret or mounted file holds.
+    pub(super) of_content: bool,
 }
 
 /// What stands for a value that differs only in what is hidden.
@@ -59,6 +61,7 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
                 desired,
                 actual,
                 action: action_for(path, want, is),
+                of_content: false,
             })
         })
         .collect()
@@ -163,7 +166,9 @@ impl Collect {
         self.flag("init", spec.init == Some(true));
         self.fixed("stop_signal", spec.stop_signal.as_ref());
         self.fixed("stop_grace_period", spec.stop_grace_period.map(show::duration));
-        self.each("contents", spec.contents.iter().map(|(at, digest)| (at, &digest.0)));
+        for (field, digest) in &spec.contents {
+            self.fixed(field, Some(&digest.0));
+        }
     }
 
     fn host(&mut self, spec: &ContainerSpec) {

@@ -1,8 +1,9 @@
 //! In which order services change, and what each waits for in the others.
 
 use super::effective::time_to_verdict;
+use super::slots::Wanted;
 use super::step::ContainerRef;
-use super::{Action, Draft, Milestone, Step};
+use super::{Action, Draft, Milestone, Object, Step};
 use crate::model::{Condition, Container, Dependency, Health, ServiceName, Slot, State};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -64,8 +65,48 @@ impl Draft<'_> {
             .depends_on
             .iter()
             .filter(|(_, dependency)| dependency.required)
-            .flat_map(|(need, _)| self.upset.get(need).into_iter().flatten().copied())
+            .flat_map(|(need, _)| self.upsets(need))
             .collect()
+    }
+
+    /// The services after whose being made anew `name` is restarted.
+    pub(super) fn restart_with(&self, name: &ServiceName) -> impl Iterator<Item = &ServiceName> {
+        let needs = self.desired.services[name].depends_on.iter();
+        needs.filter(|(_, dependency)| dependency.restart).map(|(need, _)| need)
+    }
+
+    /// Those of them all of whose containers are younger than the last start of `container`, or are
+    /// made anew by this plan.
+    pub(super) fn made_anew_since(
+        &self,
+        wanted: &Wanted<'_>,
+        container: &Container,
+    ) -> Vec<&ServiceName> {
+        let Some(started) = container.started.filter(|_| container.state == State::Running) else {
+            return Vec::new();
+        };
+        let is_younger = |slot: &Slot| {
+            let found = |other: &&Container| other.slot == *slot;
+            let others: Vec<_> = self.observed.containers.iter().filter(found).collect();
+            self.makes_anew(slot)
+                || (!others.is_empty() && others.iter().all(|other| other.created > started))
+        };
+        let is_anew = |need: &&ServiceName| {
+            let mut slots = self.desired.slots(need).peekable();
+            slots.peek().is_some() && slots.all(|slot| is_younger(&slot))
+        };
+        self.restart_with(wanted.name).filter(is_anew).collect()
+    }
+
+    fn makes_anew(&self, slot: &Slot) -> bool {
+        let object = Object::Container(slot.clone());
+        let anew = [Action::Create, Action::Replace];
+        self.plan.changes.iter().any(|it| it.object == object && anew.contains(&it.action))
+    }
+
+    /// The changes after which a service must be seen to be up again.
+    pub(super) fn upsets(&self, name: &ServiceName) -> impl Iterator<Item = usize> {
+        self.upset.get(name).into_iter().flatten().copied()
     }
 
     /// What to wait for before a container of `name` is started.
@@ -127,11 +168,19 @@ impl Draft<'_> {
     /// Notes which services a change upsets, so that others wait for it.
     pub(super) fn note_upset(&mut self, name: &ServiceName, action: Action, index: usize) {
         match action {
-            Action::Create | Action::Start | Action::Replace | Action::Unpause => {
+            Action::Create
+            | Action::Start
+            | Action::Restart
+            | Action::Replace
+            | Action::Unpause => {
                 self.upset.entry(name.clone()).or_default().push(index);
             }
-            Action::Pull | Action::Rename | Action::Update | Action::Reconnect | Action::Remove => {
-            }
+            Action::Pull
+            | Action::Rename
+            | Action::Update
+            | Action::Reconnect
+            | Action::Signal
+            | Action::Remove => {}
         }
     }
 }

@@ -8,7 +8,9 @@ use super::order::START_BOUND;
 use super::slots::Wanted;
 use super::strangers::share_a_port;
 use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Object, Step};
-use crate::model::{Container, Limits, Networking, Service, State, labels};
+use crate::model::{
+    Container, CopiedFile, Limits, Networking, OnContentChange, Service, State, labels,
+};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -137,10 +139,33 @@ impl Draft<'_> {
         if keep.actions.contains(&Action::Unpause) {
             steps.push(Step::Unpause(container.clone()));
         }
-        if keep.actions.contains(&Action::Start) {
+        let files = fresh_files(wanted, keep);
+        if !files.is_empty() {
+            steps.push(Step::CopyFiles { container: container.clone(), files });
+        }
+        let restarts = keep.actions.contains(&Action::Restart);
+        let starts = restarts || keep.actions.contains(&Action::Start);
+        if starts {
             steps.extend(self.gates(wanted.name));
+        }
+        if restarts {
+            steps.push(stop(keep.container));
+        } else if keep.actions.contains(&Action::Signal)
+            && let OnContentChange::Signal(signal) = &wanted.service.on_content_change
+        {
+            steps.push(Step::Signal { container: container.clone(), signal: signal.clone() });
+        }
+        if starts {
             steps.extend(self.free_ports(wanted));
-            steps.push(Step::Start(container));
+            steps.push(Step::Start(container.clone()));
+        }
+        // Only now: what a crash has undone before is done again.
+        if keep.differences.iter().any(|difference| difference.of_content) {
+            let contents = wanted.service.container.contents.clone();
+            steps.push(Step::NoteContents { container: container.clone(), contents });
+        }
+        if restarts {
+            steps.extend(self.await_up(wanted, container));
         }
         steps
     }
@@ -192,7 +217,14 @@ impl Draft<'_> {
         name: String,
         keep_volumes: BTreeMap<String, String>,
     ) -> Step {
-        let spec = wanted.service.container.clone();
+        let mut spec = wanted.service.container.clone();
+        if matches!(wanted.service.on_content_change, OnContentChange::Signal(_))
+            && wanted.effective.stop_signal.is_none()
+        {
+            // Where none is set, the engine takes any signal for a stop by hand, after which no
+            // restart policy applies.
+            spec.stop_signal = Some("SIGTERM".to_owned());
+        }
         let mut all = self.stack_labels();
         let texts = [
             (labels::SERVICE, wanted.name.to_string()),
@@ -216,6 +248,15 @@ fn dependencies(service: &Service) -> String {
         format!("{name}:{}:{}", dependency.condition, dependency.restart)
     });
     noted.collect::<Vec<_>>().join(",")
+}
+
+/// The files to copy into a container that stays.
+fn fresh_files(wanted: &Wanted<'_>, keep: &Keep<'_>) -> Vec<CopiedFile> {
+    let fresh = keep.differences.iter().filter(|difference| difference.of_content);
+    let targets: BTreeSet<&str> =
+        fresh.filter_map(|difference| Some(difference.path.split_once('.')?.1)).collect();
+    let files = wanted.service.container.files.iter();
+    files.filter(|file| targets.contains(file.target.as_str())).cloned().collect()
 }
 
 /// Leaves what is not wanted, joins what is; an endpoint that differs leaves and joins.

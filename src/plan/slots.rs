@@ -145,6 +145,12 @@ impl<'a> Draft<'a> {
             let only = format!("{} alone", container.name);
             reasons.push(self.reason(wanted.field("containers"), only, actual));
         }
+        for need in self.made_anew_since(wanted, container) {
+            actions.insert(Action::Restart);
+            let field = wanted.field(&format!("depends_on.{need}"));
+            let (want, is) = (format!("started after {need}"), "started before it was made anew");
+            reasons.push(self.reason(field, want, is.to_owned()));
+        }
         let action = actions.last().copied()?;
         let keep = Keep {
             container,
@@ -268,9 +274,12 @@ impl<'a> Draft<'a> {
                 after.extend(made(Object::Volume(name.clone())));
             }
         }
-        if matches!(action, Action::Create | Action::Replace | Action::Start) {
+        if matches!(action, Action::Create | Action::Replace | Action::Start | Action::Restart) {
             after.extend(self.prerequisites(wanted.name));
             after.extend(self.holders_that_go(wanted));
+        }
+        if action == Action::Restart {
+            after.extend(self.restart_with(wanted.name).flat_map(|need| self.upsets(need)));
         }
         if takes_name(wanted, steps) {
             after.extend(self.holders_that_go(wanted));

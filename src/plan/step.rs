@@ -1,8 +1,8 @@
 //! The single calls to an engine, as data.
 
 use crate::model::{
-    Container, ContainerSpec, Endpoint, ImageRef, Limits, NetworkSpec, Platform, RestartPolicy,
-    VolumeSpec,
+    Container, ContainerSpec, ContentDigest, CopiedFile, Endpoint, ImageRef, Limits, NetworkSpec,
+    Platform, RestartPolicy, VolumeSpec,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,6 +69,20 @@ pub enum Step {
         container: ContainerRef,
         /// `SIGHUP`.
         signal: String,
+    },
+    /// Copy configs and secrets into a container that is there.
+    CopyFiles {
+        /// The container.
+        container: ContainerRef,
+        /// What, and where to.
+        files: Vec<CopiedFile>,
+    },
+    /// Remember which contents a container has now, since its labels cannot change.
+    NoteContents {
+        /// The container, by its id.
+        container: ContainerRef,
+        /// The digests of all of its contents, by target path.
+        contents: BTreeMap<String, ContentDigest>,
     },
     /// Stop a container; the engine knows its stop signal.
     Stop {

@@ -14,9 +14,6 @@ const SYNONYMS: [(&str, &[&str]); 6] = [
     (DEVICE_REQUESTS, &["deploy.resources.reservations.devices", "devices"]),
 ];
 
-/// What configs and secrets have in common: a content at a path.
-const CONTENTS: &str = "contents";
-
 /// Parts of a network's endpoint with the keys of the service that they may come from.
 const OF_THE_SERVICE: [(&str, &[&str]); 2] =
     [(".mac_address", &["mac_address"]), (".links", &["links", "external_links"])];
@@ -32,8 +29,6 @@ impl Draft<'_> {
         }
         if let Some((kind, target)) = path.split_once('.') {
             let kinds: &[&str] = match kind {
-                CONTENTS if target.starts_with("/run/secrets/") => &["secrets", "configs"],
-                CONTENTS => &["configs", "secrets"],
                 "volumes" => &["volumes", "tmpfs"],
                 _ => &[],
             };

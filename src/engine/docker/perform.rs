@@ -45,15 +45,19 @@ pub(super) async fn perform(
         Step::Start(container) => start(client, container).await,
         Step::Unpause(container) => unpause(client, container).await,
         Step::Signal { container, signal: name } => signal(client, container, name).await,
+        Step::CopyFiles { container, files } => {
+            let object = object(container);
+            files::copy(client, Call::long("copy files into", &object), &container.key, files).await
+        }
         Step::Stop { container, grace } => stop(client, container, *grace).await,
         Step::Remove(container) => remove(client, container).await,
         Step::Rename { container, to } => rename(client, container, to).await,
         Step::Update { container, limits, restart } => {
             update(client, container, limits, *restart).await
         }
-        Step::Await { container, .. } => Err(refused(
-            Call::short("wait for", &container.name),
-            "waiting is done by watching, not by the engine",
+        Step::Await { container, .. } | Step::NoteContents { container, .. } => Err(refused(
+            Call::short("ask the engine for", &container.name),
+            "that is done beside the engine",
         )),
     }
 }

@@ -13,6 +13,7 @@ use bollard::models::{
     ContainerConfig, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig,
     RestartPolicyNameEnum,
 };
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub(super) fn read(
         slot,
         image_id: container.image.unwrap_or_default(),
         spec,
+        created: time(container.created.as_deref()).ok_or("no time of creation")?,
+        started: time(found.started_at.as_deref()),
         state: state(&found).ok_or("no state")?,
         health: health(&found),
         network_ids: networks
@@ -291,6 +294,11 @@ fn capabilities(names: Option<Vec<String>>) -> BTreeSet<String> {
             name.strip_prefix("CAP_").map_or_else(|| name.clone(), str::to_owned)
         })
         .collect()
+}
+
+/// A time; the engine writes the beginning of its calendar for "never".
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    text?.parse().ok().filter(|time: &Timestamp| *time > Timestamp::UNIX_EPOCH)
 }
 
 fn contents(labels: &BTreeMap<String, String>) -> BTreeMap<String, ContentDigest> {

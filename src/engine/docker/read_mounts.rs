@@ -104,6 +104,7 @@ fn bind_string(text: &str) -> Option<(String, Mount)> {
         MountSource::Bind(Bind {
             path: source.to_owned(),
             create_host_path: true,
+            is_file: false,
             propagation: propagation.map(|&propagation| propagation.to_owned()),
             selinux: options.iter().find_map(|option| match *option {
                 "z" => Some('z'),
@@ -128,6 +129,7 @@ fn structured(mount: &models::Mount) -> Option<Mount> {
             MountSource::Bind(Bind {
                 path: source,
                 create_host_path: options.create_mountpoint.unwrap_or_default(),
+                is_file: false,
                 propagation: options
                     .propagation
                     .map(|propagation| propagation.to_string())
@@ -220,6 +222,7 @@ mod tests {
         let bind = Bind {
             path: "/srv/www".to_owned(),
             create_host_path: true,
+            is_file: false,
             propagation: Some("rshared".to_owned()),
             selinux: Some('z'),
             recursive: None,

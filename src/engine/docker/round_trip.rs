@@ -45,6 +45,7 @@ fn told(spec: &ContainerSpec) -> ContainerSpec {
     let answer = ContainerInspectResponse {
         id: Some("0a".repeat(32)),
         name: Some(text("/s-web-1")),
+        created: Some(text("2026-11-21T08:00:00.123456789Z")),
         state: Some(ContainerState {
             status: Some(ContainerStateStatusEnum::CREATED),
             ..ContainerState::default()

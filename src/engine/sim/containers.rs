@@ -31,6 +31,13 @@ impl World {
             Step::Start(container) => self.start(container),
             Step::Unpause(container) => self.unpause(container),
             Step::Signal { container, signal } => self.signal(container, signal),
+            Step::CopyFiles { container, .. } => {
+                self.container("copy files into", container).map(drop)
+            }
+            Step::NoteContents { container, contents } => {
+                self.container("note", container)?.spec.contents.clone_from(contents);
+                Ok(())
+            }
             Step::Stop { container, .. } => {
                 self.end_stop(container);
                 Ok(())
@@ -70,6 +77,7 @@ impl World {
         let attached = Self::attachments(&new.spec.networking);
         let anonymous_volumes = self.make_mounted_volumes(new, &spec);
         let id = self.next_id();
+        let created_at = self.timestamp();
         let container = SimContainer {
             id: id.clone(),
             name: new.name.clone(),
@@ -81,6 +89,8 @@ impl World {
             health: Health::Unchecked,
             failed_probes: 0,
             started: None,
+            created_at,
+            started_at: None,
             stopped_by_hand: false,
             backoff: FIRST_BACKOFF,
             restarts: 0,

@@ -64,6 +64,8 @@ pub(super) fn operation(step: &Step) -> &'static str {
         Step::Start(_) => "start",
         Step::Unpause(_) => "unpause",
         Step::Signal { .. } => "signal",
+        Step::CopyFiles { .. } => "copy files into",
+        Step::NoteContents { .. } => "note",
         Step::Stop { .. } => "stop",
         Step::Remove(_) => "remove",
         Step::Rename { .. } => "rename",

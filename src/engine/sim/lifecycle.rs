@@ -61,10 +61,11 @@ impl World {
             }
             return Err(error);
         }
-        let now = self.now;
+        let (now, at) = (self.now, self.timestamp());
         if let Some(container) = self.containers.get_mut(id) {
             container.state = State::Running;
             container.started = Some(now);
+            container.started_at = Some(at);
         }
         self.watch_health(id);
         if let Some((after, code)) = behaviour.exits {

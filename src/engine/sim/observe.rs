@@ -173,6 +173,8 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
         slot,
         image_id: found.image_id.clone(),
         spec,
+        created: found.created_at,
+        started: found.started_at,
         state: found.state,
         health: found.health,
         network_ids: ids.collect(),

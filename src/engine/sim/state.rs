@@ -10,6 +10,7 @@ use crate::model::{
     VolumeSpec,
 };
 use crate::plan::ContainerRef;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 pub(super) struct World {
     pub facts: EngineFacts,
     pub now: Instant,
+    pub born: Instant,
     pub serial: u64,
     pub containers: BTreeMap<String, SimContainer>,
     pub networks: BTreeMap<String, SimNetwork>,
@@ -51,6 +53,8 @@ pub(super) struct SimContainer {
     pub health: Health,
     pub failed_probes: u32,
     pub started: Option<Instant>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
     /// Somebody stopped it: no policy starts it again.
     pub stopped_by_hand: bool,
     pub backoff: Duration,
@@ -92,6 +96,7 @@ impl World {
                 limits_swap: true,
             },
             now: Instant::now(),
+            born: Instant::now(),
             serial: 0,
             containers: BTreeMap::new(),
             networks: BTreeMap::new(),
@@ -114,6 +119,13 @@ impl World {
         use sha2::Digest;
         self.serial += 1;
         hex::encode(sha2::Sha256::digest(self.serial.to_be_bytes()))
+    }
+
+    /// The time on the engine's calendar, later with every call.
+    pub(super) fn timestamp(&mut self) -> Timestamp {
+        self.serial += 1;
+        let age = (self.now - self.born) + Duration::from_secs(1);
+        Timestamp::UNIX_EPOCH + age + Duration::from_nanos(self.serial)
     }
 
     /// The id of the container that `key` (id, name or short id) stands for.

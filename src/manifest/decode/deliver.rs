@@ -1,11 +1,13 @@
-//! Configs and secrets of a service: a file is mounted, all else is copied in. It never puts a
-//! content anywhere but into a sensitive value.
+//! Configs and secrets of a service: a file is mounted, all else is copied in, and so is a file whose
+//! change is told by a signal. It never puts a content anywhere but into a sensitive value.
 
 use super::mounts::{cleaned, permissions};
 use super::{At, text};
 use crate::manifest::Request;
 use crate::manifest::node::Node;
-use crate::model::{Bind, ContainerSpec, ContentDigest, CopiedFile, Mount, MountSource, Sensitive};
+use crate::model::{
+    Bind, ContainerSpec, ContentDigest, CopiedFile, Mount, MountSource, OnContentChange, Sensitive,
+};
 use std::collections::BTreeMap;
 
 /// Permission bits of what is copied, where none are given.
@@ -17,9 +19,12 @@ pub(crate) fn deliver(
     service: &Node,
     contents: &BTreeMap<String, Vec<u8>>,
     request: &Request,
+    on_change: &OnContentChange,
     spec: &mut ContainerSpec,
     at: &mut At<'_>,
 ) {
+    // One that is mounted by itself would stay in a running container as it was.
+    let must_copy = matches!(on_change, OnContentChange::Signal(_));
     for (kind, directory) in [("configs", "/"), ("secrets", "/run/secrets/")] {
         for grant in service.get(kind).map(Node::items).unwrap_or_default() {
             let key = text(grant, "source").unwrap_or_default();
@@ -30,8 +35,9 @@ pub(crate) fn deliver(
                 Some(target) => format!("{directory}{target}"),
                 None => format!("{directory}{key}"),
             };
-            spec.contents.insert(target.clone(), request.digest_key.digest(content));
-            if let Some(path) = text(declared, "file") {
+            let field = format!("{kind}.{target}");
+            spec.contents.insert(field, request.digest_key.digest(content));
+            if let Some(path) = text(declared, "file").filter(|_| !must_copy) {
                 mount(grant, kind, &path, target, spec, at);
             } else {
                 copy(grant, kind, content, target, spec, at);
@@ -54,7 +60,7 @@ fn mount(
             at.notes.warning(node.place(), &format!("{}.{kind}", at.path), message);
         }
     }
-    let bind = Bind { path: cleaned(path), ..Bind::default() };
+    let bind = Bind { path: cleaned(path), is_file: true, ..Bind::default() };
     let mount = Mount { read_only: true, ..Mount::of(MountSource::Bind(bind)) };
     spec.mounts.entry(target).or_insert(mount);
 }
@@ -68,12 +74,13 @@ fn copy(
     at: &mut At<'_>,
 ) {
     if spec.read_only {
-        let message = "cannot be copied into a container whose root is read-only; use `file`";
+        let message = "cannot be copied into a container whose root is read-only; use `file`, \
+                       without `on_content_change: signal`";
         at.fail(grant.place(), kind, message);
     }
     let mode = grant.get("mode").and_then(|mode| permissions(mode, at)).unwrap_or(DEFAULT_MODE);
     let (uid, gid) = (at.number(grant, "uid").unwrap_or(0), at.number(grant, "gid").unwrap_or(0));
-    if let Some(ContentDigest(digest)) = spec.contents.get_mut(&target)
+    if let Some(ContentDigest(digest)) = spec.contents.get_mut(&format!("{kind}.{target}"))
         && (uid, gid, mode) != (0, 0, DEFAULT_MODE)
     {
         // The engine does not tell them: like the content, they are noted.

@@ -114,6 +114,7 @@ fn bind(item: &Node, at: &mut At<'_>) -> Bind {
     Bind {
         path: cleaned(&text(item, "source").unwrap_or_default()),
         create_host_path: create.and_then(Node::as_bool).unwrap_or(true),
+        is_file: false,
         propagation: option(item, "bind", "propagation"),
         selinux,
         recursive,

@@ -21,7 +21,8 @@ pub(crate) fn service(
     at: &mut At<'_>,
 ) -> Option<Service> {
     let mut container = container(whole, key, node, at)?;
-    deliver::deliver(whole.root, node, contents, request, &mut container, at);
+    let on_content_change = whole.settings.on_content_change(key);
+    deliver::deliver(whole.root, node, contents, request, &on_content_change, &mut container, at);
     let deploy = node.get("deploy");
     let scale = at.number(node, "scale");
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
@@ -33,7 +34,7 @@ pub(crate) fn service(
         depends_on: depends_on(node),
         hooks: hooks::hooks(node),
         pull_policy: pull_policy(node, at),
-        on_content_change: whole.settings.on_content_change(key),
+        on_content_change,
         one_shot: mode.ends_with("-job") || says_not_to_restart(node),
     })
 }

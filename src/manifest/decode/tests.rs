@@ -156,25 +156,12 @@ fn owner_and_mode_of_what_is_copied_are_part_of_its_note() {
             "name: s\nservices: {{ a: {{ image: i:1, configs: [{grant}] }} }}\nconfigs: {{ c: {{ content: x }} }}\n"
         );
         let stack = loaded(&text).unwrap().stack;
-        stack.services.into_values().next().unwrap().container.contents["/c"].clone()
+        stack.services.into_values().next().unwrap().container.contents["configs./c"].clone()
     };
     let plain = digest("c");
     assert_eq!(digest("{ source: c, mode: 0o444, uid: '0' }"), plain);
     assert_ne!(digest("{ source: c, mode: 0o400 }"), plain);
     assert_ne!(digest("{ source: c, uid: '7' }"), digest("{ source: c, gid: '7' }"));
-}
-
-#[test]
-fn only_a_restart_that_was_written_is_told_to_have_no_effect() {
-    let warnings = |attributes: &str| {
-        let text = format!(
-            "name: s\nservices: {{ a: {{ image: i:1, {attributes} }}, db: {{ image: i:1 }} }}\n"
-        );
-        loaded(&text).unwrap().warnings.to_string()
-    };
-    assert!(!warnings("network_mode: 'service:db'").contains("restart"));
-    let written = "depends_on: { db: { condition: service_started, restart: true } }";
-    assert!(warnings(written).contains("the dependent is not restarted"));
 }
 
 #[test]

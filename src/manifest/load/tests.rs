@@ -126,7 +126,7 @@ fn a_secret_file_is_mounted_a_config_is_copied_and_neither_is_shown() {
     assert_eq!(web.files[0].content.expose(), b"hi 1.2");
     assert_eq!(web.files[0].mode, 0o444);
     let digest = DigestKey::new([1; 32]).digest(b"hunter2");
-    assert_eq!(web.contents["/run/secrets/password"], digest);
+    assert_eq!(web.contents["secrets./run/secrets/password"], digest);
     assert!(!format!("{loaded:?}").contains("hunter2"));
     assert!(loaded.inputs.contains(Path::new("/src/shop/password")));
 }
