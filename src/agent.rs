@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
-use crate::model::{DriftPolicy, SourceName, Stack, StackName};
+use crate::model::{DriftPolicy, Query, SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{Acts, PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
@@ -140,6 +140,7 @@ fn watched(source: &crate::config::Source, config: &Config, digest_key: &DigestK
             variables: source.variables.clone(),
             profiles: source.profiles.clone(),
             digest_key: digest_key.clone(),
+            adopted: store::Notes::of(&config.state_dir, store::ADOPTED),
         },
         config: source.clone(),
     }
@@ -249,7 +250,7 @@ impl World {
         let source = Some(wish.source.clone());
         match &wish.want {
             Want::Run(stack) => self.run(&means, name, wish, stack).await,
-            Want::Gone => means.remove(name, source, false).await,
+            Want::Gone => self.take_away(&means, name, source).await,
             Want::Held(why) => invalid(
                 name,
                 wish,
@@ -260,6 +261,25 @@ impl World {
                 kept(self.run(&means, name, wish, stack).await, problem)
             }
         }
+    }
+
+    async fn take_away(
+        &self,
+        means: &Means,
+        name: &StackName,
+        source: Option<SourceName>,
+    ) -> Report {
+        let adopt = self.adopted().read(name.as_str()).is_some();
+        let query = Query { adopt, ..Query::owned_by(name.clone()) };
+        let report = means.remove(&query, source, false).await;
+        if report.result.is_success() {
+            self.adopted().forget(name.as_str());
+        }
+        report
+    }
+
+    fn adopted(&self) -> store::Notes {
+        store::Notes::of(&self.config.state_dir, store::ADOPTED)
     }
 
     async fn run(&self, means: &Means, name: &StackName, wish: &Wish, stack: &Stack) -> Report {
@@ -281,6 +301,12 @@ impl World {
             self.memory().applied.note(name, definition);
         }
         if report.workload.is_some() {
+            if stack.policy.adopt
+                && self.adopted().read(name.as_str()).is_none()
+                && let Err(error) = self.adopted().write(name.as_str(), wish.source.as_str())
+            {
+                tracing::warn!(stack = %name, "cannot note that it was taken over: {error}");
+            }
             self.memory().note_stuck(name, stack, &report.stuck);
         }
         report

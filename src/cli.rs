@@ -1,6 +1,7 @@
 //! The command line: a file a verb. Raw arguments become checked values here, and errors get their
 //! one printing.
 
+mod adopt;
 mod agent;
 mod apply;
 mod completions;
@@ -73,6 +74,9 @@ enum Verb {
     Plan(plan::Arguments),
     /// Make the engine match.
     Apply(apply::Arguments),
+    /// Take over what Docker Compose made for a project of the same name, without a restart where
+    /// nothing differs. Shows the differences; with `--confirm` it is done.
+    Adopt(adopt::Arguments),
     /// Take a stack away: its containers and networks, and its volumes only with `--volumes`.
     Remove(remove::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
@@ -97,6 +101,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Agent(arguments) => agent::run(&common, &arguments),
         Verb::Plan(arguments) => block_on(plan::run(&common, &arguments)),
         Verb::Apply(arguments) => block_on(apply::run(&common, &arguments)),
+        Verb::Adopt(arguments) => block_on(adopt::run(&common, &arguments)),
         Verb::Remove(arguments) => block_on(remove::run(&common, &arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),

@@ -75,15 +75,11 @@ impl Means {
         notes.finish()
     }
 
-    /// Takes away all that a stack owns; its volumes only with `volumes`.
-    pub async fn remove(
-        &self,
-        name: &StackName,
-        source: Option<SourceName>,
-        volumes: bool,
-    ) -> Report {
+    /// Takes away all that the stack of `query` owns; its volumes only with `volumes`.
+    pub async fn remove(&self, query: &Query, source: Option<SourceName>, volumes: bool) -> Report {
+        let name = &query.stack;
         let mut notes = Notes::blank(name.clone(), source, None);
-        match self.engine.observe(&Query::owned_by(name.clone())).await {
+        match self.engine.observe(query).await {
             Ok(observed) => {
                 let plan = plan_removal(name, &observed, volumes);
                 notes.first_plan(&plan);

@@ -56,6 +56,7 @@ pub fn plan(desired: &Stack, observed: &Observed, around: &Circumstances) -> Pla
     draft.services();
     draft.leftovers();
     draft.ignored_leftovers();
+    draft.orphans_of_compose();
     draft.unused_networks();
     draft.plan
 }

@@ -9,6 +9,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// The kind of notes that tell, by stack, that it has taken over a Compose project.
+pub const ADOPTED: &str = "adopted";
+
 /// The file that holds the key of secrets' digests.
 const KEY_FILE: &str = "digest.key";
 

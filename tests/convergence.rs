@@ -335,7 +335,9 @@ async fn a_stack_goes_dependents_first() {
     let text = "name: s\nservices:\n  a: { image: app:1 }\n  \
                 b: { image: app:1, depends_on: [z] }\n  z: { image: app:1, depends_on: [a] }\n";
     assert!(pass(&engine, &stack(text)).await.result.is_success());
-    let report = means(engine).remove(&"s".to_owned().try_into().unwrap(), None, false).await;
+    let report = means(engine)
+        .remove(&Query::owned_by("s".to_owned().try_into().unwrap()), None, false)
+        .await;
     assert_eq!(report.result, PassResult::Removed);
     let gone: Vec<_> = report.actions.iter().map(|action| action.object.to_string()).collect();
     assert_eq!(gone, ["container b/1", "container z/1", "container a/1", "network s_default"]);

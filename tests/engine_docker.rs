@@ -526,6 +526,7 @@ async fn networks_volumes_and_images_are_found_by_name_whoever_owns_them() {
     docker(&["create", "--name", &guest, "--network", &net, corner.image().as_str(), "sh"]);
     let absent = ImageRef::new("t-docker-absent:1").unwrap();
     let query = Query {
+        adopt: false,
         stack: corner.stack(),
         images: [corner.image(), absent].into(),
         networks: [net.clone(), corner.name("missing")].into(),

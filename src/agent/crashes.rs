@@ -57,6 +57,7 @@ impl Crashes {
                 }
                 Action::Create | Action::Replace | Action::Remove => drop(slots.remove(slot)),
                 Action::Pull
+                | Action::Adopt
                 | Action::Rename
                 | Action::Update
                 | Action::Reconnect

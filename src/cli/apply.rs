@@ -1,12 +1,13 @@
 //! `bowline apply`: makes the engine match, once.
 
 use super::plan::counted;
-use super::target::Target;
+use super::target::{Found, Target};
 use super::{Common, engine, onlooker};
 use crate::execute::Bounds;
 use crate::model::SourceName;
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report};
+use crate::store;
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ pub(super) struct Arguments {
 }
 
 /// A duration such as `1s` or `500ms`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "want for example `1s` or `500ms`")?;
     Duration::try_from(span).map_err(|_| "a duration is not negative".to_owned())
@@ -34,9 +35,20 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = arguments.target.load(common)?;
+    all(common, &found, arguments.parallel, arguments.settle).await
+}
+
+/// Makes the engine match all that was found, one stack after the other.
+pub(super) async fn all(
+    common: &Common,
+    found: &Found,
+    parallel: NonZeroUsize,
+    settle: Duration,
+) -> anyhow::Result<ExitCode> {
+    let adopted = store::Notes::of(&common.state_dir(), store::ADOPTED);
     let means = Means {
         engine: engine::open(common)?,
-        bounds: Bounds::new(arguments.parallel, NonZeroUsize::MIN),
+        bounds: Bounds::new(parallel, NonZeroUsize::MIN),
         onlooker: onlooker::terminal(),
         stop: stop_on_interrupt(),
     };
@@ -47,7 +59,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
                 anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
                 let revision = found.revision.clone();
                 let subject = Subject { stack: &loaded.stack, source: None, revision };
-                let report = means.reconcile(&subject, &Moment::by_hand(arguments.settle)).await;
+                let report = means.reconcile(&subject, &Moment::by_hand(settle)).await;
                 if !report.actions.is_empty()
                     && let Some(source) = engine_owner(&means, &report).await
                 {
@@ -55,6 +67,9 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
                         "warning: {} comes from the source {source}; an agent that watches it makes it again as it is there",
                         report.stack
                     );
+                }
+                if loaded.stack.policy.adopt && report.workload.is_some() {
+                    adopted.write(report.stack.as_str(), "by hand")?;
                 }
                 print(&report);
                 if !report.result.is_success() || unhealthy(&report) > 0 {

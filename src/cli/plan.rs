@@ -1,7 +1,8 @@
 //! `bowline plan`: what would change and why.
 
-use super::target::Target;
+use super::target::{Found, Target};
 use super::{CHANGES, Common, engine};
+use crate::engine::Engine;
 use crate::pass::preview;
 use crate::plan::Plan;
 use anyhow::Context;
@@ -30,13 +31,22 @@ pub(super) enum Output {
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = arguments.target.load(common)?;
     let engine = engine::open(common)?;
+    show(&*engine, &found, arguments.output).await
+}
+
+/// Shows what would change in all that was found.
+pub(super) async fn show(
+    engine: &dyn Engine,
+    found: &Found,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let mut plans = Vec::new();
     let mut failed = false;
     for entry in &found.entries {
         match &entry.loaded {
             Ok(loaded) => {
                 anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
-                let plan = preview(&*engine, &loaded.stack, None)
+                let plan = preview(engine, &loaded.stack, None)
                     .await
                     .with_context(|| format!("cannot plan {}", loaded.stack.name))?;
                 failed |= !plan.problems.is_empty();
@@ -48,7 +58,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
             }
         }
     }
-    match arguments.output {
+    match output {
         Output::Text => {
             plans.iter().for_each(print);
             if plans.len() > 1 {
@@ -126,6 +136,7 @@ fn to_json(plan: &Plan) -> Value {
         "changes": changes,
         "resting": plan.resting.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "problems": plan.problems.iter().map(problem).collect::<Vec<_>>(),
+        "ignored": plan.ignored.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "notes": plan.notes.iter().map(problem).collect::<Vec<_>>(),
     })
 }

@@ -13,6 +13,11 @@ pub fn asked(spec: &ContainerSpec) -> Option<String> {
     note("ipc", spec.ipc.clone());
     note("cgroup", spec.cgroup.clone());
     note("mem_swappiness", spec.mem_swappiness.map(|value| value.to_string()));
+    note("runtime", spec.runtime.clone());
+    note("shm_size", spec.shm_size.map(|size| size.to_string()));
+    for (name, limit) in &spec.ulimits {
+        note(&format!("{ULIMIT}{name}"), Some(format!("{}:{}", limit.soft, limit.hard)));
+    }
     note("oom_kill_disable", spec.oom_kill_disable.then(|| "true".to_owned()));
     note("blkio_config.weight", spec.blkio.weight.map(|weight| weight.to_string()));
     for (device, weight) in &spec.blkio.weight_device {
@@ -27,6 +32,8 @@ pub fn asked(spec: &ContainerSpec) -> Option<String> {
         .then(|| serde_json::to_string(&notes).expect("a map of texts is always a JSON object"))
 }
 
+/// What a bound of the kernel's is noted under.
+const ULIMIT: &str = "ulimits.";
 /// What the weight of a device is noted under.
 const WEIGHT_DEVICE: &str = "blkio_config.weight_device.";
 /// What the hardware address on a network is noted under.
@@ -44,6 +51,10 @@ pub fn recall(spec: &mut ContainerSpec) {
     let chosen = |key: &str| !notes.contains_key(key);
     spec.ipc.take_if(|mode| chosen("ipc") && ["private", "shareable"].contains(&mode.as_str()));
     spec.cgroup.take_if(|_| chosen("cgroup"));
+    // The engine's own settings may give each of these to all containers.
+    spec.runtime.take_if(|_| chosen("runtime"));
+    spec.shm_size.take_if(|_| chosen("shm_size"));
+    spec.ulimits.retain(|name, _| !chosen(&format!("{ULIMIT}{name}")));
     let swappiness = || notes.get("mem_swappiness")?.parse().ok();
     spec.mem_swappiness = spec.mem_swappiness.or_else(swappiness);
     spec.oom_kill_disable |= notes.contains_key("oom_kill_disable");

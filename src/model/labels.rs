@@ -3,6 +3,7 @@
 //! Compose's own come first, so that `docker compose ls`, `ps`, `logs` and `exec` see our stacks;
 //! ours stand beside them and say who owns the object.
 
+use super::{ServiceName, Slot};
 use std::collections::BTreeMap;
 
 /// Compose: the project, which is the stack's name.
@@ -78,6 +79,24 @@ pub fn owning_stack<'a>(
     container.get(STACK).filter(|_| made_by_us).map(String::as_str)
 }
 
+/// The project and the place in it of a container that Compose made, and not we. An image that was
+/// made of such a container has its labels too: a container of that image is not Compose's.
+pub fn of_compose<'a>(
+    container: &'a BTreeMap<String, String>,
+    image: Option<&BTreeMap<String, String>>,
+) -> Option<(&'a str, Slot)> {
+    let label = |key: &str| container.get(key).map(String::as_str);
+    let hash = label(CONFIG_HASH)?;
+    let inherited = image.and_then(|image| image.get(CONFIG_HASH)).map(String::as_str);
+    let is_one_off = !label(ONEOFF).is_some_and(|text| text.eq_ignore_ascii_case("false"));
+    if label(MARK).is_some() || inherited == Some(hash) || is_one_off {
+        return None;
+    }
+    let service = ServiceName::new(label(SERVICE)?.to_owned()).ok()?;
+    let number = label(NUMBER)?.parse().ok()?;
+    Some((label(PROJECT)?, Slot { service, number }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +118,31 @@ mod tests {
         assert_eq!(owning_stack("shop-web-1.backup", &ours, None), None);
         assert_eq!(owning_stack("shop-web-10", &ours, None), None);
         assert_eq!(owning_stack("else", &ours, None), None);
+    }
+
+    #[test]
+    fn what_compose_made_is_known_by_labels_that_only_containers_have() {
+        let all = [
+            (PROJECT, "shop"),
+            (SERVICE, "web"),
+            (NUMBER, "2"),
+            (ONEOFF, "False"),
+            (CONFIG_HASH, "c0ffee"),
+        ];
+        let labels: BTreeMap<String, String> =
+            all.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let slot = Slot { service: ServiceName::new("web").unwrap(), number: 2 };
+        assert_eq!(of_compose(&labels, None), Some(("shop", slot)));
+        assert_eq!(of_compose(&labels, Some(&labels)), None);
+        for (key, value) in [(ONEOFF, "True"), (NUMBER, "x"), (MARK, "1f")] {
+            let mut other = labels.clone();
+            other.insert(key.to_owned(), value.to_owned());
+            assert_eq!(of_compose(&other, None), None, "{key}={value}");
+        }
+        for (key, _) in all {
+            let mut other = labels.clone();
+            other.remove(key);
+            assert_eq!(of_compose(&other, None), None, "without {key}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, Platform, PortBinding, Slot,
-    Stack, StackName, VolumeSpec,
+    Stack, StackName, VolumeSpec, labels,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use std::fmt;
 pub struct Query {
     /// Everything that this stack owns.
     pub stack: StackName,
+    /// Also what Compose made for a project of that name.
+    pub adopt: bool,
     /// Images by reference.
     pub images: BTreeSet<ImageRef>,
     /// Networks by name, whoever owns them.
@@ -27,6 +29,7 @@ impl Query {
     pub fn of(stack: &Stack) -> Self {
         Self {
             stack: stack.name.clone(),
+            adopt: stack.policy.adopt,
             images: stack
                 .services
                 .values()
@@ -38,10 +41,23 @@ impl Query {
         }
     }
 
+    /// The stack that owns a network or volume with these labels: `stack`, or the one asked for, if
+    /// it takes over what Compose made.
+    pub fn owner(
+        &self,
+        stack: Option<&StackName>,
+        labels: &BTreeMap<String, String>,
+    ) -> Option<StackName> {
+        let project = labels.get(labels::PROJECT).map(String::as_str);
+        let adopts = self.adopt && project == Some(self.stack.as_str());
+        stack.or(adopts.then_some(&self.stack)).cloned()
+    }
+
     /// What removing the stack `name` needs to know.
     pub fn owned_by(name: StackName) -> Self {
         Self {
             stack: name,
+            adopt: false,
             images: BTreeSet::new(),
             networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
@@ -83,6 +99,8 @@ pub struct Container {
     pub image_id: String,
     /// What it is made from.
     pub spec: ContainerSpec,
+    /// Compose made it, and it was taken over: what it was asked for is not noted on it.
+    pub adopted: bool,
     /// When it was made, by the engine's clock.
     pub created: Timestamp,
     /// When it was started last; absent if it never was.

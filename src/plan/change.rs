@@ -68,6 +68,8 @@ pub enum Action {
     Pull,
     /// Make what is not there.
     Create,
+    /// Take note of what a container holds that Compose made; it is left as it is.
+    Adopt,
     /// Give the right name.
     Rename,
     /// Change limits or the restart policy while it runs.
@@ -90,9 +92,10 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pull,
         Self::Create,
+        Self::Adopt,
         Self::Rename,
         Self::Update,
         Self::Reconnect,
@@ -109,6 +112,7 @@ impl Action {
         match self {
             Self::Pull => "pull",
             Self::Create => "create",
+            Self::Adopt => "adopt",
             Self::Rename => "rename",
             Self::Update => "update",
             Self::Reconnect => "reconnect",

@@ -126,7 +126,7 @@ impl<'a> Draft<'a> {
         service: &Service,
         effective: &ContainerSpec,
     ) -> Vec<Difference> {
-        let actual = comparable(&container.spec, &service.container, &self.observed.engine);
+        let actual = comparable(container, &service.container, &self.observed.engine);
         let actual = self.with_final_names(actual);
         let Some(image) = self.image_of(service) else {
             // What the image gives is not known before it is pulled; the next round compares.
@@ -136,7 +136,12 @@ impl<'a> Draft<'a> {
         for difference in &mut found {
             let contents = [&service.container.contents, &actual.contents];
             if contents.iter().any(|contents| contents.contains_key(&difference.path)) {
-                difference.action = on_content_change(service, container, &difference.path);
+                let unknown = container.adopted && !actual.contents.contains_key(&difference.path);
+                difference.action = if unknown {
+                    Action::Adopt
+                } else {
+                    on_content_change(service, container, &difference.path)
+                };
                 difference.of_content = true;
                 shorten(&mut difference.desired);
                 shorten(&mut difference.actual);

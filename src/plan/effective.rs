@@ -3,8 +3,8 @@
 //! from; this file holds every rule about it.
 
 use crate::model::{
-    ContainerPort, ContainerSpec, EngineFacts, Healthcheck, ImageConfig, Mount, MountSource,
-    Networking,
+    Container, ContainerPort, ContainerSpec, EngineFacts, Healthcheck, ImageConfig, Mount,
+    MountSource, Networking,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -51,17 +51,48 @@ pub(super) fn effective(
 /// What the engine tells of a container, without values that are the engine's defaults. What only
 /// exists because `desired` leaves the choice to the engine is dropped too.
 pub(super) fn comparable(
-    observed: &ContainerSpec,
+    observed: &Container,
     desired: &ContainerSpec,
     engine: &EngineFacts,
 ) -> ContainerSpec {
-    let mut spec = observed.clone();
+    let mut spec = observed.spec.clone();
+    if observed.adopted {
+        adopt(&mut spec, desired);
+    }
     let shares_a_host_name =
         matches!(desired.networking, Networking::Host | Networking::Container(_));
     if desired.hostname.is_none() && shares_a_host_name {
         spec.hostname = None;
     }
     without_defaults(spec, engine)
+}
+
+/// Of a container that Compose made nobody noted what was asked for. What `desired` leaves to the
+/// engine is taken for the engine's choice, and what the engine does not tell for as desired.
+fn adopt(spec: &mut ContainerSpec, desired: &ContainerSpec) {
+    spec.ipc.take_if(|_| desired.ipc.is_none());
+    spec.cgroup.take_if(|_| desired.cgroup.is_none());
+    spec.runtime.take_if(|_| desired.runtime.is_none());
+    spec.shm_size.take_if(|_| desired.shm_size.is_none());
+    spec.ulimits.retain(|name, _| desired.ulimits.contains_key(name));
+    spec.logging.take_if(|_| desired.logging.is_none());
+    if let (Some(logging), Some(wanted)) = (&mut spec.logging, &desired.logging) {
+        logging.options.retain(|key, _| wanted.options.contains_key(key));
+    }
+    spec.mem_swappiness = spec.mem_swappiness.or(desired.mem_swappiness);
+    spec.oom_kill_disable |= desired.oom_kill_disable;
+    spec.blkio.weight = spec.blkio.weight.or(desired.blkio.weight);
+    for (device, weight) in &desired.blkio.weight_device {
+        spec.blkio.weight_device.entry(device.clone()).or_insert(*weight);
+    }
+    if let (Networking::Networks(networks), Networking::Networks(wanted)) =
+        (&mut spec.networking, &desired.networking)
+    {
+        for (name, endpoint) in networks {
+            let asks = wanted.get(name).is_some_and(|wanted| wanted.mac_address.is_some());
+            endpoint.mac_address.take_if(|_| !asks);
+        }
+    }
 }
 
 /// The engine's choice of memory and swap for a memory limit, in bytes.

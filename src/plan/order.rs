@@ -176,6 +176,7 @@ impl Draft<'_> {
                 self.upset.entry(name.clone()).or_default().push(index);
             }
             Action::Pull
+            | Action::Adopt
             | Action::Rename
             | Action::Update
             | Action::Reconnect

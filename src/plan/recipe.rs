@@ -252,7 +252,8 @@ fn dependencies(service: &Service) -> String {
 
 /// The files to copy into a container that stays.
 fn fresh_files(wanted: &Wanted<'_>, keep: &Keep<'_>) -> Vec<CopiedFile> {
-    let fresh = keep.differences.iter().filter(|difference| difference.of_content);
+    let is_fresh = |d: &&Difference| d.of_content && d.action != Action::Adopt;
+    let fresh = keep.differences.iter().filter(is_fresh);
     let targets: BTreeSet<&str> =
         fresh.filter_map(|difference| Some(difference.path.split_once('.')?.1)).collect();
     let files = wanted.service.container.files.iter();

@@ -67,8 +67,28 @@ impl<'a> Draft<'a> {
             .iter()
             .rev()
             .filter(|container| container.state != State::Removing)
+            .filter(|container| !container.adopted || self.has_service(container))
             .filter_map(|container| Some((container, leftover(container)?)))
             .collect()
+    }
+
+    fn has_service(&self, container: &Container) -> bool {
+        self.desired.services.contains_key(&container.slot.service)
+    }
+
+    /// Notes what Compose made for services that the stack does not have: nobody said that it goes.
+    pub(super) fn orphans_of_compose(&mut self) {
+        for container in &self.observed.containers {
+            if container.adopted && !self.has_service(container) {
+                let message = format!(
+                    "the container {} was made by Compose for a service that is not in the file, and is left; remove it by hand if it is not needed",
+                    container.name
+                );
+                let field = format!("services.{}", container.slot.service);
+                let note = self.problem(field, message);
+                self.plan.notes.push(note);
+            }
+        }
     }
 
     fn is_in_the_way(&self, container: &Container) -> bool {

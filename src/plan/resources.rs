@@ -99,7 +99,12 @@ impl<'a> Draft<'a> {
             .collect();
         for network in &self.observed.networks {
             let wanted = self.desired.networks.values().any(|n| n.name == network.spec.name);
-            if wanted || !self.owns(network.stack.as_ref()) || self.is_held(&network.spec.name) {
+            // What Compose made may be meant for others as well.
+            let ours = network.spec.labels.contains_key(labels::STACK);
+            if wanted || !ours || !self.owns(network.stack.as_ref()) {
+                continue;
+            }
+            if self.is_held(&network.spec.name) {
                 continue;
             }
             let name = network.spec.name.clone();
@@ -173,7 +178,12 @@ impl<'a> Draft<'a> {
         desired: &NetworkSpec,
         found: &ObservedNetwork,
     ) {
-        let differences = network_differences(desired, &found.spec);
+        let mut actual = found.spec.clone();
+        if !actual.labels.contains_key(labels::STACK) {
+            // The first generation of Compose made all that it made attachable.
+            actual.attachable = desired.attachable;
+        }
+        let differences = network_differences(desired, &actual);
         let differences = self.without_ignored(field, differences);
         let users = self.users(|s| is_on(s, &desired.name));
         let name = &desired.name;

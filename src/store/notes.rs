@@ -37,9 +37,10 @@ impl Notes {
         let _ = self.path(name).map(fs::remove_file);
     }
 
-    /// Where `name` is kept; names with anything but letters and digits are not.
+    /// Where `name` is kept; names with anything but letters, digits, `-` and `_` are not.
     fn path(&self, name: &str) -> Option<PathBuf> {
-        let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
+        let is_plain =
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         is_plain.then(|| self.dir.join(name))
     }
 }

@@ -135,7 +135,7 @@ impl Scene {
             onlooker: Arc::new(|_| {}),
             stop: CancellationToken::new(),
         };
-        let report = means.remove(&StackName::new(STACK)?, None, true).await;
+        let report = means.remove(&Query::owned_by(StackName::new(STACK)?), None, true).await;
         if !report.result.is_success() {
             bail!("cannot clean up: {}", report.message);
         }

@@ -6,7 +6,7 @@ use crate::model::{ObservedNetwork, ObservedVolume, StackName, labels};
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,6 +42,8 @@ pub(super) struct Owners {
     containers: Mutex<BTreeMap<String, StackName>>,
     networks: Mutex<BTreeMap<String, StackName>>,
     volumes: Mutex<BTreeMap<String, StackName>>,
+    /// Compose projects that stacks have taken over.
+    adopted: Mutex<BTreeSet<StackName>>,
 }
 
 impl Owners {
@@ -50,13 +52,31 @@ impl Owners {
     pub(super) fn learn<'a>(
         &self,
         containers: impl Iterator<Item = (&'a String, Option<StackName>)>,
-        networks: &[ObservedNetwork],
-        volumes: &[ObservedVolume],
+        networks: &'a [ObservedNetwork],
+        volumes: &'a [ObservedVolume],
     ) {
-        let containers: Vec<_> = containers.collect();
-        note(&self.containers, containers.iter().map(|(id, stack)| (*id, stack.as_ref())));
-        note(&self.networks, networks.iter().map(|n| (&n.spec.name, n.stack.as_ref())));
-        note(&self.volumes, volumes.iter().map(|v| (&v.spec.name, v.stack.as_ref())));
+        note(&self.containers, containers);
+        let networks = networks.iter().map(|found| (&found.spec, found.stack.clone()));
+        let networks = networks.map(|(spec, stack)| (&spec.name, stack, &spec.labels));
+        let volumes = volumes.iter().map(|found| (&found.spec, found.stack.clone()));
+        let volumes = volumes.map(|(spec, stack)| (&spec.name, stack, &spec.labels));
+        let owned = |(name, stack, labels): (&'a String, Option<StackName>, &BTreeMap<_, _>)| {
+            let project = || self.adopted(labels.get(labels::PROJECT).map(String::as_str));
+            (name, stack.or_else(project))
+        };
+        note(&self.networks, networks.map(owned));
+        note(&self.volumes, volumes.map(owned));
+    }
+
+    /// Remembers that `stack` has taken over the Compose project of its name.
+    pub(super) fn adopt(&self, stack: &StackName) {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner).insert(stack.clone());
+    }
+
+    /// The stack that has taken over `project`.
+    pub(super) fn adopted(&self, project: Option<&str>) -> Option<StackName> {
+        let adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        adopted.iter().find(|stack| Some(stack.as_str()) == project).cloned()
     }
 
     fn of(owners: &Mutex<BTreeMap<String, StackName>>, name: &str) -> Option<StackName> {
@@ -67,7 +87,7 @@ impl Owners {
 /// Forgets the gone ones once they outnumber those that are there.
 fn note<'a>(
     owners: &Mutex<BTreeMap<String, StackName>>,
-    seen: impl Iterator<Item = (&'a String, Option<&'a StackName>)>,
+    seen: impl Iterator<Item = (&'a String, Option<StackName>)>,
 ) {
     let seen: Vec<_> = seen.collect();
     let mut owners = owners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +96,7 @@ fn note<'a>(
     }
     for (name, stack) in seen {
         match stack {
-            Some(stack) => drop(owners.insert(name.clone(), stack.clone())),
+            Some(stack) => drop(owners.insert(name.clone(), stack)),
             None => drop(owners.remove(name)),
         }
     }
@@ -154,6 +174,9 @@ impl Listening {
                 .or_else(|| Owners::of(&self.owners.networks, attribute("name")?)),
             Some(EventMessageTypeEnum::VOLUME) => {
                 Owners::of(&self.owners.volumes, actor.id.as_deref()?)
+            }
+            Some(EventMessageTypeEnum::CONTAINER) => {
+                self.owners.adopted(attribute(labels::PROJECT).map(String::as_str))
             }
             _ => None,
         }

@@ -34,14 +34,14 @@ pub(super) fn select(
     others: &[&ContainerSummary],
     query: &Query,
 ) -> Vec<ObservedNetwork> {
-    let mut selected: Vec<_> = all
-        .iter()
-        .filter(|network| {
-            network.stack.as_ref() == Some(&query.stack)
-                || query.networks.contains(&network.spec.name)
-        })
-        .cloned()
-        .collect();
+    let mut selected = all.to_vec();
+    for network in &mut selected {
+        network.stack = query.owner(network.stack.as_ref(), &network.spec.labels);
+    }
+    selected.retain(|network| {
+        let owned = network.stack.as_ref() == Some(&query.stack);
+        owned || query.networks.contains(&network.spec.name)
+    });
     for network in &mut selected {
         network.foreign_containers = others
             .iter()

@@ -34,24 +34,28 @@ pub(super) async fn observe(
     query: &Query,
 ) -> Result<Observed, EngineError> {
     let host = client.host().await?;
+    if query.adopt {
+        owners.adopt(&query.stack);
+    }
     let (listed, networks, volumes, images) = tokio::try_join!(
         list(client),
         networks::list(client),
         volumes::list(client),
         images_by_reference(client, &query.images),
     )?;
-    owners.learn(listed.iter().filter_map(claimed), &networks, &volumes);
+    owners.learn(listed.iter().filter_map(|it| claimed(it, owners)), &networks, &volumes);
 
     let mut image_labels: ImageLabels =
         images.values().map(|image| (image.id.clone(), image.config.labels.clone())).collect();
     // Whose a container of another stack is only stands in messages: its labels will do.
-    let candidates: Vec<_> = listed.iter().filter(|c| is_candidate(c, &query.stack)).collect();
+    let candidates: Vec<_> = listed.iter().filter(|c| is_candidate(c, query)).collect();
     let ((), inspected) = tokio::try_join!(
         learn_image_labels(client, &candidates, &mut image_labels),
         inspect_all(client, &candidates),
     )?;
     let mine = |container: &ContainerSummary| {
         owner(container, &image_labels).as_deref() == Some(query.stack.as_str())
+            || (query.adopt && project(container, &image_labels).as_ref() == Some(&query.stack))
     };
     let (ours, others): (Vec<_>, Vec<_>) = listed.iter().partition(|container| mine(container));
     Ok(Observed {
@@ -72,7 +76,7 @@ pub(super) async fn stacks(
 ) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
     let (listed, networks, volumes) =
         tokio::try_join!(list(client), networks::list(client), volumes::list(client))?;
-    owners.learn(listed.iter().filter_map(claimed), &networks, &volumes);
+    owners.learn(listed.iter().filter_map(|it| claimed(it, owners)), &networks, &volumes);
     let mut image_labels = ImageLabels::new();
     let all: Vec<_> = listed.iter().collect();
     learn_image_labels(client, &all, &mut image_labels).await?;
@@ -144,7 +148,10 @@ async fn learn_image_labels(
 ) -> Result<(), EngineError> {
     let unknown: BTreeSet<String> = listed
         .iter()
-        .filter(|container| label(container, labels::MARK).is_some())
+        .filter(|container| {
+            let marks = [labels::MARK, labels::CONFIG_HASH];
+            marks.iter().any(|mark| label(container, mark).is_some())
+        })
         .filter_map(|container| container.image_id.clone())
         .filter(|id| !known.contains_key(id))
         .collect();
@@ -161,9 +168,10 @@ async fn learn_image_labels(
     Ok(())
 }
 
-/// Whether a container carries the stack's label.
-fn is_candidate(container: &ContainerSummary, stack: &StackName) -> bool {
-    label(container, labels::STACK) == Some(stack.as_str())
+/// Whether a container carries the stack's label, or that of a project which it takes over.
+fn is_candidate(container: &ContainerSummary, query: &Query) -> bool {
+    let names = |key: &str| label(container, key) == Some(query.stack.as_str());
+    names(labels::STACK) || (query.adopt && names(labels::PROJECT))
 }
 
 /// Everything about `candidates`, by id. One that went away since it was listed is not there.
@@ -247,9 +255,21 @@ fn owner(container: &ContainerSummary, image_labels: &ImageLabels) -> Option<Str
     labels::owning_stack(&name_of(container), &labels_of(container), of_image).map(str::to_owned)
 }
 
-/// A container's id, and the stack that its label names.
-fn claimed(container: &ContainerSummary) -> Option<(&String, Option<StackName>)> {
+/// The Compose project of a container that Compose made.
+fn project(container: &ContainerSummary, image_labels: &ImageLabels) -> Option<StackName> {
+    let of_image = container.image_id.as_ref().and_then(|id| image_labels.get(id));
+    let labels = labels_of(container);
+    let (project, _) = labels::of_compose(&labels, of_image)?;
+    StackName::new(project).ok()
+}
+
+/// A container's id, and the stack that its labels name.
+fn claimed<'a>(
+    container: &'a ContainerSummary,
+    owners: &Owners,
+) -> Option<(&'a String, Option<StackName>)> {
     let stack = label(container, labels::STACK).and_then(|name| StackName::new(name).ok());
+    let stack = stack.or_else(|| owners.adopted(label(container, labels::PROJECT)));
     Some((container.id.as_ref()?, stack))
 }
 

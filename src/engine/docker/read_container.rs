@@ -57,11 +57,16 @@ pub(super) fn read(
     spec.mounts = mounts.by_target;
     spec.logging = logging(host, log_config, &labels);
     spec.contents = contents(&labels);
-    let slot = slot(&labels)?;
+    let of_compose = labels::of_compose(&labels, None);
+    let adopted = of_compose.is_some();
+    let slot = of_compose.map_or_else(|| slot(&labels), |(_, slot)| Ok(slot))?;
     spec.labels = labels;
-    recall(&mut spec);
+    if !adopted {
+        recall(&mut spec);
+    }
     Ok(Container {
         slot,
+        adopted,
         image_id: container.image.unwrap_or_default(),
         spec,
         created: time(container.created.as_deref()).ok_or("no time of creation")?,

@@ -17,13 +17,13 @@ pub(super) async fn list(client: &Client) -> Result<Vec<ObservedVolume>, EngineE
 
 /// The stack's volumes and those that `query` names.
 pub(super) fn select(all: &[ObservedVolume], query: &Query) -> Vec<ObservedVolume> {
-    let mut selected: Vec<_> = all
-        .iter()
-        .filter(|volume| {
-            volume.stack.as_ref() == Some(&query.stack) || query.volumes.contains(&volume.spec.name)
-        })
-        .cloned()
-        .collect();
+    let mut selected = all.to_vec();
+    for volume in &mut selected {
+        volume.stack = query.owner(volume.stack.as_ref(), &volume.spec.labels);
+    }
+    selected.retain(|volume| {
+        volume.stack.as_ref() == Some(&query.stack) || query.volumes.contains(&volume.spec.name)
+    });
     selected.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     selected
 }

@@ -16,10 +16,10 @@ const MADE_UP: &str = "02:42:ac:11:00:02";
 impl World {
     /// A snapshot.
     pub(super) fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
-        let (ours, others): (Vec<_>, Vec<_>) = self
-            .containers
-            .values()
-            .partition(|found| self.owner(found) == Some(&query.stack).cloned());
+        let (ours, others): (Vec<_>, Vec<_>) = self.containers.values().partition(|found| {
+            let adopts = || query.adopt && self.project(found).as_ref() == Some(&query.stack);
+            self.owner(found).as_ref() == Some(&query.stack) || adopts()
+        });
         let mut containers =
             ours.into_iter().map(|found| self.read(found)).collect::<Result<Vec<_>, _>>()?;
         containers.sort_by(|a, b| (&a.slot, &a.name).cmp(&(&b.slot, &b.name)));
@@ -105,6 +105,13 @@ impl World {
             .and_then(|name| StackName::new(name).ok())
     }
 
+    /// The Compose project of a container that Compose made.
+    fn project(&self, found: &SimContainer) -> Option<StackName> {
+        let image = self.images.get(&found.image_id).map(|image| &image.image.config.labels);
+        let (project, _) = labels::of_compose(&found.spec.labels, image)?;
+        StackName::new(project).ok()
+    }
+
     fn strangers(&self, others: &[&SimContainer]) -> Vec<Stranger> {
         let mut strangers: Vec<_> = others
             .iter()
@@ -126,7 +133,7 @@ impl World {
             .map(|network| ObservedNetwork {
                 id: network.id.clone(),
                 spec: network.spec.clone(),
-                stack: stack_of(&network.spec.labels),
+                stack: query.owner(stack_of(&network.spec.labels).as_ref(), &network.spec.labels),
                 foreign_containers: others
                     .iter()
                     .filter(|found| is_on(found, network))
@@ -148,7 +155,10 @@ impl World {
     fn observed_volumes(&self, query: &Query) -> Vec<ObservedVolume> {
         self.volumes
             .values()
-            .map(|spec| ObservedVolume { spec: spec.clone(), stack: stack_of(&spec.labels) })
+            .map(|spec| ObservedVolume {
+                spec: spec.clone(),
+                stack: query.owner(stack_of(&spec.labels).as_ref(), &spec.labels),
+            })
             .filter(|volume| {
                 volume.stack.as_ref() == Some(&query.stack)
                     || query.volumes.contains(&volume.spec.name)
@@ -158,19 +168,25 @@ impl World {
 }
 
 fn read(found: &SimContainer) -> Result<Container, EngineError> {
-    let slot = slot(&found.spec.labels).map_err(|message| EngineError::Unreadable {
+    let of_compose = labels::of_compose(&found.spec.labels, None);
+    let adopted = of_compose.is_some();
+    let slot = of_compose.map_or_else(|| slot(&found.spec.labels), |(_, slot)| Ok(slot));
+    let slot = slot.map_err(|message| EngineError::Unreadable {
         operation: "look at",
         object: format!("container {}", found.name),
         message,
     })?;
     let mut spec = found.spec.clone();
     spec.networking = networking(found);
-    recall(&mut spec);
+    if !adopted {
+        recall(&mut spec);
+    }
     let ids = found.attached.iter().map(|(name, place)| (name.clone(), place.network_id.clone()));
     Ok(Container {
         id: ContainerId(found.id.clone()),
         name: found.name.clone(),
         slot,
+        adopted,
         image_id: found.image_id.clone(),
         spec,
         created: found.created_at,

@@ -1,0 +1,39 @@
+//! `bowline adopt`: takes over what Docker Compose made.
+
+use super::target::Target;
+use super::{Common, apply, engine, plan};
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Take it over; without, what would change is only shown.
+    #[arg(long)]
+    confirm: bool,
+    /// How many engine calls to make at once.
+    #[arg(long, default_value = "8", value_name = "N")]
+    parallel: NonZeroUsize,
+    /// How long containers that were started are watched for an early end; `0s`: not at all.
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = apply::duration)]
+    settle: Duration,
+}
+
+pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut found = arguments.target.load(common)?;
+    for loaded in found.entries.iter_mut().filter_map(|entry| entry.loaded.as_mut().ok()) {
+        loaded.stack.policy.adopt = true;
+    }
+    if arguments.confirm {
+        return apply::all(common, &found, arguments.parallel, arguments.settle).await;
+    }
+    let engine = engine::open(common)?;
+    let code = plan::show(&*engine, &found, plan::Output::Text).await?;
+    anstream::eprintln!(
+        "nothing was changed; with --confirm this is done, and the stack is taken over"
+    );
+    Ok(code)
+}
