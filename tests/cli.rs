@@ -40,10 +40,11 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 9] = [
+    let verbs: [(&str, &[&str]); 10] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel"]),
+        ("adopt", &["--confirm"]),
         ("remove", &["<STACK>", "--volumes", "--parallel"]),
         ("validate", &["--output"]),
         (
@@ -71,7 +72,7 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
     for (verb, own) in verbs {
         assert!(all.contains(&format!("\n  {verb} ")), "{verb} is not in:\n{all}");
         let help = run(&[verb, "--help"]).expect(0).out;
-        let reads_stacks = ["plan", "apply", "validate", "config"].contains(&verb);
+        let reads_stacks = ["plan", "apply", "adopt", "validate", "config"].contains(&verb);
         let target = if reads_stacks { &TARGET[..] } else { &[] };
         for flag in own.iter().chain(target).chain(&COMMON) {
             assert!(help.contains(flag), "`bowline {verb} --help` has no {flag}:\n{help}");
