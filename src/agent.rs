@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
 use crate::model::{DriftPolicy, Query, SourceName, Stack, StackName};
-use crate::pass::{Means, Moment, Subject};
+use crate::pass::{Means, Moment, Seen, Subject};
 use crate::status::{Acts, PassResult, Report, SourceReport};
 use crate::store::{self, StoreError};
 use crate::systemd;
@@ -57,6 +57,7 @@ struct World {
     views: Views,
     queue: Queue<StackName>,
     bounds: Bounds,
+    seen: Arc<Seen>,
     digest_key: DigestKey,
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
@@ -117,6 +118,7 @@ pub async fn run(
         engine,
         views,
         bounds,
+        seen: Arc::default(),
         digest_key,
         desired: Mutex::default(),
         memory: Mutex::default(),
@@ -245,6 +247,7 @@ impl World {
             engine: Arc::clone(&self.engine),
             bounds: self.bounds.clone(),
             onlooker: telling::logging(name, wish.revision.as_ref()),
+            seen: Arc::clone(&self.seen),
             stop: stop.clone(),
         };
         let source = Some(wish.source.clone());
@@ -419,6 +422,7 @@ impl World {
         desired.forget(name);
         self.queue.forget(name);
         drop(desired);
+        self.seen.forget(name);
         let mut memory = self.memory();
         memory.applied.forget(name);
         memory.crashes.forget(name);

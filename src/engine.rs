@@ -87,6 +87,19 @@ pub struct Sighting {
 pub struct Event {
     /// Docker's word: `die`, `health_status`, `disconnect`, ...
     pub action: String,
+    /// What it happened to.
+    pub subject: Subject,
     /// The stack whose object it happened to, where the event tells.
     pub stack: Option<StackName>,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A container.
+    Container,
+    /// A network or volume of this name.
+    Resource(String),
+    /// An image, by id or reference, in all the ways the engine told it.
+    Image(Vec<String>),
 }

@@ -1,6 +1,10 @@
 //! A pass over one stack: look, plan, carry out, and look again until there is nothing to do. The
 //! same for a first deployment, a new commit, drift, a restart after a crash, and by hand.
 
+mod seen;
+
+pub use seen::{Mark, Seen};
+
 use crate::engine::{Discreet, Engine, EngineError};
 use crate::execute::{Bounds, Onlooker, execute, last_words};
 use crate::model::{
@@ -30,6 +34,8 @@ pub struct Means {
     pub bounds: Bounds,
     /// Hears what is done.
     pub onlooker: Onlooker,
+    /// What was seen of stacks and still holds.
+    pub seen: Arc<Seen>,
     /// Ends passes early, at a point from which the next one goes on.
     pub stop: CancellationToken,
 }
@@ -107,8 +113,12 @@ impl Means {
         let query = Query::of(subject.stack);
         let mut resting = moment.resting.clone();
         let mut done = moment.stuck.clone();
+        if let Some(result) = self.as_known(subject, moment, &query, notes).await {
+            return Ok(result);
+        }
         for round in 0.. {
             let look = self.bounds.look().await;
+            let mark = self.seen.mark(&query.stack);
             let observed = self.engine.observe(&query).await?;
             let refresh = if round == 0 {
                 images_due(subject.stack, &observed, moment.due)
@@ -121,7 +131,11 @@ impl Means {
             drop(look);
             notes.look(subject.stack, &observed, &plan, round);
             if plan.changes.is_empty() {
-                return Ok(notes.settled(&plan, &observed, &*self.engine).await);
+                let result = notes.settled(&plan, &observed, &*self.engine).await;
+                if result.is_success() {
+                    self.seen.keep(query, observed, mark);
+                }
+                return Ok(result);
             }
             if moment.only_report {
                 return Ok(notes.drifted(&plan));
@@ -153,6 +167,26 @@ impl Means {
             resting.extend(started);
         }
         unreachable!("the last round ends above")
+    }
+
+    /// That there is nothing to do, if that follows from what was seen last.
+    async fn as_known(
+        &self,
+        subject: &Subject<'_>,
+        moment: &Moment<'_>,
+        query: &Query,
+        notes: &mut Notes,
+    ) -> Option<PassResult> {
+        let known = self.seen.known(query)?;
+        let refresh = images_due(subject.stack, &known, moment.due);
+        let source = subject.source.clone();
+        let around = Circumstances { source, refresh, ..Circumstances::default() };
+        let plan = plan(subject.stack, &known, &around);
+        if !plan.is_empty() {
+            return None;
+        }
+        notes.look(subject.stack, &known, &plan, 0);
+        Some(notes.settled(&plan, &known, &*self.engine).await)
     }
 
     /// Whether all of the plan was done; if not, the notes say why.

@@ -95,6 +95,22 @@ name!(
     |name| !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control())
 );
 
+impl ImageRef {
+    /// Whether `name` is another way to write the same: with or without the default registry and
+    /// tag.
+    pub fn means(&self, name: &str) -> bool {
+        familiar(self.as_str()) == familiar(name)
+    }
+}
+
+/// A reference without the default registry, and with its tag.
+fn familiar(name: &str) -> String {
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
+}
+
 fn starts_alphanumeric(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
@@ -117,6 +133,15 @@ impl fmt::Display for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_is_the_same_with_and_without_what_goes_without_saying() {
+        let image = |text: &str| ImageRef::new(text).unwrap();
+        assert!(image("busybox").means("docker.io/library/busybox:latest"));
+        assert!(image("registry:5000/a").means("registry:5000/a:latest"));
+        assert!(!image("busybox:1").means("busybox"));
+        assert!(!image("busybox").means("registry:5000/busybox"));
+    }
 
     #[test]
     fn a_stack_name_is_a_compose_project_name() {

@@ -133,6 +133,7 @@ impl Scene {
             engine: self.engine,
             bounds: Bounds::new(NonZeroUsize::MIN.saturating_add(3), NonZeroUsize::MIN),
             onlooker: Arc::new(|_| {}),
+            seen: Arc::default(),
             stop: CancellationToken::new(),
         };
         let report = means.remove(&Query::owned_by(StackName::new(STACK)?), None, true).await;

@@ -1,7 +1,7 @@
 //! What happens on the engine, as wake-ups.
 
 use super::client::{Call, Client, PING};
-use crate::engine::{EngineError, Event, EventStream};
+use crate::engine::{EngineError, Event, EventStream, Subject};
 use crate::model::{ObservedNetwork, ObservedVolume, StackName, labels};
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptionsBuilder;
@@ -16,9 +16,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// call and the engine's taking it.
 const OVERLAP_SECS: u64 = 2;
 
-const TYPES: [&str; 3] = ["container", "network", "volume"];
+const TYPES: [&str; 4] = ["container", "image", "network", "volume"];
 /// Every run of a health check makes three events of kind `exec_*`: what is wanted is named.
-const ACTIONS: [&str; 14] = [
+const ACTIONS: [&str; 20] = [
     "create",
     "start",
     "die",
@@ -33,6 +33,12 @@ const ACTIONS: [&str; 14] = [
     "health_status",
     "connect",
     "disconnect",
+    "tag",
+    "untag",
+    "pull",
+    "load",
+    "import",
+    "delete",
 ];
 
 /// Who owns networks and volumes, whose events carry a name and no labels, and containers, whose
@@ -159,7 +165,14 @@ impl Listening {
         let action = message.action.as_deref().unwrap_or_default();
         // `health_status: healthy` carries its result behind the word.
         let action = action.split(':').next().unwrap_or_default().trim().to_owned();
-        Event { action, stack: self.stack(message) }
+        let subject = match message.typ {
+            Some(EventMessageTypeEnum::IMAGE) => Subject::Image(names(message)),
+            Some(EventMessageTypeEnum::NETWORK | EventMessageTypeEnum::VOLUME) => {
+                Subject::Resource(names(message).pop().unwrap_or_default())
+            }
+            _ => Subject::Container,
+        };
+        Event { action, subject, stack: self.stack(message) }
     }
 
     fn stack(&self, message: &EventMessage) -> Option<StackName> {
@@ -181,6 +194,13 @@ impl Listening {
             _ => None,
         }
     }
+}
+
+/// The id of what an event is about, and its name where it has another.
+fn names(message: &EventMessage) -> Vec<String> {
+    let Some(actor) = &message.actor else { return Vec::new() };
+    let name = actor.attributes.as_ref().and_then(|all| all.get("name"));
+    actor.id.iter().chain(name).cloned().collect()
 }
 
 async fn ping(client: &Client) -> Result<(), EngineError> {

@@ -16,6 +16,7 @@ impl Sim {
             let image = world.new_image(config, behaviour);
             let id = image.image.id.clone();
             world.tag(reference, image);
+            world.tell_of_image(&[&id, reference], "tag");
             id
         })
     }
@@ -37,7 +38,11 @@ impl Sim {
 
     /// `docker rmi`, of the name alone.
     pub fn untag(&self, reference: &str) {
-        self.act(|world| drop(world.tags.remove(&full(reference))));
+        self.act(|world| {
+            if let Some(id) = world.tags.remove(&full(reference)) {
+                world.tell_of_image(&[&id], "untag");
+            }
+        });
     }
 
     /// What the process of the container called `name` does from its next start on, in place of

@@ -1,7 +1,7 @@
 //! Who hears what happens. Events carry no state.
 
 use super::state::World;
-use crate::engine::{EngineError, Event, EventStream};
+use crate::engine::{EngineError, Event, EventStream, Subject};
 use crate::model::{StackName, labels};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -21,7 +21,17 @@ impl World {
     /// Tells all who listen.
     pub(super) fn tell(&mut self, action: &str, labels: &BTreeMap<String, String>) {
         let stack = labels.get(labels::STACK).and_then(|name| StackName::new(name).ok());
-        let event = Event { action: action.to_owned(), stack };
+        self.send(&Event { action: action.to_owned(), subject: Subject::Container, stack });
+    }
+
+    /// Tells of an image.
+    pub(super) fn tell_of_image(&mut self, names: &[&str], action: &str) {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        let subject = Subject::Image(names);
+        self.send(&Event { action: action.to_owned(), subject, stack: None });
+    }
+
+    fn send(&mut self, event: &Event) {
         self.subscribers.retain(|subscriber| subscriber.send(Ok(event.clone())).is_ok());
     }
 
