@@ -4,7 +4,9 @@
 
 mod board;
 mod condition;
+mod departure;
 mod fold;
+mod holdings;
 mod report;
 mod state;
 mod table;
@@ -12,6 +14,8 @@ mod workload;
 
 pub use board::{Board, Snapshot};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
+pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
+pub use holdings::{Holdings, RunImages, run_images};
 pub use report::{ActionReport, Acts, DriftKind, PassResult, Report, SourceReport, Workload};
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
