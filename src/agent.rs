@@ -3,9 +3,12 @@
 
 mod backoff;
 mod chance;
+mod cleaning;
 mod crashes;
+mod departing;
 mod desired;
 mod events;
+mod keeping;
 mod load;
 mod pulls;
 mod queue;
@@ -17,13 +20,14 @@ mod views;
 pub use views::Views;
 
 use crate::config::Config;
+use crate::control::{self, ControlError};
 use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
 use crate::model::{SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Subject};
-use crate::status::{Acts, PassResult, Report, SourceReport};
-use crate::store::{self, StoreError};
+use crate::status::{Acts, Departure, PassResult, Report, SourceReport};
+use crate::store::{self, Inventory, StoreError};
 use crate::systemd;
 use backoff::Backoff;
 use crashes::Crashes;
@@ -35,6 +39,7 @@ use sources::{Watched, jittered};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +62,21 @@ struct World {
     bounds: Bounds,
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
+    inventory: Inventory,
+    /// Told when the inventory has something to write.
+    unsaved: Notify,
     stop: CancellationToken,
+}
+
+/// The agent cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its state directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Commands could not speak with it.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 /// What is remembered between passes.
@@ -101,11 +120,14 @@ pub async fn run(
     engine: Arc<dyn Engine>,
     views: Views,
     stop: CancellationToken,
-) -> Result<(), StoreError> {
+) -> Result<(), AgentError> {
     let _lock = store::lock(&config.state_dir)?;
     let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
     let watched: Vec<Watched> =
         config.sources.iter().map(|source| watched(source, &config, &digest_key)).collect();
+    let door = config.socket.as_deref().map(control::listen).transpose()?;
+    let (inventory, mishap) = Inventory::open(&config.state_dir);
+    let desired = keeping::restored(&inventory, &config);
     let bounds = Bounds::new(config.parallel, config.passes);
     let world = Arc::new(World {
         queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
@@ -113,17 +135,26 @@ pub async fn run(
         engine,
         views,
         bounds,
-        desired: Mutex::default(),
+        desired: Mutex::new(desired),
         memory: Mutex::default(),
+        inventory,
+        unsaved: Notify::new(),
         stop,
     });
+    world.desired().names().into_iter().for_each(|name| world.queue.add(name));
     let mut tasks = JoinSet::new();
+    let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));
+    if let Some(door) = door {
+        let office = Arc::new(departing::Desk(Arc::clone(&world)));
+        tasks.spawn(departing::answer(door, office, world.stop.clone()));
+    }
     tasks.spawn(events::listen(Arc::clone(&world)));
     for watched in watched {
         tasks.spawn(sources::follow(Arc::clone(&world), watched));
     }
     let passes = work_off(&world).await;
     drain(&world, tasks, passes).await;
+    keeping::end(&world, kept).await;
     Ok(())
 }
 
@@ -203,8 +234,13 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
     }
     world.note(&report);
+    if matches!(report.result, PassResult::Changed | PassResult::Removed) {
+        world.clean_images(&name).await;
+    }
     if gone {
         world.forget(&name);
+        // Some may have waited for what it held: a port, a name.
+        world.desired().names().into_iter().for_each(|other| world.queue.add(other));
     } else if report.result.is_success()
         || matches!(report.result, PassResult::Invalid | PassResult::Stalled)
     {
@@ -243,12 +279,19 @@ impl World {
         let source = Some(wish.source.clone());
         match &wish.want {
             Want::Run(stack) => self.run(&means, name, wish, stack).await,
-            Want::Gone => means.remove(name, source, false).await,
-            Want::Held(why) => invalid(
-                name,
-                wish,
-                &format!("left its source, but is kept: {why}; `bowline remove {name}` removes it"),
-            ),
+            Want::Gone(removal) => {
+                let departure = Departure { since: removal.since, held: None };
+                let report = means.remove(name, source, false).await;
+                Report { departure: Some(departure), ..report }
+            }
+            Want::Held(hold) => {
+                let why = hold.reason.to_string();
+                let told = format!(
+                    "left its source, but is kept: {why}; `bowline prune --confirm {name}` removes it"
+                );
+                let departure = Departure { since: hold.since, held: Some(why) };
+                Report { departure: Some(departure), ..invalid(name, wish, &told) }
+            }
             Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
             Want::Invalid { problem, last_good: Some(stack) } => {
                 kept(self.run(&means, name, wish, stack).await, problem)
@@ -286,6 +329,7 @@ impl World {
             }
             self.becomes_ready(&mut memory)
         };
+        self.record(report);
         self.views.note(report);
         self.views.tell_summary();
         self.tell_ready(ready);
@@ -372,13 +416,14 @@ impl World {
     /// lock is held over both, so that no wake-up falls between the look and the forgetting.
     fn forget(&self, name: &StackName) {
         let mut desired = self.desired();
-        if desired.wish(name).is_some_and(|wish| !matches!(wish.want, Want::Gone)) {
+        if desired.wish(name).is_some_and(|wish| !matches!(wish.want, Want::Gone(_))) {
             self.queue.add(name.clone());
             return;
         }
         desired.forget(name);
         self.queue.forget(name);
         drop(desired);
+        self.remember();
         let mut memory = self.memory();
         memory.crashes.forget(name);
         memory.passed.remove(name);
@@ -425,5 +470,7 @@ fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
         stuck: Acts::new(),
         problems: Vec::new(),
         workload: None,
+        seen: None,
+        departure: None,
     }
 }

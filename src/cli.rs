@@ -9,6 +9,7 @@ mod demo;
 mod engine;
 mod onlooker;
 mod plan;
+mod prune;
 mod remove;
 mod serve;
 mod status;
@@ -45,7 +46,7 @@ struct Common {
     /// Where Docker listens (`unix:///path`, `tcp://host:port`) [default: /var/run/docker.sock]
     #[arg(long, global = true, env = "DOCKER_HOST", value_name = "URL")]
     host: Option<String>,
-    /// Where clones and the key of secrets' digests are kept [default: /var/lib/bowline for root,
+    /// Where clones, the inventory and the key of secrets' digests are kept [default: /var/lib/bowline for root,
     /// else ~/.local/state/bowline]
     #[arg(long, global = true, env = "BOWLINE_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -75,6 +76,9 @@ enum Verb {
     Apply(apply::Arguments),
     /// Take a stack away: its containers and networks, and its volumes only with `--volumes`.
     Remove(remove::Arguments),
+    /// Show the stacks that left their source and are kept, or could not be removed; with
+    /// `--confirm`, have them removed. Volumes stay.
+    Prune(prune::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
     Validate(validate::Arguments),
     /// Print the resolved model as `docker compose config --format json` does.
@@ -98,6 +102,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Plan(arguments) => block_on(plan::run(&common, &arguments)),
         Verb::Apply(arguments) => block_on(apply::run(&common, &arguments)),
         Verb::Remove(arguments) => block_on(remove::run(&common, &arguments)),
+        Verb::Prune(arguments) => block_on(prune::run(&common, &arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),

@@ -7,7 +7,7 @@ use crate::model::{
     Health, ImageRef, Observed, PullPolicy, Query, Revision, Slot, SourceName, Stack, StackName,
 };
 use crate::plan::{Action, Change, Circumstances, ContainerRef, Object, Plan, plan, plan_removal};
-use crate::status::{Acts, DriftKind, PassResult, Report, Workload};
+use crate::status::{Acts, DriftKind, PassResult, Report, Seen, Workload};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -85,6 +85,7 @@ impl Means {
             Ok(observed) => {
                 let plan = plan_removal(name, &observed, volumes);
                 notes.first_plan(&plan);
+                notes.report.seen = Some(Seen::of(name, &observed));
                 if self.carry_out(&plan, &mut notes).await {
                     notes.report.result = PassResult::Removed;
                     notes.report.message = left(name, &observed, volumes);
@@ -136,7 +137,7 @@ impl Means {
             let plan = plan.without(is_known);
             if !self.carry_out(&plan, notes).await {
                 let observed = self.engine.observe(&query).await?;
-                notes.report.workload = Some(Workload::of(subject.stack, &observed));
+                notes.see(subject.stack, &observed);
                 return Ok(PassResult::Failed);
             }
             for change in &plan.changes {
@@ -257,6 +258,8 @@ impl Notes {
             stuck: Acts::new(),
             problems: Vec::new(),
             workload: None,
+            seen: None,
+            departure: None,
         };
         Self { report, began: Instant::now() }
     }
@@ -274,7 +277,12 @@ impl Notes {
             self.first_plan(plan);
         }
         self.report.problems.clone_from(&plan.problems);
+        self.see(stack, observed);
+    }
+
+    fn see(&mut self, stack: &Stack, observed: &Observed) {
         self.report.workload = Some(Workload::of(stack, observed));
+        self.report.seen = Some(Seen::of(&stack.name, observed));
     }
 
     async fn settled(

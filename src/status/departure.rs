@@ -42,9 +42,7 @@ impl fmt::Display for HoldReason {
             Self::Empty => f.write_str("the source holds no stack at all"),
             Self::InError => f.write_str("a stack of the source is in error"),
             Self::Unreadable => f.write_str("a part of the source cannot be read"),
-            Self::TooMany => {
-                f.write_str("more than half of the source's stacks were gone at once")
-            }
+            Self::TooMany => f.write_str("more than half of the source's stacks were gone at once"),
             Self::Renamed { to } => write!(f, "it seems renamed to {to}"),
         }
     }

@@ -16,6 +16,15 @@ pub struct Holdings {
     pub volumes: BTreeSet<String>,
 }
 
+/// What a pass saw of a stack when it last looked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What the stack owns.
+    pub holdings: Holdings,
+    /// The images that its containers run.
+    pub images: RunImages,
+}
+
 /// The images that each service runs: the id, and the reference that it was asked for by.
 pub type RunImages = BTreeMap<ServiceName, BTreeMap<String, String>>;
 
@@ -33,8 +42,14 @@ impl Holdings {
     }
 }
 
-/// The images that a snapshot's containers run.
-pub fn run_images(observed: &Observed) -> RunImages {
+impl Seen {
+    /// What a snapshot shows of `stack`.
+    pub fn of(stack: &StackName, observed: &Observed) -> Self {
+        Self { holdings: Holdings::of(stack, observed), images: run_images(observed) }
+    }
+}
+
+fn run_images(observed: &Observed) -> RunImages {
     let mut images = RunImages::new();
     for container in observed.containers.iter().filter(|found| !found.image_id.is_empty()) {
         let service = images.entry(container.slot.service.clone()).or_default();

@@ -6,7 +6,7 @@ use crate::model::{ServiceName, StackName};
 use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, Key, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    TableError, Value,
+    TableError,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -83,8 +83,7 @@ impl Inventory {
         let path = state_dir.join(FILE);
         let (database, records, mishap) = open(&path);
         let memory = Memory { records, ..Memory::default() };
-        let inventory =
-            Self { path, memory: Mutex::new(memory), database: Mutex::new(database) };
+        let inventory = Self { path, memory: Mutex::new(memory), database: Mutex::new(database) };
         (inventory, mishap)
     }
 
@@ -200,8 +199,12 @@ impl Memory {
         let stacks = std::mem::take(&mut self.unsaved_stacks).into_iter();
         let images = std::mem::take(&mut self.unsaved_images).into_iter();
         Changes {
-            stacks: stacks.map(|key| (key.clone(), self.records.stacks.get(&key).cloned())).collect(),
-            images: images.map(|key| (key.clone(), self.records.images.get(&key).cloned())).collect(),
+            stacks: stacks
+                .map(|key| (key.clone(), self.records.stacks.get(&key).cloned()))
+                .collect(),
+            images: images
+                .map(|key| (key.clone(), self.records.images.get(&key).cloned()))
+                .collect(),
         }
     }
 
@@ -225,7 +228,9 @@ fn open(path: &Path) -> (Option<Database>, Records, Option<Mishap>) {
     let aside = match file::put_aside(path) {
         Ok(aside) => aside,
         Err(error) => {
-            return unavailable(format!("it is damaged ({problem}), and cannot be put aside: {error}"));
+            return unavailable(format!(
+                "it is damaged ({problem}), and cannot be put aside: {error}"
+            ));
         }
     };
     let mishap = Mishap::Damaged { path: path.to_owned(), problem, aside };

@@ -71,6 +71,13 @@ pub struct RemovalRecord {
     pub problem: Option<String>,
 }
 
+impl RemovalRecord {
+    /// One that was not tried yet.
+    pub fn new(since: Timestamp, confirmed: bool) -> Self {
+        Self { since, confirmed, failures: 0, problem: None }
+    }
+}
+
 /// The images that a service ran on this engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
