@@ -19,8 +19,14 @@ pub fn lock(state_dir: &Path) -> Result<Lock, StoreError> {
     prepare(state_dir)?;
     let path = state_dir.join(LOCK_FILE);
     let failed = |cause| StoreError { operation: "lock", path: path.clone(), cause };
-    let file =
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path)
+        // On a disk that has become read-only the agent goes on with what is there.
+        .or_else(|error| if is_read_only(&error) { File::open(&path) } else { Err(error) })
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => {
@@ -28,6 +34,10 @@ pub fn lock(state_dir: &Path) -> Result<Lock, StoreError> {
         }
         Err(TryLockError::Error(cause)) => Err(failed(cause)),
     }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 #[cfg(test)]
