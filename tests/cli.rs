@@ -40,11 +40,12 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 9] = [
+    let verbs: [(&str, &[&str]); 10] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel"]),
         ("remove", &["<STACK>", "--volumes", "--parallel"]),
+        ("prune", &["[STACK]", "--confirm", "--socket", "--output"]),
         ("validate", &["--output"]),
         (
             "config",

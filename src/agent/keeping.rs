@@ -47,7 +47,7 @@ pub(super) async fn keep(world: Arc<World>, mishap: Option<Mishap>) {
             () = world.stop.cancelled() => return,
         }
         let mishap = flush(&world).await;
-        trouble = tell(&world, trouble, mishap);
+        trouble = tell(&world, trouble.as_ref(), mishap);
     }
 }
 
@@ -70,8 +70,8 @@ async fn flush(world: &Arc<World>) -> Option<Mishap> {
 }
 
 /// Logs a mishap, once; returns the trouble that stays.
-fn tell(world: &World, former: Option<Mishap>, mishap: Option<Mishap>) -> Option<Mishap> {
-    if let Some(new) = mishap.as_ref().filter(|new| former.as_ref() != Some(new)) {
+fn tell(world: &World, former: Option<&Mishap>, mishap: Option<Mishap>) -> Option<Mishap> {
+    if let Some(new) = mishap.as_ref().filter(|new| former != Some(new)) {
         tracing::error!("{new}");
     }
     let trouble = mishap.filter(|mishap| matches!(mishap, Mishap::Unavailable { .. }));

@@ -41,7 +41,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     let (interval, cron) = (watched.config.interval, watched.config.cron.clone());
     let schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
     let mut first = true;
-    let mut prune_due = false;
+    let (mut prune_due, mut read) = (false, false);
     loop {
         // Before the fetch, so that no change falls between the two; again after an error, since
         // the repository may only have come to be.
@@ -49,10 +49,12 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         let synced = sync(&world, &watched, first).await;
         first &= synced == Synced::Nothing;
         match synced {
-            Synced::Loaded => prune_due = true,
+            Synced::Loaded => (prune_due, read) = (true, true),
             // What is known is not what the repository holds now.
-            Synced::Unread => prune_due = false,
-            Synced::Nothing | Synced::AsBefore => {}
+            Synced::Unread => (prune_due, read) = (false, false),
+            // What was held may have been taken away by hand.
+            Synced::AsBefore => prune_due |= read && world.desired().is_left_by_some(&name),
+            Synced::Nothing => {}
         }
         if prune_due && world.knows_all_sources() {
             prune_due = !prune(&world, &name).await;

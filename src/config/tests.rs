@@ -93,7 +93,7 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         ("prune: { confirm: [Web] }", "3:20: prune.confirm[0]: `Web` is no stack name"),
         ("prune: { sure: true }", "3:10: prune: unknown field `sure`"),
         ("prune: 3", "3:8: prune: invalid type"),
-        ("images: { keep: -1 }", "3:17: images.keep: invalid value"),
+        ("images: { keep: -1 }", "3:17: images.keep: invalid type"),
         ("log: { level: loud }", "3:15: log.level: `loud` is no level"),
     ];
     for (line, expected) in cases {

@@ -111,9 +111,9 @@ pub(super) fn write(database: &Database, changes: &Changes) -> Result<(), redb::
     Ok(())
 }
 
-fn put<'k, K: Key + 'static>(
+fn put<K: Key + 'static>(
     table: &mut redb::Table<'_, K, &'static [u8]>,
-    key: K::SelfType<'k>,
+    key: K::SelfType<'_>,
     record: Option<&impl Serialize>,
 ) -> Result<(), StorageError> {
     match record {

@@ -75,14 +75,13 @@ impl Desired {
     pub(super) fn note_stays(&mut self, source: &SourceName, content: &Content, now: Timestamp) {
         for item in &content.stacks {
             let stay = self.origins.get_mut(&item.name);
-            match stay.filter(|stay| stay.source == *source && stay.left.is_none()) {
-                Some(stay) => stay.file.clone_from(&item.file),
-                None => {
-                    let (source, file) = (source.clone(), item.file.clone());
-                    let origin = Origin { source, file, since: now, left: None };
-                    self.origins.insert(item.name.clone(), origin);
-                }
+            if let Some(stay) = stay.filter(|stay| stay.source == *source && stay.left.is_none()) {
+                stay.file.clone_from(&item.file);
+                continue;
             }
+            let (source, file) = (source.clone(), item.file.clone());
+            let origin = Origin { source, file, since: now, left: None };
+            self.origins.insert(item.name.clone(), origin);
         }
         let there: BTreeSet<&StackName> = content.stacks.iter().map(|item| &item.name).collect();
         for (name, stay) in &mut self.origins {
@@ -209,6 +208,14 @@ impl Desired {
             confirmed.removing.push(name);
         }
         confirmed
+    }
+
+    /// Whether something that left `source` is still there.
+    pub(crate) fn is_left_by_some(&self, source: &SourceName) -> bool {
+        let all = self.held.values().map(|(owner, _)| owner);
+        let all =
+            all.chain(self.gone.values().chain(self.unfinished.values()).map(|(owner, _)| owner));
+        all.into_iter().any(|owner| owner == source)
     }
 
     /// Stacks that left their source and are still there, with why they are held or how far their
