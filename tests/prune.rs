@@ -65,7 +65,7 @@ impl Site {
 
     fn start(&self) -> Agent {
         let text = format!(
-            "sources: [{{ name: infra, url: {:?}, interval: 1h }}]\nsocket: bowline.sock\n\
+            "sources: [{{ name: infra, url: {:?}, interval: 1s }}]\nsocket: bowline.sock\n\
              state_dir: state\n{}\n",
             self.git.url(),
             self.more
@@ -186,6 +186,28 @@ async fn what_is_held_stays_held_over_a_restart_until_it_is_confirmed_and_its_vo
     let a = &known[&StackName::new("a").unwrap()];
     assert!(a.applied.as_ref().unwrap().revision.is_some());
     assert_eq!(a.holdings.containers, ["a-app-1".to_owned()].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_and_then_removed_by_hand_is_held_no_longer_without_a_commit() {
+    let site = Site::new("");
+    for name in ["a", "b", "c"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c"] {
+        site.runs(name).await;
+    }
+    site.git.remove("b").remove("c").push("Most of it is gone");
+    agent.held("b").await;
+    agent.held("c").await;
+    let means = support::passes::means(Arc::new(site.sim.clone()));
+    means.remove(&StackName::new("b").unwrap(), None, false).await;
+    until("b not to be held", async || agent.stack("b").is_none()).await;
+    agent.held("c").await;
+    agent.end().await;
+    assert!(!site.inventory().stacks().contains_key(&StackName::new("b").unwrap()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

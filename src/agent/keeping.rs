@@ -19,9 +19,6 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// What an earlier process decided about the stacks of the configured sources.
 pub(super) fn restored(inventory: &Inventory, config: &Config) -> Desired {
-    if !config.prune.enabled {
-        return Desired::default();
-    }
     let sources = config.sources.iter().map(|source| source.name.clone()).collect();
     let desired = Desired::remembering(&inventory.stacks(), &sources);
     for (stack, (source, state)) in desired.departed() {
@@ -115,6 +112,12 @@ impl World {
                 self.desired().removal_failed(name, &report.message);
             }
             self.remember();
+        }
+        if report.result == PassResult::Removed && self.config.keep_images.is_none() {
+            // Nothing will be cleaned, so stacks that come and go must not pile up here.
+            self.inventory.forget_images(name);
+            self.unsaved.notify_one();
+            return;
         }
         let mut changed = self.inventory.update(name, |record| {
             if let Some(seen) = &report.seen {

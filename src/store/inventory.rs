@@ -121,6 +121,18 @@ impl Inventory {
         known
     }
 
+    /// Forgets the images that the services of a stack ran. Whether any were known.
+    pub fn forget_images(&self, stack: &StackName) -> bool {
+        let mut memory = self.memory();
+        let of_stack = memory.records.images.keys().filter(|(owner, _)| owner == stack);
+        let keys: Vec<_> = of_stack.cloned().collect();
+        for key in &keys {
+            memory.records.images.remove(key);
+            memory.unsaved_images.insert(key.clone());
+        }
+        !keys.is_empty()
+    }
+
     /// The images that each service ran.
     pub fn images(&self) -> BTreeMap<(StackName, ServiceName), ImageRecord> {
         self.memory().records.images.clone()
