@@ -141,6 +141,7 @@ pub async fn run(
         unsaved: Notify::new(),
         stop,
     });
+    world.remember();
     world.desired().names().into_iter().for_each(|name| world.queue.add(name));
     let mut tasks = JoinSet::new();
     let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));

@@ -9,7 +9,7 @@ use bowline::agent::{self, AgentError, Views};
 use bowline::config::Config;
 use bowline::engine::sim::{Behaviour, Sim};
 use bowline::engine::{Engine, EngineError};
-use bowline::model::{ImageConfig, Query, SourceName, StackName};
+use bowline::model::{ImageConfig, Query, StackName};
 use bowline::status::StackStatus;
 use bowline::store::Inventory;
 use std::path::{Path, PathBuf};
@@ -156,11 +156,9 @@ async fn what_is_held_stays_held_over_a_restart_until_it_is_confirmed_and_its_vo
     let agent = site.start();
     assert!(agent.held("b").await.starts_with("more than half"));
     assert_eq!(agent.stack("b").unwrap().departure.unwrap().since, since);
-    site.git.write("README", "nothing").push("Another commit");
-    until("the fetch", async || {
-        let board = agent.views.shared.board();
-        let infra = SourceName::new("infra").unwrap();
-        board.sources().any(|source| source.name == infra && source.last_success.is_some())
+    let commit = site.git.write("README", "nothing").push("Another commit");
+    until("a pass over the new commit", async || {
+        agent.stack("a").is_some_and(|a| a.applied_revision.is_some_and(|at| at.0 == commit))
     })
     .await;
     assert_eq!(site.containers("b").await + site.containers("c").await, 2);
