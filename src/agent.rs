@@ -1,12 +1,14 @@
 //! The agent: wake-ups from git, cron, file watches and the engine fill a queue of stacks; passes
 //! empty it; what they report is folded into status and metrics.
 
-mod applied;
 mod backoff;
 mod chance;
+mod cleaning;
 mod crashes;
+mod departing;
 mod desired;
 mod events;
+mod keeping;
 mod load;
 mod pulls;
 mod queue;
@@ -18,15 +20,15 @@ mod views;
 pub use views::Views;
 
 use crate::config::Config;
+use crate::control::{self, ControlError};
 use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
-use crate::model::{DriftPolicy, Query, SourceName, Stack, StackName};
-use crate::pass::{Means, Moment, Seen, Subject};
-use crate::status::{Acts, PassResult, Report, SourceReport};
-use crate::store::{self, StoreError};
+use crate::model::{ContentDigest, DriftPolicy, Query, SourceName, Stack, StackName};
+use crate::pass::{Means, Moment, Snapshots, Subject};
+use crate::status::{Acts, Departure, PassResult, Report, SourceReport};
+use crate::store::{self, Inventory, StoreError};
 use crate::systemd;
-use applied::Applied;
 use backoff::Backoff;
 use crashes::Crashes;
 use desired::{Desired, Want, Wish};
@@ -37,6 +39,7 @@ use sources::{Watched, jittered};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -57,17 +60,30 @@ struct World {
     views: Views,
     queue: Queue<StackName>,
     bounds: Bounds,
-    seen: Arc<Seen>,
+    snapshots: Arc<Snapshots>,
     digest_key: DigestKey,
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
+    inventory: Inventory,
+    /// Told when the inventory has something to write.
+    unsaved: Notify,
     stop: CancellationToken,
+}
+
+/// The agent cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its state directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Commands could not speak with it.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 /// What is remembered between passes.
 #[derive(Default)]
 struct Memory {
-    applied: Applied,
     crashes: Crashes,
     pulls: Pulls,
     /// Stacks that had a pass.
@@ -106,11 +122,14 @@ pub async fn run(
     engine: Arc<dyn Engine>,
     views: Views,
     stop: CancellationToken,
-) -> Result<(), StoreError> {
+) -> Result<(), AgentError> {
     let _lock = store::lock(&config.state_dir)?;
     let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
     let watched: Vec<Watched> =
         config.sources.iter().map(|source| watched(source, &config, &digest_key)).collect();
+    let door = config.socket.as_deref().map(control::listen).transpose()?;
+    let (inventory, mishap) = Inventory::open(&config.state_dir);
+    let desired = keeping::restored(&inventory, &config);
     let bounds = Bounds::new(config.parallel, config.passes);
     let world = Arc::new(World {
         queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
@@ -118,19 +137,29 @@ pub async fn run(
         engine,
         views,
         bounds,
-        seen: Arc::default(),
+        snapshots: Arc::default(),
         digest_key,
-        desired: Mutex::default(),
+        desired: Mutex::new(desired),
         memory: Mutex::default(),
+        inventory,
+        unsaved: Notify::new(),
         stop,
     });
+    world.remember();
+    world.desired().names().into_iter().for_each(|name| world.queue.add(name));
     let mut tasks = JoinSet::new();
+    let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));
+    if let Some(door) = door {
+        let office = Arc::new(departing::Desk(Arc::clone(&world)));
+        tasks.spawn(departing::answer(door, office, world.stop.clone()));
+    }
     tasks.spawn(events::listen(Arc::clone(&world)));
     for watched in watched {
         tasks.spawn(sources::follow(Arc::clone(&world), watched));
     }
     let passes = work_off(&world).await;
     drain(&world, tasks, passes).await;
+    keeping::end(&world, kept).await;
     Ok(())
 }
 
@@ -211,8 +240,13 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
     }
     world.note(&report);
+    if matches!(report.result, PassResult::Changed | PassResult::Removed) {
+        world.clean_images(&name).await;
+    }
     if gone {
         world.forget(&name);
+        // Some may have waited for what it held: a port, a name.
+        world.desired().names().into_iter().for_each(|other| world.queue.add(other));
     } else if report.result.is_success()
         || matches!(report.result, PassResult::Invalid | PassResult::Stalled | PassResult::Drifted)
     {
@@ -247,18 +281,25 @@ impl World {
             engine: Arc::clone(&self.engine),
             bounds: self.bounds.clone(),
             onlooker: telling::logging(name, wish.revision.as_ref()),
-            seen: Arc::clone(&self.seen),
+            snapshots: Arc::clone(&self.snapshots),
             stop: stop.clone(),
         };
         let source = Some(wish.source.clone());
         match &wish.want {
             Want::Run(stack) => self.run(&means, name, wish, stack).await,
-            Want::Gone => self.take_away(&means, name, source).await,
-            Want::Held(why) => invalid(
-                name,
-                wish,
-                &format!("left its source, but is kept: {why}; `bowline remove {name}` removes it"),
-            ),
+            Want::Gone(removal) => {
+                let departure = Departure { since: removal.since, held: None };
+                let report = self.take_away(&means, name, source).await;
+                Report { departure: Some(departure), ..report }
+            }
+            Want::Held(hold) => {
+                let why = hold.reason.to_string();
+                let told = format!(
+                    "left its source, but is kept: {why}; `bowline prune --confirm {name}` removes it"
+                );
+                let departure = Departure { since: hold.since, held: Some(why) };
+                Report { departure: Some(departure), ..invalid(name, wish, &told) }
+            }
             Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
             Want::Invalid { problem, last_good: Some(stack) } => {
                 kept(self.run(&means, name, wish, stack).await, problem)
@@ -295,13 +336,16 @@ impl World {
         let stuck = self.memory().stuck_of(name, stack);
         // Where all is repaired, it does not matter who asked for it.
         let definition = (stack.policy.drift == DriftPolicy::Report)
-            .then(|| applied::definition(stack, &self.digest_key));
-        let only_report = definition.as_ref().is_some_and(|it| self.memory().applied.is(name, it));
+            .then(|| definition(stack, &self.digest_key));
+        let brought_about = self.inventory.stack(name).definition;
+        let only_report = definition.is_some() && definition == brought_about;
         let settle = Duration::ZERO;
         let moment = Moment { due: &due, resting, stuck, settle, only_report };
         let report = means.reconcile(&subject, &moment).await;
-        if let Some(definition) = definition.filter(|_| report.result.is_success()) {
-            self.memory().applied.note(name, definition);
+        if report.result.is_success()
+            && self.inventory.update(name, |record| record.definition = definition)
+        {
+            self.unsaved.notify_one();
         }
         if report.workload.is_some() {
             if stack.policy.adopt
@@ -329,6 +373,7 @@ impl World {
             }
             self.becomes_ready(&mut memory)
         };
+        self.record(report);
         self.views.note(report);
         self.views.tell_summary();
         self.tell_ready(ready);
@@ -415,16 +460,16 @@ impl World {
     /// lock is held over both, so that no wake-up falls between the look and the forgetting.
     fn forget(&self, name: &StackName) {
         let mut desired = self.desired();
-        if desired.wish(name).is_some_and(|wish| !matches!(wish.want, Want::Gone)) {
+        if desired.wish(name).is_some_and(|wish| !matches!(wish.want, Want::Gone(_))) {
             self.queue.add(name.clone());
             return;
         }
         desired.forget(name);
         self.queue.forget(name);
         drop(desired);
-        self.seen.forget(name);
+        self.snapshots.forget(name);
+        self.remember();
         let mut memory = self.memory();
-        memory.applied.forget(name);
         memory.crashes.forget(name);
         memory.passed.remove(name);
         memory.told.remove(name);
@@ -441,6 +486,13 @@ impl World {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What tells one definition of a stack from another: all of it but where it is written. Keyed, since
+/// a variable may be a secret.
+fn definition(stack: &Stack, key: &DigestKey) -> ContentDigest {
+    let Stack { name, services, networks, volumes, policy, .. } = stack;
+    key.digest(format!("{name} {services:?} {networks:?} {volumes:?} {policy:?}").as_bytes())
 }
 
 /// A pass that kept a stack as it was, since its files are in error now.
@@ -470,5 +522,7 @@ fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
         stuck: Acts::new(),
         problems: Vec::new(),
         workload: None,
+        seen: None,
+        departure: None,
     }
 }

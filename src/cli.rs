@@ -10,6 +10,7 @@ mod demo;
 mod engine;
 mod onlooker;
 mod plan;
+mod prune;
 mod remove;
 mod serve;
 mod status;
@@ -46,7 +47,7 @@ struct Common {
     /// Where Docker listens (`unix:///path`, `tcp://host:port`) [default: /var/run/docker.sock]
     #[arg(long, global = true, env = "DOCKER_HOST", value_name = "URL")]
     host: Option<String>,
-    /// Where clones and the key of secrets' digests are kept [default: /var/lib/bowline for root,
+    /// Where clones, the inventory and the key of secrets' digests are kept [default: /var/lib/bowline for root,
     /// else ~/.local/state/bowline]
     #[arg(long, global = true, env = "BOWLINE_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -79,6 +80,9 @@ enum Verb {
     Adopt(adopt::Arguments),
     /// Take a stack away: its containers and networks, and its volumes only with `--volumes`.
     Remove(remove::Arguments),
+    /// Show the stacks that left their source and are kept, or could not be removed; with
+    /// `--confirm`, have them removed. Volumes stay.
+    Prune(prune::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
     Validate(validate::Arguments),
     /// Print the resolved model as `docker compose config --format json` does.
@@ -103,6 +107,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Apply(arguments) => block_on(apply::run(&common, &arguments)),
         Verb::Adopt(arguments) => block_on(adopt::run(&common, &arguments)),
         Verb::Remove(arguments) => block_on(remove::run(&common, &arguments)),
+        Verb::Prune(arguments) => block_on(prune::run(&common, &arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),

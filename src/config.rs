@@ -9,7 +9,7 @@ mod raw;
 pub use error::ConfigError;
 
 use crate::log::Format;
-use crate::model::{Sensitive, SourceName};
+use crate::model::{Sensitive, SourceName, StackName};
 use crate::source::{Location, Reference};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +39,21 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// How to log.
     pub log: Log,
-    /// Whether stacks that left a source are removed.
-    pub prune: bool,
+    /// What becomes of stacks that left a source.
+    pub prune: Prune,
+    /// How many images that a service ran before its present one are kept; `None`: all.
+    pub keep_images: Option<usize>,
+    /// Where commands speak with the agent; `None` when switched off.
+    pub socket: Option<PathBuf>,
+}
+
+/// What becomes of stacks that left a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prune {
+    /// Whether they are removed.
+    pub enabled: bool,
+    /// Those that are removed though they would be held.
+    pub confirm: BTreeSet<StackName>,
 }
 
 /// One git repository of stacks.

@@ -24,7 +24,8 @@
 //! Edges, each of which knows one outside system and no other edge:
 //! - [`source`]: git repositories.
 //! - [`engine`]: the one door to Docker, and its simulation.
-//! - [`store`]: what must outlive the process.
+//! - [`store`]: what must outlive the process; losing it loses history, never control.
+//! - [`control`]: the socket by which commands speak with the agent.
 //! - [`http`], [`metrics`], [`systemd`], [`log`]: what others see.
 //!
 //! Wiring:
@@ -52,6 +53,7 @@
 pub mod agent;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod engine;
 pub mod execute;
 pub mod http;

@@ -180,6 +180,23 @@ impl Metrics {
         self.families.queue_depth.set(gauge(waiting));
     }
 
+    /// How many stacks that left their source are held, and how many are being taken away.
+    pub fn departed(&self, held: usize, removing: usize) {
+        for (state, count) in [("held", held), ("removing", removing)] {
+            self.families.departed.with_label_values(&[state]).set(gauge(count));
+        }
+    }
+
+    /// Whether the inventory can be written.
+    pub fn inventory_up(&self, up: bool) {
+        self.families.inventory_up.set(i64::from(up));
+    }
+
+    /// Counts that an image was removed for not being needed.
+    pub fn image_removed(&self) {
+        self.families.images_removed.inc();
+    }
+
     /// The page in Prometheus' text format.
     pub fn render(&self) -> String {
         TextEncoder::new()

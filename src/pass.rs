@@ -1,9 +1,9 @@
 //! A pass over one stack: look, plan, carry out, and look again until there is nothing to do. The
 //! same for a first deployment, a new commit, drift, a restart after a crash, and by hand.
 
-mod seen;
+mod snapshots;
 
-pub use seen::{Mark, Seen};
+pub use snapshots::{Mark, Snapshots};
 
 use crate::engine::{Discreet, Engine, EngineError};
 use crate::execute::{Bounds, Onlooker, execute, last_words};
@@ -11,7 +11,7 @@ use crate::model::{
     Health, ImageRef, Observed, PullPolicy, Query, Revision, Slot, SourceName, Stack, StackName,
 };
 use crate::plan::{Action, Change, Circumstances, ContainerRef, Object, Plan, plan, plan_removal};
-use crate::status::{Acts, DriftKind, PassResult, Report, Workload};
+use crate::status::{Acts, DriftKind, PassResult, Report, Seen, Workload};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Means {
     /// Hears what is done.
     pub onlooker: Onlooker,
     /// What was seen of stacks and still holds.
-    pub seen: Arc<Seen>,
+    pub snapshots: Arc<Snapshots>,
     /// Ends passes early, at a point from which the next one goes on.
     pub stop: CancellationToken,
 }
@@ -89,6 +89,7 @@ impl Means {
             Ok(observed) => {
                 let plan = plan_removal(name, &observed, volumes);
                 notes.first_plan(&plan);
+                notes.report.seen = Some(Seen::of(name, &observed));
                 if self.carry_out(&plan, &mut notes).await {
                     notes.report.result = PassResult::Removed;
                     notes.report.message = left(name, &observed, volumes);
@@ -118,7 +119,7 @@ impl Means {
         }
         for round in 0.. {
             let look = self.bounds.look().await;
-            let mark = self.seen.mark(&query.stack);
+            let mark = self.snapshots.mark(&query.stack);
             let observed = self.engine.observe(&query).await?;
             let refresh = if round == 0 {
                 images_due(subject.stack, &observed, moment.due)
@@ -133,7 +134,7 @@ impl Means {
             if plan.changes.is_empty() {
                 let result = notes.settled(&plan, &observed, &*self.engine).await;
                 if result.is_success() {
-                    self.seen.keep(query, observed, mark);
+                    self.snapshots.keep(query, observed, mark);
                 }
                 return Ok(result);
             }
@@ -151,7 +152,7 @@ impl Means {
             let plan = plan.without(is_known);
             if !self.carry_out(&plan, notes).await {
                 let observed = self.engine.observe(&query).await?;
-                notes.report.workload = Some(Workload::of(subject.stack, &observed));
+                notes.see(subject.stack, &observed);
                 return Ok(PassResult::Failed);
             }
             for change in &plan.changes {
@@ -177,7 +178,7 @@ impl Means {
         query: &Query,
         notes: &mut Notes,
     ) -> Option<PassResult> {
-        let known = self.seen.known(query)?;
+        let known = self.snapshots.known(query)?;
         let refresh = images_due(subject.stack, &known, moment.due);
         let source = subject.source.clone();
         let around = Circumstances { source, refresh, ..Circumstances::default() };
@@ -301,6 +302,8 @@ impl Notes {
             stuck: Acts::new(),
             problems: Vec::new(),
             workload: None,
+            seen: None,
+            departure: None,
         };
         Self { report, began: Instant::now() }
     }
@@ -318,7 +321,12 @@ impl Notes {
             self.first_plan(plan);
         }
         self.report.problems.clone_from(&plan.problems);
+        self.see(stack, observed);
+    }
+
+    fn see(&mut self, stack: &Stack, observed: &Observed) {
         self.report.workload = Some(Workload::of(stack, observed));
+        self.report.seen = Some(Seen::of(&stack.name, observed));
     }
 
     async fn settled(

@@ -4,7 +4,9 @@
 
 mod board;
 mod condition;
+mod departure;
 mod fold;
+mod holdings;
 mod report;
 mod state;
 mod table;
@@ -12,8 +14,10 @@ mod workload;
 
 pub use board::{Board, Snapshot};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
+pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
+pub use holdings::{Holdings, RunImages, Seen};
 pub use report::{ActionReport, Acts, DriftKind, PassResult, Report, SourceReport, Workload};
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
 };
-pub use table::table;
+pub use table::{elapsed, table};

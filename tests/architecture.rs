@@ -10,7 +10,7 @@ use std::path::Path;
 /// Rooms without IO, async, clock and chance.
 const PURE: [&str; 4] = ["model", "manifest", "plan", "status"];
 /// Rooms that each know one outside system.
-const EDGES: [&str; 6] = ["source", "engine", "store", "http", "metrics", "systemd"];
+const EDGES: [&str; 7] = ["source", "engine", "store", "control", "http", "metrics", "systemd"];
 /// What a pure room must not name.
 const IMPURE: [&str; 19] = [
     "tokio",

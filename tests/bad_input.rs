@@ -18,10 +18,11 @@ use std::process::Command;
 use support::agent::{Agent, Settings};
 use support::docker::docker;
 use support::packed::Image;
-use support::program::{Ended, PROGRAM, bowline, run};
+use support::program::{Ended, PROGRAM, Running, bowline, run};
 use support::proxy::Proxy;
 use support::repository::Git;
 use support::stacks::{Stacks, container, is_running, lives, variable};
+use support::wait::until;
 use tempfile::TempDir;
 
 /// The image of all containers here.
@@ -500,5 +501,80 @@ impl Nobody {
 
     fn run(&self, arguments: &[&str]) -> Ended {
         run(self.command(&self.dir.path().join("bowline")).args(arguments))
+    }
+}
+
+/// An agent on the simulated engine that follows a repository without stacks.
+fn settings(more: &str) -> (Settings, Git) {
+    let git = Git::new();
+    git.write("README", "nothing").push("Begin");
+    (Settings::new("bad-state", &git.url(), more), git)
+}
+
+const SIM: [&str; 2] = ["--engine", "sim"];
+
+#[test]
+fn a_damaged_inventory_is_said_once_and_put_aside() {
+    let (settings, _git) = settings("");
+    std::fs::create_dir(settings.state_dir()).unwrap();
+    std::fs::write(settings.state_dir().join("state.redb"), "no database").unwrap();
+    let agent = Agent::start_with(&settings, &SIM, &[]);
+    agent.until_ready();
+    agent.until_logged(0, &["state.redb is damaged", "state.redb.damaged-1", "a new one begins"]);
+    assert_eq!(agent.log().matches("is damaged").count(), 1);
+    assert!(agent.metrics().contains("bowline_inventory_up 1"));
+    assert!(agent.terminate().success());
+    let again = Agent::start_with(&settings, &SIM, &[]);
+    again.until_ready();
+    assert!(!again.log().contains("damaged"), "{}", again.log());
+    assert!(again.terminate().success());
+}
+
+#[test]
+fn a_socket_that_is_in_use_is_named() {
+    let (settings, _git) = settings("");
+    let _other = UnixListener::bind(settings.socket()).unwrap();
+    let file = settings.file();
+    let arguments = ["agent", "--engine", "sim", "--config", file.to_str().unwrap()];
+    let ended = bowline(&settings.state_dir(), &arguments).expect(1);
+    ended.says(&["bowline.sock: another process answers there", "another `socket`"]);
+}
+
+/// What an agent does whose state directory has become another file system: a command for `sh`
+/// makes it so, in a mount namespace of the agent's own.
+fn with_mount(settings: &Settings, mount: &str) -> Option<Running> {
+    let (dir, file) = (settings.state_dir(), settings.file());
+    let script = format!("cd '{}' && {mount} && exec \"$@\"", dir.display());
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script, "sh", PROGRAM, "agent", "--engine", "sim"]);
+    command.args(["--log-format", "human", "--config", file.to_str().unwrap()]);
+    command.env("BOWLINE_STATE_DIR", &dir).env_remove("BOWLINE_LOG");
+    let possible = run(Command::new("unshare").args(["-m", "true"])).code == 0;
+    if !possible {
+        println!("not tried with another file system: only root can");
+    }
+    possible.then(|| Running::start(&mut command))
+}
+
+#[test]
+fn with_a_state_directory_that_is_read_only_or_full_the_agent_goes_on_and_says_so() {
+    let full = "mount -t tmpfs none /mnt && cp -a . /mnt/ && mount -t tmpfs -o size=4m none $PWD \
+                && cd $PWD && cp -a /mnt/. . && rm state.redb && ! cp /dev/zero filler 2> /dev/null";
+    let read_only = "mount --bind $PWD $PWD && mount -o remount,ro,bind $PWD";
+    for (mount, why) in [(read_only, "Read-only file system"), (full, "No space left")] {
+        let (settings, _git) = settings("");
+        let agent = Agent::start_with(&settings, &SIM, &[]);
+        agent.until_ready();
+        assert!(agent.terminate().success());
+        let Some(agent) = with_mount(&settings, mount) else { return };
+        let page = |path: &str| support::agent::get(&settings.address, path);
+        until(&format!("an agent that goes on: {why}"), || {
+            let (_, metrics) = page("/metrics")?;
+            (metrics.contains("bowline_inventory_up 0") && page("/readyz")?.0 == 200).then_some(())
+        });
+        support::program::signal(&agent.child, rustix::process::Signal::TERM);
+        let ended = agent.end().expect(0);
+        assert!(ended.err.contains("cannot use the inventory"), "{}", ended.err);
+        assert!(ended.err.contains(why), "{}", ended.err);
     }
 }

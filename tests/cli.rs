@@ -40,12 +40,13 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 10] = [
+    let verbs: [(&str, &[&str]); 11] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel"]),
         ("adopt", &["--confirm"]),
         ("remove", &["<STACK>", "--volumes", "--parallel"]),
+        ("prune", &["[STACK]", "--confirm", "--socket", "--output"]),
         ("validate", &["--output"]),
         (
             "config",

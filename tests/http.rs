@@ -60,6 +60,8 @@ fn report() -> Report {
         stuck: BTreeMap::new(),
         problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
+        seen: None,
+        departure: None,
     }
 }
 

@@ -232,10 +232,10 @@ async fn on_docker() {
 /// The engine takes a signal for a stop by hand where no stop signal is set.
 #[tokio::test]
 async fn a_restart_policy_outlives_a_signal_on_docker() {
-    let Some(engine) = support::engine() else { return };
-    let engine: Arc<dyn Engine> = Arc::new(engine);
     const IMAGE: &str = "t-policy-signal-busybox:1";
     const NAME: &str = "t-policy-signal-web-1";
+    let Some(engine) = support::engine() else { return };
+    let engine: Arc<dyn Engine> = Arc::new(engine);
     let _stacks = Stacks::named(&["t-policy-signal"]);
     import_busybox(&ImageRef::new(IMAGE).unwrap());
     let stack = |content: &str| {

@@ -120,6 +120,8 @@ mod tests {
             stuck: BTreeMap::new(),
             problems: vec![],
             workload: None,
+            seen: None,
+            departure: None,
         }
     }
 

@@ -1,7 +1,14 @@
 //! What all sources together ask for. Pure: it is told what each source holds, and answers what
 //! each stack shall be.
 
-use crate::model::{Revision, SourceName, Stack, StackName};
+mod alike;
+mod departures;
+
+pub(crate) use alike::{Outline, outline_of};
+
+use crate::model::{Revision, ServiceName, SourceName, Stack, StackName};
+use crate::store::{HoldRecord, Origin, RemovalRecord};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,10 +18,14 @@ pub(crate) struct Desired {
     sources: BTreeMap<SourceName, Content>,
     /// The last definition of each stack that was fine, and the source that it came from.
     good: BTreeMap<StackName, (SourceName, Arc<Stack>)>,
-    /// Stacks that left their source, but are kept, and why.
-    held: BTreeMap<StackName, (SourceName, &'static str)>,
+    /// Where each stack came from, and when.
+    origins: BTreeMap<StackName, Origin>,
+    /// Stacks that left their source, but are kept.
+    held: BTreeMap<StackName, (SourceName, HoldRecord)>,
     /// Stacks that left their source and are to be taken away.
-    gone: BTreeMap<StackName, SourceName>,
+    gone: BTreeMap<StackName, (SourceName, RemovalRecord)>,
+    /// Those that an earlier process did not get to the end with, until their source is judged.
+    unfinished: BTreeMap<StackName, (SourceName, RemovalRecord)>,
 }
 
 /// What one source holds at one revision.
@@ -24,6 +35,8 @@ pub(crate) struct Content {
     pub revision: Option<Revision>,
     /// Its stacks.
     pub stacks: Vec<Item>,
+    /// Whether a part of it could not be read, so that a stack may be missing here that is there.
+    pub partly: bool,
 }
 
 /// A stack in a source.
@@ -61,33 +74,28 @@ pub(crate) enum Want {
         /// How it was last asked for.
         last_good: Option<Arc<Stack>>,
     },
-    /// It left its source, but is kept for this reason.
-    Held(&'static str),
+    /// It left its source, but is kept.
+    Held(HoldRecord),
     /// It shall be taken away; its volumes stay.
-    Gone,
-}
-
-/// Why stacks are kept that no later commit takes away.
-const TOO_MANY: &str = "more than half of the source's stacks were gone at once";
-
-/// What a source's new content means for the stacks that it made on the engine.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Prune {
-    /// These are to be taken away; possibly none.
-    Now(BTreeSet<StackName>),
-    /// These have left the source, but are kept for this reason.
-    Held(BTreeSet<StackName>, &'static str),
+    Gone(RemovalRecord),
 }
 
 impl Desired {
-    /// Takes in what `source` holds now. Returns the stacks concerned, before and after.
-    pub(crate) fn set(&mut self, source: &SourceName, content: Content) -> BTreeSet<StackName> {
+    /// Takes in what `source` holds at `now`. Returns the stacks concerned, before and after.
+    pub(crate) fn set(
+        &mut self,
+        source: &SourceName,
+        content: Content,
+        now: Timestamp,
+    ) -> BTreeSet<StackName> {
         let names = |content: &Content| -> Vec<StackName> {
             content.stacks.iter().map(|item| item.name.clone()).collect()
         };
         let mut concerned: BTreeSet<StackName> = names(&content).into_iter().collect();
         self.gone.retain(|name, _| !concerned.contains(name));
         self.held.retain(|name, _| !concerned.contains(name));
+        self.unfinished.retain(|name, _| !concerned.contains(name));
+        self.note_stays(source, &content, now);
         self.good.retain(|name, (owner, _)| owner != source || concerned.contains(name));
         for item in &content.stacks {
             if let Ok(stack) = &item.stack {
@@ -105,67 +113,13 @@ impl Desired {
         self.sources.contains_key(source)
     }
 
-    /// The names of the stacks in `source`, by file.
+    /// The names of the stacks in `source`, by file, as far back as they are remembered.
     pub(crate) fn names_in(&self, source: &SourceName) -> BTreeMap<String, StackName> {
+        let there = |origin: &Origin| origin.source == *source && origin.left.is_none();
+        let stays = self.origins.iter().filter(|(_, origin)| there(origin));
+        let stays = stays.map(|(name, origin)| (origin.file.clone(), name.clone()));
         let items = self.sources.get(source).into_iter().flat_map(|content| &content.stacks);
-        items.map(|item| (item.file.clone(), item.name.clone())).collect()
-    }
-
-    /// Decides which of the stacks that `source` made on the engine have left it. A source that
-    /// holds nothing, or something in error, takes nothing away: the name of a file in error is
-    /// unknown. What was kept because too much left at once is kept until it is taken away by hand.
-    pub(crate) fn prune(&mut self, source: &SourceName, on_engine: &BTreeSet<StackName>) -> Prune {
-        self.held.retain(|name, (owner, why)| {
-            owner != source || (on_engine.contains(name) && *why == TOO_MANY)
-        });
-        let pruned = self.pruned(source, on_engine);
-        if let Prune::Held(left, why) = &pruned {
-            let held = left.iter().map(|name| (name.clone(), (source.clone(), *why)));
-            self.held.extend(held);
-        }
-        pruned
-    }
-
-    fn pruned(&self, source: &SourceName, on_engine: &BTreeSet<StackName>) -> Prune {
-        let empty = Content::default();
-        let content = self.sources.get(source).unwrap_or(&empty);
-        let wanted: BTreeSet<&StackName> = self
-            .sources
-            .values()
-            .flat_map(|content| &content.stacks)
-            .map(|item| &item.name)
-            .collect();
-        let left: BTreeSet<StackName> =
-            on_engine.iter().filter(|name| !wanted.contains(name)).cloned().collect();
-        let left: BTreeSet<_> =
-            left.into_iter().filter(|name| !self.held.contains_key(name)).collect();
-        if left.is_empty() {
-            Prune::Now(left)
-        } else if content.stacks.is_empty() {
-            Prune::Held(left, "the source holds no stack at all")
-        } else if content.stacks.iter().any(|item| item.stack.is_err()) {
-            Prune::Held(left, "a stack of the source is in error")
-        } else if left.len() * 2 > on_engine.len() {
-            Prune::Held(left, TOO_MANY)
-        } else {
-            Prune::Now(left)
-        }
-    }
-
-    /// The stacks that left `source`, but are kept.
-    pub(crate) fn held(&self, source: &SourceName) -> BTreeSet<StackName> {
-        let of_source = self.held.iter().filter(|(_, (owner, _))| owner == source);
-        of_source.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// Notes that a stack is to be taken away.
-    pub(crate) fn take_away(&mut self, name: StackName, source: SourceName) {
-        self.gone.insert(name, source);
-    }
-
-    /// Notes that a stack is gone for good.
-    pub(crate) fn forget(&mut self, name: &StackName) {
-        self.gone.remove(name);
+        stays.chain(items.map(|item| (item.file.clone(), item.name.clone()))).collect()
     }
 
     /// What shall become of `name`; `None` if nobody asks for anything.
@@ -178,12 +132,16 @@ impl Desired {
         let mut all: Vec<_> = items.by_ref().collect();
         all.sort_by_key(|(_, _, item)| item.stack.is_err());
         let Some((source, content, item)) = all.first().copied() else {
-            if let Some((source, why)) = self.held.get(name) {
-                let want = Want::Held(why);
-                return Some(Wish { source: source.clone(), revision: None, want });
-            }
-            let source = self.gone.get(name)?.clone();
-            return Some(Wish { source, revision: None, want: Want::Gone });
+            let held = || {
+                let (source, hold) = self.held.get(name)?;
+                Some((source.clone(), Want::Held(hold.clone())))
+            };
+            let gone = || {
+                let (source, removal) = self.gone.get(name)?;
+                Some((source.clone(), Want::Gone(removal.clone())))
+            };
+            let (source, want) = held().or_else(gone)?;
+            return Some(Wish { source, revision: None, want });
         };
         let other = all.get(1).filter(|(_, _, other)| other.stack.is_ok());
         let want = match (other, &item.stack) {
@@ -204,6 +162,30 @@ impl Desired {
         Some(Wish { source: source.clone(), revision: content.revision.clone(), want })
     }
 
+    /// The services that are asked for.
+    pub(crate) fn services(&self) -> BTreeSet<(StackName, ServiceName)> {
+        let of = |stack: &Arc<Stack>| {
+            let (name, stack) = (stack.name.clone(), Arc::clone(stack));
+            let names: Vec<_> = stack.services.keys().cloned().collect();
+            names.into_iter().map(move |service| (name.clone(), service))
+        };
+        self.stacks().flat_map(of).collect()
+    }
+
+    /// The images that are asked for.
+    pub(crate) fn images(&self) -> BTreeSet<String> {
+        let services = self.stacks().flat_map(|stack| stack.services.values());
+        let images = services.flat_map(|service| service.container.images());
+        images.map(ToString::to_string).collect()
+    }
+
+    /// Definitions that are fine, those of the past that are kept among them.
+    fn stacks(&self) -> impl Iterator<Item = &Arc<Stack>> {
+        let items = self.sources.values().flat_map(|content| &content.stacks);
+        let fine = items.filter_map(|item| item.stack.as_ref().ok());
+        fine.chain(self.good.values().map(|(_, stack)| stack))
+    }
+
     /// All stacks of which something is asked.
     pub(crate) fn names(&self) -> BTreeSet<StackName> {
         let held = self.sources.values().flat_map(|content| &content.stacks);
@@ -213,119 +195,4 @@ impl Desired {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> StackName {
-        StackName::new(text).unwrap()
-    }
-
-    fn source(text: &str) -> SourceName {
-        SourceName::new(text).unwrap()
-    }
-
-    fn names(texts: &[&str]) -> BTreeSet<StackName> {
-        texts.iter().map(|text| name(text)).collect()
-    }
-
-    fn item(text: &str, ok: bool) -> Item {
-        let stack = Stack {
-            name: name(text),
-            working_dir: String::new(),
-            config_files: Vec::new(),
-            services: BTreeMap::new(),
-            networks: BTreeMap::new(),
-            volumes: BTreeMap::new(),
-            policy: crate::model::Policy::default(),
-            places: crate::model::Places::default(),
-        };
-        let stack = if ok { Ok(Arc::new(stack)) } else { Err("broken".to_owned()) };
-        Item { name: name(text), file: format!("{text}/compose.yaml"), stack }
-    }
-
-    fn holding(items: Vec<Item>) -> Desired {
-        let mut desired = Desired::default();
-        desired.set(&source("infra"), Content { revision: None, stacks: items });
-        desired
-    }
-
-    #[test]
-    fn two_stacks_of_one_name_are_both_refused_and_both_named() {
-        let mut desired = holding(vec![item("web", true)]);
-        desired.set(&source("other"), Content { revision: None, stacks: vec![item("web", true)] });
-        let wish = desired.wish(&name("web")).unwrap();
-        let Want::Invalid { problem: message, last_good: None } = wish.want else {
-            panic!("not refused");
-        };
-        assert!(message.contains("infra:web/compose.yaml"), "{message}");
-        assert!(message.contains("other:web/compose.yaml"), "{message}");
-    }
-
-    #[test]
-    fn a_stack_whose_file_breaks_is_kept_as_it_was() {
-        let mut desired = holding(vec![item("a", true), item("b", false)]);
-        let broken = || Content { revision: None, stacks: vec![item("a", false)] };
-        desired.set(&source("infra"), broken());
-        desired.set(&source("infra"), broken());
-        let known = |desired: &Desired, text| match desired.wish(&name(text)).unwrap().want {
-            Want::Invalid { last_good, .. } => last_good.is_some(),
-            Want::Run(_) | Want::Held(_) | Want::Gone => panic!("it is in error"),
-        };
-        assert!(known(&desired, "a"));
-        desired.set(&source("infra"), Content::default());
-        let both = vec![item("a", false), item("b", false)];
-        desired.set(&source("infra"), Content { revision: None, stacks: both });
-        assert!(!known(&desired, "a"), "it had left the source");
-        assert!(!known(&desired, "b"), "it was never fine");
-    }
-
-    #[test]
-    fn a_stack_that_left_its_source_is_pruned() {
-        let mut desired = holding(vec![item("a", true), item("b", true)]);
-        let pruned = desired.prune(&source("infra"), &names(&["a", "b", "c"]));
-        assert_eq!(pruned, Prune::Now(names(&["c"])));
-    }
-
-    #[test]
-    fn nothing_is_pruned_by_a_source_that_is_empty_broken_or_lost_most() {
-        let held = |mut desired: Desired, on_engine: &[&str]| {
-            matches!(desired.prune(&source("infra"), &names(on_engine)), Prune::Held(..))
-        };
-        assert!(held(holding(vec![]), &["a"]));
-        assert!(held(holding(vec![item("a", false)]), &["a", "b", "c"]));
-        assert!(held(holding(vec![item("a", true)]), &["a", "b", "c"]));
-    }
-
-    #[test]
-    fn what_was_kept_is_known_and_kept_until_it_is_taken_away_by_hand() {
-        let mut desired = holding(vec![item("new", true)]);
-        let infra = source("infra");
-        assert!(matches!(desired.prune(&infra, &names(&["old"])), Prune::Held(..)));
-        assert!(matches!(desired.wish(&name("old")).unwrap().want, Want::Held(_)));
-        assert!(desired.names().contains(&name("old")));
-        let again = desired.prune(&infra, &names(&["new", "old", "third"]));
-        assert_eq!(again, Prune::Now(names(&["third"])));
-        assert_eq!(desired.prune(&infra, &names(&["new"])), Prune::Now(names(&[])));
-        assert!(desired.wish(&name("old")).is_none());
-    }
-
-    #[test]
-    fn what_was_kept_for_an_error_is_judged_again_without_it() {
-        let mut desired = holding(vec![item("a", true), item("b", false)]);
-        let all = names(&["a", "b", "c"]);
-        assert!(matches!(desired.prune(&source("infra"), &all), Prune::Held(..)));
-        let both = vec![item("a", true), item("b", true)];
-        desired.set(&source("infra"), Content { revision: None, stacks: both });
-        assert_eq!(desired.prune(&source("infra"), &all), Prune::Now(names(&["c"])));
-    }
-
-    #[test]
-    fn a_stack_that_comes_back_is_no_longer_to_be_taken_away() {
-        let mut desired = holding(vec![item("a", true)]);
-        desired.take_away(name("b"), source("infra"));
-        assert!(matches!(desired.wish(&name("b")).unwrap().want, Want::Gone));
-        let both = Content { revision: None, stacks: vec![item("a", true), item("b", true)] };
-        desired.set(&source("infra"), both);
-        assert!(matches!(desired.wish(&name("b")).unwrap().want, Want::Run(_)));
-    }
-}
+mod tests;

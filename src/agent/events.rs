@@ -4,7 +4,7 @@
 use super::World;
 use crate::engine::{EngineError, Event, EventStream, Subject};
 use crate::model::StackName;
-use crate::pass::Seen;
+use crate::pass::Snapshots;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -39,11 +39,11 @@ pub(super) async fn listen(world: Arc<World>) {
                 }
                 connected_before = true;
                 // What is seen from here on holds until something is heard; a resync is a look.
-                world.seen.listening(world.config.resync);
+                world.snapshots.listening(world.config.resync);
                 world.wake_all();
                 let opened = Instant::now();
                 let ended = follow(&world, stream).await;
-                world.seen.deaf();
+                world.snapshots.deaf();
                 // One that breaks off at once is as good as none.
                 if opened.elapsed() > LONGEST_WAIT {
                     wait = FIRST_WAIT;
@@ -76,7 +76,7 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
         match event {
             Some(Ok(event)) => {
                 world.views.metrics.engine_event(&event.action);
-                for stack in concerned(&world.seen, &event) {
+                for stack in concerned(&world.snapshots, &event) {
                     if !FORERUNNERS.contains(&event.action.as_str()) && world.is_alive(&stack) {
                         world.queue.add_rate_limited(stack);
                     }
@@ -89,18 +89,20 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
 }
 
 /// The stacks that an event concerns; what was seen of them holds no longer.
-fn concerned(seen: &Seen, event: &Event) -> Vec<StackName> {
+fn concerned(snapshots: &Snapshots, event: &Event) -> Vec<StackName> {
     if let Some(stack) = &event.stack {
-        seen.heard(stack);
+        snapshots.heard(stack);
         return vec![stack.clone()];
     }
     let stacks = match &event.subject {
         // One of others: it can only be in the way of what is to be done.
         Subject::Container => return vec![],
-        Subject::Resource(name) => seen.using_name(name),
-        Subject::Image(names) => names.iter().flat_map(|name| seen.using_image(name)).collect(),
+        Subject::Resource(name) => snapshots.using_name(name),
+        Subject::Image(names) => {
+            names.iter().flat_map(|name| snapshots.using_image(name)).collect()
+        }
     };
     // A pass that is under way may have looked before.
-    seen.heard_of_all();
+    snapshots.heard_of_all();
     stacks
 }

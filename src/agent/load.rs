@@ -46,8 +46,9 @@ pub(super) fn load(
         .iter()
         .map(|found| item(reading, source, checkout, former, &found.dir, &found.files))
         .collect();
-    let problems = discovery.problems.iter().map(ToString::to_string).collect();
-    Ok((Content { revision: Some(checkout.revision.clone()), stacks }, problems))
+    let problems: Vec<String> = discovery.problems.iter().map(ToString::to_string).collect();
+    let partly = !problems.is_empty();
+    Ok((Content { revision: Some(checkout.revision.clone()), stacks, partly }, problems))
 }
 
 fn item(

@@ -2,15 +2,16 @@
 
 use super::World;
 use super::chance::chance;
-use super::desired::Prune;
+use super::desired::{Outline, outline_of};
 use super::load::{Reading, load};
 use super::schedule::Schedule;
 use crate::config::Source;
-use crate::model::{SourceName, StackName};
+use crate::engine::EngineError;
+use crate::model::{Query, SourceName, StackName};
 use crate::source::{Checkout, Credentials, Repository, SourceError, Spec, watch};
 use crate::status::SourceReport;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     let (interval, cron) = (watched.config.interval, watched.config.cron.clone());
     let schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
     let mut first = true;
-    let mut prune_due = false;
+    let (mut prune_due, mut read) = (false, false);
     loop {
         // Before the fetch, so that no change falls between the two; again after an error, since
         // the repository may only have come to be.
@@ -48,10 +49,12 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         let synced = sync(&world, &watched, first).await;
         first &= synced == Synced::Nothing;
         match synced {
-            Synced::Loaded => prune_due = true,
-            // What could not be read may be what seems to have left.
-            Synced::Partly => prune_due = false,
-            Synced::Nothing | Synced::AsBefore => {}
+            Synced::Loaded => (prune_due, read) = (true, true),
+            // What is known is not what the repository holds now.
+            Synced::Unread => (prune_due, read) = (false, false),
+            // What was held may have been taken away by hand.
+            Synced::AsBefore => prune_due |= read && world.desired().is_left_by_some(&name),
+            Synced::Nothing => {}
         }
         if prune_due && world.knows_all_sources() {
             prune_due = !prune(&world, &name).await;
@@ -86,9 +89,9 @@ enum Synced {
     Nothing,
     /// The checkout that was there before.
     AsBefore,
-    /// Another checkout, read in part only.
-    Partly,
-    /// Another checkout, all of it read.
+    /// Another checkout, which cannot be read at all.
+    Unread,
+    /// Another checkout, and what it holds.
     Loaded,
 }
 
@@ -173,7 +176,7 @@ async fn take_in(
         Ok(loaded) => loaded,
         Err(problem) => {
             tracing::error!(source = %name, "{problem}");
-            return Synced::Partly;
+            return Synced::Unread;
         }
     };
     for problem in &problems {
@@ -181,54 +184,60 @@ async fn take_in(
     }
     let count = content.stacks.len();
     tracing::info!(source = %name, revision = checkout.revision.short(), "revision {}, stacks: {count}", checkout.revision.short());
-    let concerned = world.desired().set(name, content);
+    let concerned = world.desired().set(name, content, Timestamp::now());
+    world.remember();
     for stack in concerned {
         world.renew(&stack);
     }
-    if problems.is_empty() { Synced::Loaded } else { Synced::Partly }
+    Synced::Loaded
 }
 
-/// Has the stacks that left the source taken away. Whether that is done, or must be tried again.
+/// Has the stacks that left the source taken away, or held. Whether that is done, or must be tried
+/// again.
 async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
-    if !world.config.prune {
+    if !world.config.prune.enabled {
         return true;
     }
-    let on_engine = match world.engine.stacks().await {
-        Ok(stacks) => stacks,
+    let (made, outlines) = match look(world, name).await {
+        Ok(seen) => seen,
         Err(error) => {
             tracing::warn!(source = %name, "cannot look for stacks that left the source: {error}");
             return false;
         }
     };
-    let ours = |source: &Option<SourceName>| source.as_ref() == Some(name);
-    let made: BTreeSet<StackName> =
-        on_engine.into_iter().filter(|(_, source)| ours(source)).map(|(stack, _)| stack).collect();
-    let mut desired = world.desired();
-    let before = desired.held(name);
-    let pruned = desired.prune(name, &made);
-    // What is held no longer is forgotten, or taken away.
-    before.difference(&desired.held(name)).for_each(|stack| world.queue.add(stack.clone()));
-    match pruned {
-        Prune::Now(left) => {
-            for stack in left {
-                tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
-                desired.take_away(stack.clone(), name.clone());
-                world.queue.add(stack);
-            }
-        }
-        Prune::Held(left, why) => {
-            for stack in &left {
-                world.queue.add(stack.clone());
-            }
-            let left: Vec<_> = left.iter().map(ToString::to_string).collect();
-            let left = left.join(", ");
-            tracing::warn!(
-                source = %name,
-                "not removing {left}: {why}; `bowline remove STACK` removes one by hand"
-            );
-        }
+    let allowed = &world.config.prune.confirm;
+    let judgement = world.desired().judge(name, &made, &outlines, allowed, Timestamp::now());
+    world.remember();
+    for stack in &judgement.removed {
+        tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
     }
-    true
+    for (stack, reason) in &judgement.held {
+        tracing::warn!(
+            source = %name, stack = %stack,
+            "not removing {stack}: {reason}; `bowline prune --confirm {stack}` removes it"
+        );
+    }
+    let held = judgement.held.into_keys();
+    let concerned = judgement.removed.into_iter().chain(held).chain(judgement.freed);
+    concerned.for_each(|stack| world.queue.add(stack));
+    judgement.postponed.is_empty()
+}
+
+/// The stacks that a source made on the engine, and what those look like that may have left it.
+async fn look(
+    world: &World,
+    name: &SourceName,
+) -> Result<(BTreeSet<StackName>, BTreeMap<StackName, Outline>), EngineError> {
+    let all = world.engine.stacks().await?;
+    let made = all.into_iter().filter(|(_, source)| source.as_ref() == Some(name));
+    let made: BTreeSet<StackName> = made.map(|(stack, _)| stack).collect();
+    let undecided = world.desired().undecided(&made);
+    let mut outlines = BTreeMap::new();
+    for stack in undecided {
+        let observed = world.engine.observe(&Query::owned_by(stack.clone())).await?;
+        outlines.insert(stack, outline_of(&observed));
+    }
+    Ok((made, outlines))
 }
 
 /// A wait of up to a tenth more than `period`, so that agents do not all wake at once.

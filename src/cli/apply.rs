@@ -50,7 +50,7 @@ pub(super) async fn all(
         engine: engine::open(common)?,
         bounds: Bounds::new(parallel, NonZeroUsize::MIN),
         onlooker: onlooker::terminal(),
-        seen: std::sync::Arc::default(),
+        snapshots: std::sync::Arc::default(),
         stop: stop_on_interrupt(),
     };
     let mut code = ExitCode::SUCCESS;

@@ -29,7 +29,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         engine: engine::open(common)?,
         bounds: Bounds::new(arguments.parallel, NonZeroUsize::MIN),
         onlooker: onlooker::terminal(),
-        seen: std::sync::Arc::default(),
+        snapshots: std::sync::Arc::default(),
         stop: stop_on_interrupt(),
     };
     let owner = means.engine.stacks().await?.remove(&name).flatten();

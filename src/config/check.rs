@@ -1,10 +1,11 @@
 //! What the values of a configuration mean, and whether they hold together.
 
-use super::{Auth, Config, ConfigError, Log, Source, place, raw};
-use crate::model::SourceName;
+use super::{Auth, Config, ConfigError, Log, Prune, Source, place, raw};
+use crate::model::{SourceName, StackName};
 use crate::source::{InvalidLocation, Location, Reference};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
@@ -65,7 +66,9 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
             format: raw.log.format,
             level: level(raw.log.level.as_deref().unwrap_or("info"), at)?,
         },
-        prune: raw.prune.unwrap_or(true),
+        prune: prune(raw.prune.as_ref(), at)?,
+        keep_images: raw.images.keep,
+        socket: socket(raw.socket.as_deref(), at),
     })
 }
 
@@ -203,6 +206,30 @@ fn listen(text: &str, at: &At<'_>) -> Result<Option<SocketAddr>, ConfigError> {
 fn level(text: &str, at: &At<'_>) -> Result<tracing::Level, ConfigError> {
     let what = format!("`{text}` is no level; write error, warn, info, debug or trace");
     text.parse().map_err(|_| at.wrong("log.level", what))
+}
+
+fn prune(raw: Option<&raw::Prune>, at: &At<'_>) -> Result<Prune, ConfigError> {
+    let rules = match raw {
+        None => return Ok(Prune { enabled: true, ..Prune::default() }),
+        Some(raw::Prune::Switch(enabled)) => {
+            return Ok(Prune { enabled: *enabled, ..Prune::default() });
+        }
+        Some(raw::Prune::Rules(rules)) => rules,
+    };
+    let mut confirm = BTreeSet::new();
+    for (index, name) in rules.confirm.iter().enumerate() {
+        let wrong = |error| at.wrong(&format!("prune.confirm[{index}]"), error);
+        confirm.insert(StackName::new(name).map_err(wrong)?);
+    }
+    Ok(Prune { enabled: rules.enabled.unwrap_or(true), confirm })
+}
+
+fn socket(path: Option<&Path>, at: &At<'_>) -> Option<PathBuf> {
+    match path {
+        None => Some(PathBuf::from(crate::control::SOCKET)),
+        Some(path) if path == Path::new("off") => None,
+        Some(path) => Some(from_file(at, path)),
+    }
 }
 
 /// `path` as it is meant in the file: relative to the file's directory.

@@ -25,7 +25,55 @@ pub(super) struct Config {
     pub(super) shutdown_timeout: Option<Span>,
     #[serde(default)]
     pub(super) log: Log,
-    pub(super) prune: Option<bool>,
+    pub(super) prune: Option<Prune>,
+    #[serde(default)]
+    pub(super) images: Images,
+    pub(super) socket: Option<PathBuf>,
+}
+
+/// `true`, `false`, or the same with more.
+#[derive(Debug)]
+pub(super) enum Prune {
+    Switch(bool),
+    Rules(PruneRules),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PruneRules {
+    pub(super) enabled: Option<bool>,
+    #[serde(default)]
+    pub(super) confirm: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Prune {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PruneVisitor)
+    }
+}
+
+struct PruneVisitor;
+
+impl<'de> de::Visitor<'de> for PruneVisitor {
+    type Value = Prune;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`true`, `false` or `{ enabled: true, confirm: [STACK] }`")
+    }
+
+    fn visit_bool<E: de::Error>(self, enabled: bool) -> Result<Prune, E> {
+        Ok(Prune::Switch(enabled))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Prune, A::Error> {
+        PruneRules::deserialize(de::value::MapAccessDeserializer::new(map)).map(Prune::Rules)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Images {
+    pub(super) keep: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -24,7 +24,9 @@ fn one_url_is_a_whole_configuration() {
     assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9184");
     assert_eq!((config.parallel.get(), config.passes.get()), (8, 4));
     assert_eq!(config.state_dir, Path::new("/var/lib/bowline"));
-    assert!(config.prune);
+    assert!(config.prune.enabled && config.prune.confirm.is_empty());
+    assert_eq!(config.keep_images, None);
+    assert_eq!(config.socket.unwrap(), Path::new("/run/bowline/bowline.sock"));
 }
 
 #[test]
@@ -34,7 +36,7 @@ fn every_key_is_read() {
          cron: '*/5 * * * *', watch: true, variables: { REGION: eu }, profiles: [prod] }\n\
          engine: { host: 'unix:///run/docker.sock' }\nhttp: { listen: off }\nstate_dir: /srv/b\n\
          resync: 10m\nparallel: 2\npasses: 1\nshutdown_timeout: 5s\n\
-         log: { format: json, level: debug }\nprune: false\n",
+         log: { format: json, level: debug }\nprune: false\nimages: { keep: 2 }\nsocket: off\n",
     )
     .unwrap();
     let source = &config.sources[0];
@@ -42,11 +44,20 @@ fn every_key_is_read() {
     assert_eq!(source.reference, Reference::Branch("main".into()));
     assert_eq!(source.interval, Some(Duration::from_secs(5400)));
     assert_eq!(source.cron.as_ref().unwrap().as_str(), "0 */5 * * * *");
-    assert!(source.watch && !config.prune);
+    assert!(source.watch && !config.prune.enabled);
     assert_eq!(source.variables["REGION"], "eu");
-    assert_eq!(config.listen, None);
+    assert_eq!((config.listen, config.keep_images, config.socket), (None, Some(2), None));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!(config.resync, Duration::from_secs(600));
+}
+
+#[test]
+fn pruning_is_switched_on_or_off_or_told_more() {
+    let rules = |text: &str| parse(&format!("{LEAST}prune: {text}\n")).unwrap().prune;
+    assert_eq!(rules("true"), Prune { enabled: true, confirm: BTreeSet::new() });
+    assert!(!rules("{ enabled: false }").enabled);
+    let confirm = [StackName::new("web").unwrap()].into();
+    assert_eq!(rules("{ confirm: [web] }"), Prune { enabled: true, confirm });
 }
 
 #[test]
@@ -79,6 +90,10 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         ("http: { listen: here }", "3:17: http.listen: `here` is no address"),
         ("resync: 0s", "3:9: resync: 0ns is too short"),
         ("engine: { host: docker }", "3:17: engine.host: `docker` is no address"),
+        ("prune: { confirm: [Web] }", "3:20: prune.confirm[0]: `Web` is no stack name"),
+        ("prune: { sure: true }", "3:10: prune: unknown field `sure`"),
+        ("prune: 3", "3:8: prune: invalid type"),
+        ("images: { keep: -1 }", "3:17: images.keep: invalid type"),
         ("log: { level: loud }", "3:15: log.level: `loud` is no level"),
     ];
     for (line, expected) in cases {

@@ -33,6 +33,9 @@ pub(super) struct Families {
     pub(super) fetches: IntCounterVec,
     pub(super) fetch_seconds: HistogramVec,
     pub(super) queue_depth: IntGauge,
+    pub(super) departed: IntGaugeVec,
+    pub(super) inventory_up: IntGauge,
+    pub(super) images_removed: IntCounter,
 }
 
 impl Families {
@@ -117,6 +120,19 @@ impl Families {
             queue_depth: page.keep(built(IntGauge::with_opts(named(
                 "queue_depth",
                 "Stacks that wait for a pass.",
+            )))),
+            departed: page.gauges(
+                "departed_stacks",
+                "Stacks that left their source and are still there.",
+                &["state"],
+            ),
+            inventory_up: page.keep(built(IntGauge::with_opts(named(
+                "inventory_up",
+                "1 while the inventory in the state directory can be written, else 0.",
+            )))),
+            images_removed: page.keep(built(IntCounter::with_opts(named(
+                "images_removed_total",
+                "Images removed since no container and no stack needs them any more.",
             )))),
         }
     }

@@ -195,6 +195,10 @@ pub struct Image {
     pub platform: Platform,
     /// What it gives to its containers.
     pub config: ImageConfig,
+    /// Its names, `repository:tag`.
+    pub tags: BTreeSet<String>,
+    /// Its names by content, `repository@sha256:...`.
+    pub digests: BTreeSet<String>,
 }
 
 /// What an image gives to its containers.

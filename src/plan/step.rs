@@ -18,6 +18,13 @@ pub enum Step {
         /// What for; absent: the engine's own platform.
         platform: Option<Platform>,
     },
+    /// Remove an image that no container uses; never by force.
+    RemoveImage {
+        /// What people read.
+        name: String,
+        /// Its id.
+        id: String,
+    },
     /// Make a network; `labels` holds all labels, the user's and ours.
     CreateNetwork {
         /// What it is.

@@ -23,6 +23,7 @@ pub(super) fn unseen(name: StackName) -> StackStatus {
         last_success: None,
         message: String::new(),
         problems: Vec::new(),
+        departure: None,
     }
 }
 
@@ -53,6 +54,7 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
         took_seconds: report.took.as_secs_f64(),
     });
     status.message.clone_from(&report.message);
+    status.departure.clone_from(&report.departure);
     status.problems = report.problems.iter().map(problem).collect();
     if report.result.is_success() {
         status.last_success = Some(ended);

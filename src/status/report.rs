@@ -1,5 +1,6 @@
 //! What a pass and a fetch tell about themselves. They return these instead of errors.
 
+use super::{Departure, Seen};
 use crate::model::{Revision, SourceName, StackName};
 use crate::plan::{Action, Object, Problem, Reason};
 use jiff::Timestamp;
@@ -36,6 +37,10 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// How the stack's containers were at the end; `None` when the engine could not tell.
     pub workload: Option<Workload>,
+    /// What the stack owned and ran at the end; `None` when the engine could not tell.
+    pub seen: Option<Seen>,
+    /// That the stack left its source.
+    pub departure: Option<Departure>,
 }
 
 /// Changes, and the fields that they are about.

@@ -3,7 +3,7 @@
 //! The JSON form is stable: keys in `snake_case`, times in RFC 3339, durations in seconds; new keys
 //! may come, none changes its meaning.
 
-use super::{Conditions, DriftKind, PassResult};
+use super::{Conditions, Departure, DriftKind, PassResult};
 use crate::model::{Revision, SourceName, StackName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,9 @@ pub struct StackStatus {
     pub message: String,
     /// What a person must mend.
     pub problems: Vec<StackProblem>,
+    /// That it left its source: why it is kept, or that it is being taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
 }
 
 /// A pass that has ended.

@@ -31,7 +31,7 @@ fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
         stack.health.word().to_owned(),
         drift(stack),
         age(stack, now),
-        message(&stack.message),
+        message(&told(stack, now)),
     ]
 }
 
@@ -45,9 +45,23 @@ fn drift(stack: &StackStatus) -> String {
     }
 }
 
+/// The message, or of a stack that left its source what becomes of it.
+fn told(stack: &StackStatus, now: Timestamp) -> String {
+    let Some(departure) = &stack.departure else { return stack.message.clone() };
+    let since = elapsed(now.duration_since(departure.since).as_secs_f64());
+    match &departure.held {
+        Some(why) => format!("held for {since}: {why}"),
+        None => format!("being removed for {since}: {}", stack.message),
+    }
+}
+
 fn age(stack: &StackStatus, now: Timestamp) -> String {
     let Some(pass) = &stack.last_pass else { return "-".to_owned() };
-    let seconds = now.duration_since(pass.started).as_secs_f64() - pass.took_seconds;
+    elapsed(now.duration_since(pass.started).as_secs_f64() - pass.took_seconds)
+}
+
+/// A length of time in its largest unit, cut.
+pub fn elapsed(seconds: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to what fits.
     let seconds = seconds.clamp(0.0, 1e15) as u64;
     match seconds {

@@ -32,7 +32,7 @@ impl Settings {
         let address = format!("127.0.0.1:{}", free_port());
         let text = format!(
             "sources: [{{ name: {source}, url: {url:?}, interval: 1h }}]\n\
-             http: {{ listen: {address:?} }}\nstate_dir: state\nshutdown_timeout: 10s\n{more}\n"
+             http: {{ listen: {address:?} }}\nstate_dir: state\nsocket: bowline.sock\nshutdown_timeout: 10s\n{more}\n"
         );
         std::fs::write(dir.path().join("config.yaml"), text).unwrap();
         Self { dir, address }
@@ -40,6 +40,11 @@ impl Settings {
 
     pub fn file(&self) -> PathBuf {
         self.dir.path().join("config.yaml")
+    }
+
+    /// Where the agent listens for commands.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("bowline.sock")
     }
 
     pub fn state_dir(&self) -> PathBuf {

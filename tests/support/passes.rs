@@ -44,7 +44,7 @@ pub fn means(engine: Arc<dyn Engine>) -> Means {
         engine,
         bounds: Bounds::new(NonZeroUsize::new(8).unwrap(), NonZeroUsize::MIN),
         onlooker: Arc::new(|_| {}),
-        seen: Arc::default(),
+        snapshots: Arc::default(),
         stop: CancellationToken::new(),
     }
 }

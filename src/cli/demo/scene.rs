@@ -2,7 +2,7 @@
 
 use super::repository::{Git, STACK};
 use super::say;
-use crate::agent::Views;
+use crate::agent::{AgentError, Views};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::execute::Bounds;
@@ -10,7 +10,6 @@ use crate::http;
 use crate::model::{Container, Limits, Query, RestartPolicy, Revision, StackName, State};
 use crate::pass::Means;
 use crate::plan::{ContainerRef, Step};
-use crate::store::StoreError;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -42,7 +41,7 @@ pub(super) struct Scene {
     git: Git,
     first_commit: String,
     page: SocketAddr,
-    agent: JoinHandle<Result<(), StoreError>>,
+    agent: JoinHandle<Result<(), AgentError>>,
     stop_agent: CancellationToken,
 }
 
@@ -133,7 +132,7 @@ impl Scene {
             engine: self.engine,
             bounds: Bounds::new(NonZeroUsize::MIN.saturating_add(3), NonZeroUsize::MIN),
             onlooker: Arc::new(|_| {}),
-            seen: Arc::default(),
+            snapshots: Arc::default(),
             stop: CancellationToken::new(),
         };
         let report = means.remove(&Query::owned_by(StackName::new(STACK)?), None, true).await;
@@ -219,7 +218,7 @@ impl Scene {
 
 fn configuration(directory: &Path, repository: &Path) -> anyhow::Result<Config> {
     let text = format!(
-        "sources: [{{ name: demo, url: {:?} }}]\nstate_dir: {:?}\n",
+        "sources: [{{ name: demo, url: {:?} }}]\nstate_dir: {:?}\nsocket: off\n",
         repository.display().to_string(),
         directory.join("state").display().to_string()
     );

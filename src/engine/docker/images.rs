@@ -6,6 +6,7 @@ use super::read_container::{environment, healthcheck};
 use crate::engine::EngineError;
 use crate::model::{Image, ImageConfig, Platform};
 use bollard::models;
+use bollard::query_parameters::RemoveImageOptionsBuilder;
 
 /// The image that `reference` (a name or an id) stands for, if it is there.
 pub(super) async fn inspect(
@@ -23,10 +24,29 @@ pub(super) async fn inspect(
                 architecture: image.architecture.unwrap_or_default(),
                 variant: image.variant.unwrap_or_default(),
             };
-            Ok(Some(Image { id, platform, config: config(image.config.unwrap_or_default()) }))
+            Ok(Some(Image {
+                id,
+                platform,
+                config: config(image.config.unwrap_or_default()),
+                tags: image.repo_tags.unwrap_or_default().into_iter().collect(),
+                digests: image.repo_digests.unwrap_or_default().into_iter().collect(),
+            }))
         }
         Err(EngineError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Removes an image with its tags, but none of the images that it was built on. One that a
+/// container uses, or that has tags of several repositories, the engine refuses.
+pub(super) async fn remove(client: &Client, name: &str, id: &str) -> Result<(), EngineError> {
+    let api = client.api().await?;
+    let object = format!("image {name}");
+    let options = RemoveImageOptionsBuilder::new().force(false).noprune(true).build();
+    let request = api.remove_image(id, Some(options), None);
+    match client.request(Call::long("remove", &object), request).await {
+        Err(EngineError::NotFound { .. }) => Ok(()),
+        other => other.map(drop),
     }
 }
 

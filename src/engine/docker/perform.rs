@@ -5,7 +5,7 @@ use super::credentials::Credentials;
 use super::error::unreadable;
 use super::write_container::{restart, whole_seconds};
 use super::write_resources::signed;
-use super::{files, networks, pull, volumes, write_container, write_networking};
+use super::{files, images, networks, pull, volumes, write_container, write_networking};
 use crate::engine::{EngineError, Progress, Word};
 use crate::model::{Endpoint, Limits, Networking, RestartPolicy};
 use crate::plan::{ContainerRef, NewContainer, Step};
@@ -33,6 +33,7 @@ pub(super) async fn perform(
         Step::PullImage { image, platform } => {
             pull::pull(client, credentials, image, platform.as_ref(), progress).await
         }
+        Step::RemoveImage { name, id } => images::remove(client, name, id).await,
         Step::CreateNetwork { spec, labels } => networks::create(client, spec, labels).await,
         Step::RemoveNetwork { name, id } => networks::remove(client, name, id).await,
         Step::CreateVolume { spec, labels } => volumes::create(client, spec, labels).await,

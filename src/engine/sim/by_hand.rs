@@ -36,6 +36,15 @@ impl Sim {
         })
     }
 
+    /// `docker tag`: the image called `reference` gets another name.
+    pub fn retag(&self, reference: &str, another: &str) {
+        self.act(|world| {
+            if let Some(image) = world.image(reference).cloned() {
+                world.tag(another, image);
+            }
+        });
+    }
+
     /// `docker rmi`, of the name alone.
     pub fn untag(&self, reference: &str) {
         self.act(|world| {

@@ -22,6 +22,7 @@ impl World {
                 self.create_volume(spec, labels);
                 Ok(())
             }
+            Step::RemoveImage { name, id } => self.remove_image(name, id),
             Step::RemoveVolume(name) => self.remove_volume(name),
             Step::CreateContainer(new) => self.create(new),
             Step::Connect { container, network, endpoint } => {

@@ -54,6 +54,7 @@ pub(super) fn unreachable() -> EngineError {
 pub(super) fn operation(step: &Step) -> &'static str {
     match step {
         Step::PullImage { .. } => "pull",
+        Step::RemoveImage { .. } => "remove image",
         Step::CreateNetwork { .. } => "create network",
         Step::RemoveNetwork { .. } => "remove network",
         Step::CreateVolume { .. } => "create volume",

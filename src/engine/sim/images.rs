@@ -1,8 +1,9 @@
 //! Images, the registry, and what the processes of an image do.
 
-use super::state::World;
+use super::state::{World, refused};
 use crate::engine::EngineError;
 use crate::model::{Image, ImageConfig, ImageRef, Platform};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What a container's process does, counted from each of its starts.
@@ -55,7 +56,7 @@ impl World {
             architecture: "amd64".to_owned(),
             ..Platform::default()
         };
-        SimImage { image: Image { id, platform, config }, behaviour }
+        SimImage { image: Image { id, platform, config, ..Image::default() }, behaviour }
     }
 
     /// Gives `image` the name `reference` on the engine.
@@ -87,6 +88,31 @@ impl World {
             });
         };
         self.tag(reference.as_str(), image);
+        Ok(())
+    }
+}
+
+impl World {
+    /// The tags of the image `id`.
+    pub(super) fn tags_of(&self, id: &str) -> BTreeSet<String> {
+        let tags = self.tags.iter().filter(|(_, tagged)| *tagged == id);
+        tags.map(|(tag, _)| tag.clone()).collect()
+    }
+
+    /// Removes an image with its tags, as an engine does that is not forced.
+    pub(super) fn remove_image(&mut self, name: &str, id: &str) -> Result<(), EngineError> {
+        let refusal = |why: &str| refused("remove", format!("image {name}"), 409, why);
+        if self.containers.values().any(|container| container.image_id == id) {
+            return Err(refusal("conflict: unable to delete: image is being used by a container"));
+        }
+        let tags = self.tags_of(id);
+        let repositories: BTreeSet<&str> =
+            tags.iter().map(|tag| tag.rsplit_once(':').map_or(tag.as_str(), |(r, _)| r)).collect();
+        if repositories.len() > 1 {
+            return Err(refusal("conflict: image is referenced in multiple repositories"));
+        }
+        self.tags.retain(|_, tagged| tagged != id);
+        self.images.remove(id);
         Ok(())
     }
 }

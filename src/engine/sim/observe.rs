@@ -4,7 +4,7 @@ use super::health::passes;
 use super::state::{Attachment, SimContainer, SimNetwork, World};
 use crate::engine::{EngineError, Sighting};
 use crate::model::{
-    Container, ContainerId, Endpoint, Health, Networking, Observed, ObservedNetwork,
+    Container, ContainerId, Endpoint, Health, Image, Networking, Observed, ObservedNetwork,
     ObservedVolume, Query, Slot, SourceName, StackName, Stranger, labels, recall,
 };
 use crate::plan::ContainerRef;
@@ -24,7 +24,9 @@ impl World {
             ours.into_iter().map(|found| self.read(found)).collect::<Result<Vec<_>, _>>()?;
         containers.sort_by(|a, b| (&a.slot, &a.name).cmp(&(&b.slot, &b.name)));
         let images = query.images.iter().filter_map(|reference| {
-            Some((reference.clone(), self.image(reference.as_str())?.image.clone()))
+            let image = self.image(reference.as_str())?.image.clone();
+            let tags = self.tags_of(&image.id);
+            Some((reference.clone(), Image { tags, ..image }))
         });
         Ok(Observed {
             engine: self.facts.clone(),

@@ -27,6 +27,8 @@ fn report(result: PassResult, second: i64) -> Report {
         stuck: BTreeMap::new(),
         problems: Vec::new(),
         workload: Some(UP),
+        seen: None,
+        departure: None,
     }
 }
 

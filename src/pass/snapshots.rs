@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// Snapshots of stacks. As long as nobody listens to the engine, none is kept.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<Memory>);
+pub struct Snapshots(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -38,7 +38,7 @@ pub struct Mark {
     at: Instant,
 }
 
-impl Seen {
+impl Snapshots {
     /// Somebody listens from now on: what is seen is believed until something is heard, and for at
     /// most so long.
     pub fn listening(&self, believed: Duration) {
@@ -135,21 +135,21 @@ impl Memory {
 mod tests {
     use super::*;
 
-    type Act = fn(&Seen, &StackName);
+    type Act = fn(&Snapshots, &StackName);
 
     fn query() -> Query {
         Query::owned_by(StackName::new("shop").unwrap())
     }
 
-    fn seen() -> Seen {
-        let seen = Seen::default();
-        seen.listening(Duration::from_secs(60));
-        seen
+    fn listening() -> Snapshots {
+        let snapshots = Snapshots::default();
+        snapshots.listening(Duration::from_secs(60));
+        snapshots
     }
 
-    fn look(seen: &Seen) {
-        let mark = seen.mark(&query().stack);
-        seen.keep(query(), Observed::default(), mark);
+    fn look(snapshots: &Snapshots) {
+        let mark = snapshots.mark(&query().stack);
+        snapshots.keep(query(), Observed::default(), mark);
     }
 
     #[tokio::test(start_paused = true)]
@@ -157,39 +157,43 @@ mod tests {
         let shop = query().stack;
         let other = StackName::new("other").unwrap();
         let acts: [(&str, Act, bool); 5] = [
-            ("another stack", |seen, _| seen.heard(&StackName::new("other").unwrap()), true),
-            ("the stack", |seen, shop| seen.heard(shop), false),
-            ("all", |seen, _| seen.heard_of_all(), false),
-            ("deaf", |seen, _| seen.deaf(), false),
-            ("forgotten", |seen, shop| seen.forget(shop), false),
+            (
+                "another stack",
+                |snapshots, _| snapshots.heard(&StackName::new("other").unwrap()),
+                true,
+            ),
+            ("the stack", |snapshots, shop| snapshots.heard(shop), false),
+            ("all", |snapshots, _| snapshots.heard_of_all(), false),
+            ("deaf", |snapshots, _| snapshots.deaf(), false),
+            ("forgotten", |snapshots, shop| snapshots.forget(shop), false),
         ];
         for (what, act, holds) in acts {
-            let seen = seen();
-            look(&seen);
-            assert!(seen.known(&query()).is_some());
-            assert!(seen.known(&Query::owned_by(other.clone())).is_none());
-            act(&seen, &shop);
-            assert_eq!(seen.known(&query()).is_some(), holds, "{what}");
+            let snapshots = listening();
+            look(&snapshots);
+            assert!(snapshots.known(&query()).is_some());
+            assert!(snapshots.known(&Query::owned_by(other.clone())).is_none());
+            act(&snapshots, &shop);
+            assert_eq!(snapshots.known(&query()).is_some(), holds, "{what}");
         }
-        let seen = seen();
-        look(&seen);
+        let snapshots = listening();
+        look(&snapshots);
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(seen.known(&query()).is_none(), "a resync is a look");
+        assert!(snapshots.known(&query()).is_none(), "a resync is a look");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_heard_during_a_look_makes_it_worthless() {
-        let seen = seen();
-        let mark = seen.mark(&query().stack);
-        seen.heard(&query().stack);
-        seen.keep(query(), Observed::default(), mark);
-        assert!(seen.known(&query()).is_none());
+        let snapshots = listening();
+        let mark = snapshots.mark(&query().stack);
+        snapshots.heard(&query().stack);
+        snapshots.keep(query(), Observed::default(), mark);
+        assert!(snapshots.known(&query()).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_believed_while_nobody_listens() {
-        let seen = Seen::default();
-        look(&seen);
-        assert!(seen.known(&query()).is_none());
+        let snapshots = Snapshots::default();
+        look(&snapshots);
+        assert!(snapshots.known(&query()).is_none());
     }
 }

@@ -1,0 +1,70 @@
+//! Answers what is asked at the agent's socket: what left its source, and that it may go.
+
+use super::World;
+use crate::control::{self, Door, Office};
+use crate::model::{Query, StackName};
+use crate::status::{Confirmation, Confirmed, Departed, Departure, Holdings};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Who sits at the socket.
+pub(super) struct Desk(pub(super) Arc<World>);
+
+/// Answers until the agent stops.
+pub(super) async fn answer(door: Door, desk: Arc<Desk>, stop: CancellationToken) {
+    if let Err(error) = control::serve(door, desk, stop).await {
+        tracing::error!("the socket for commands ended: {error}");
+    }
+}
+
+#[async_trait]
+impl Office for Desk {
+    async fn departed(&self) -> Vec<Departed> {
+        let departed = self.0.desired().departed();
+        let mut list = Vec::new();
+        for (stack, (source, state)) in departed {
+            let holdings = self.holdings(&stack).await;
+            list.push(match state {
+                Ok(hold) => Departed {
+                    stack,
+                    source,
+                    departure: Departure { since: hold.since, held: Some(hold.reason.to_string()) },
+                    failures: 0,
+                    problem: None,
+                    holdings,
+                },
+                Err(removal) => Departed {
+                    stack,
+                    source,
+                    departure: Departure { since: removal.since, held: None },
+                    failures: removal.failures,
+                    problem: removal.problem,
+                    holdings,
+                },
+            });
+        }
+        list
+    }
+
+    async fn confirm(&self, wanted: Confirmation) -> Confirmed {
+        let confirmed = self.0.desired().confirm(&wanted.stacks, Timestamp::now());
+        self.0.remember();
+        for stack in &confirmed.removing {
+            tracing::warn!(stack = %stack, "its removal was confirmed by hand; removing it");
+            self.0.renew(stack);
+        }
+        confirmed
+    }
+}
+
+impl Desk {
+    /// What a stack owns now; while the engine cannot tell, what it owned at its last pass.
+    async fn holdings(&self, stack: &StackName) -> Holdings {
+        match self.0.engine.observe(&Query::owned_by(stack.clone())).await {
+            Ok(observed) => Holdings::of(stack, &observed),
+            Err(_) => self.0.inventory.stack(stack).holdings,
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! What becomes of stacks as sources change.
+
+use super::departures::Judgement;
+use super::*;
+use crate::model::{ContainerSpec, ImageRef, PullPolicy, Service};
+use crate::status::HoldReason;
+use crate::store::StackRecord;
+use proptest::prelude::*;
+
+fn name(text: &str) -> StackName {
+    StackName::new(text).unwrap()
+}
+
+fn source(text: &str) -> SourceName {
+    SourceName::new(text).unwrap()
+}
+
+fn names(texts: &[&str]) -> BTreeSet<StackName> {
+    texts.iter().map(|text| name(text)).collect()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// A stack of one service, whose image is called `image`.
+fn stack(text: &str, image: &str) -> Stack {
+    let service = Service {
+        container: ContainerSpec::new(ImageRef::new(image).unwrap()),
+        container_name: None,
+        replicas: 1,
+        depends_on: BTreeMap::new(),
+        pull_policy: PullPolicy::Missing,
+        one_shot: false,
+        on_content_change: crate::model::OnContentChange::Replace,
+        hooks: crate::model::Hooks::default(),
+    };
+    Stack {
+        name: name(text),
+        working_dir: String::new(),
+        config_files: Vec::new(),
+        services: [(ServiceName::new("app").unwrap(), service)].into(),
+        networks: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+        policy: crate::model::Policy::default(),
+        places: crate::model::Places::default(),
+    }
+}
+
+fn running(text: &str, image: &str) -> Item {
+    let stack = Ok(Arc::new(stack(text, image)));
+    Item { name: name(text), file: format!("{text}/compose.yaml"), stack }
+}
+
+/// A stack with an image of its own.
+fn fine(text: &str) -> Item {
+    running(text, text)
+}
+
+fn broken(text: &str) -> Item {
+    Item { stack: Err("broken".to_owned()), ..fine(text) }
+}
+
+fn content(stacks: Vec<Item>) -> Content {
+    Content { revision: None, stacks, partly: false }
+}
+
+fn holding(items: Vec<Item>) -> Desired {
+    let mut desired = Desired::default();
+    desired.set(&source("infra"), content(items), at(0));
+    desired
+}
+
+/// Judges with stacks on the engine that have images of their own names.
+fn judge(desired: &mut Desired, on_engine: &[&str], second: i64) -> Judgement {
+    judge_allowing(desired, on_engine, &[], second)
+}
+
+fn judge_allowing(
+    desired: &mut Desired,
+    on_engine: &[&str],
+    allowed: &[&str],
+    second: i64,
+) -> Judgement {
+    let outlines = on_engine.iter().map(|text| (name(text), alike::outline(&stack(text, text))));
+    desired.judge(
+        &source("infra"),
+        &names(on_engine),
+        &outlines.collect(),
+        &names(allowed),
+        at(second),
+    )
+}
+
+fn removes(desired: &mut Desired, on_engine: &[&str]) -> BTreeSet<StackName> {
+    judge(desired, on_engine, 1).removed
+}
+
+fn reason(desired: &Desired, text: &str) -> Option<HoldReason> {
+    match desired.wish(&name(text))?.want {
+        Want::Held(hold) => Some(hold.reason),
+        Want::Run(_) | Want::Invalid { .. } | Want::Gone(_) => None,
+    }
+}
+
+/// The desired state in another process that has only what was remembered.
+fn restarted(desired: &Desired) -> Desired {
+    let records = desired.memos().into_iter().map(|(name, memo)| {
+        let (origin, held, removal) = (memo.origin, memo.held, memo.removal);
+        let record = StackRecord { origin, held, removal, ..StackRecord::default() };
+        let text = serde_json::to_string(&record).unwrap();
+        (name, serde_json::from_str(&text).unwrap())
+    });
+    Desired::remembering(&records.collect(), &[source("infra")].into())
+}
+
+#[test]
+fn two_stacks_of_one_name_are_both_refused_and_both_named() {
+    let mut desired = holding(vec![fine("web")]);
+    desired.set(&source("other"), content(vec![fine("web")]), at(1));
+    let wish = desired.wish(&name("web")).unwrap();
+    let Want::Invalid { problem: message, last_good: None } = wish.want else {
+        panic!("not refused");
+    };
+    assert!(message.contains("infra:web/compose.yaml"), "{message}");
+    assert!(message.contains("other:web/compose.yaml"), "{message}");
+}
+
+#[test]
+fn a_stack_whose_file_breaks_is_kept_as_it_was() {
+    let mut desired = holding(vec![fine("a"), broken("b")]);
+    desired.set(&source("infra"), content(vec![broken("a")]), at(1));
+    desired.set(&source("infra"), content(vec![broken("a")]), at(2));
+    let known = |desired: &Desired, text| match desired.wish(&name(text)).unwrap().want {
+        Want::Invalid { last_good, .. } => last_good.is_some(),
+        Want::Run(_) | Want::Held(_) | Want::Gone(_) => panic!("it is in error"),
+    };
+    assert!(known(&desired, "a"));
+    desired.set(&source("infra"), Content::default(), at(3));
+    desired.set(&source("infra"), content(vec![broken("a"), broken("b")]), at(4));
+    assert!(!known(&desired, "a"), "it had left the source");
+    assert!(!known(&desired, "b"), "it was never fine");
+}
+
+#[test]
+fn a_stack_that_left_its_source_is_removed() {
+    let mut desired = holding(vec![fine("a"), fine("b")]);
+    assert_eq!(removes(&mut desired, &["a", "b", "c"]), names(&["c"]));
+    assert!(matches!(desired.wish(&name("c")).unwrap().want, Want::Gone(_)));
+    assert_eq!(removes(&mut desired, &["a", "b", "c"]), names(&[]), "it was told already");
+}
+
+#[test]
+fn every_guard_holds_and_says_why() {
+    let partly = Content { partly: true, ..content(vec![fine("a"), fine("b")]) };
+    let renamed = content(vec![fine("a"), fine("b"), running("new", "c:2")]);
+    for (content, expected) in [
+        (content(vec![]), HoldReason::Empty),
+        (content(vec![fine("a"), broken("b")]), HoldReason::InError),
+        (partly, HoldReason::Unreadable),
+        (content(vec![fine("a")]), HoldReason::TooMany),
+        (renamed, HoldReason::Renamed { to: name("new") }),
+    ] {
+        let mut desired = holding(vec![fine("a"), fine("b"), fine("c")]);
+        desired.set(&source("infra"), content, at(5));
+        let judgement = judge(&mut desired, &["a", "b", "c"], 6);
+        assert_eq!(judgement.removed, names(&[]), "{expected:?}");
+        assert_eq!(judgement.held[&name("c")], expected);
+        assert_eq!(reason(&desired, "c"), Some(expected));
+        let again = judge(&mut desired, &["a", "b", "c"], 7);
+        assert_eq!(again, Judgement::default(), "it is told once");
+    }
+}
+
+#[test]
+fn a_stack_that_was_there_before_is_no_heir() {
+    let mut desired = holding(vec![fine("a"), fine("c"), running("twin", "c")]);
+    desired.set(&source("infra"), content(vec![fine("a"), running("twin", "c")]), at(1));
+    assert_eq!(removes(&mut desired, &["a", "c", "twin"]), names(&["c"]));
+}
+
+#[test]
+fn a_renaming_while_the_agent_was_away_is_seen_also_without_the_inventory() {
+    let before = holding(vec![fine("a"), fine("b"), fine("c")]);
+    for mut desired in [restarted(&before), Desired::default()] {
+        let items = vec![fine("a"), fine("b"), running("new", "c")];
+        desired.set(&source("infra"), content(items), at(9));
+        judge(&mut desired, &["a", "b", "c"], 9);
+        assert_eq!(reason(&desired, "c"), Some(HoldReason::Renamed { to: name("new") }));
+    }
+}
+
+#[test]
+fn what_is_held_stays_so_over_commits_and_restarts_until_it_is_confirmed() {
+    let mut desired = holding(vec![fine("new")]);
+    judge(&mut desired, &["old"], 1);
+    let mut desired = restarted(&desired);
+    assert_eq!(reason(&desired, "old"), Some(HoldReason::TooMany));
+    assert!(desired.names().contains(&name("old")));
+    desired.set(&source("infra"), content(vec![fine("new"), fine("more")]), at(2));
+    assert_eq!(removes(&mut desired, &["new", "more", "old", "third"]), names(&["third"]));
+    let confirmed = desired.confirm(&[], at(3));
+    assert_eq!(confirmed.refused, [""; 0]);
+    assert!(confirmed.removing.contains(&name("old")));
+    assert!(matches!(desired.wish(&name("old")).unwrap().want, Want::Gone(_)));
+    desired.forget(&name("old"));
+    assert!(desired.wish(&name("old")).is_none());
+}
+
+#[test]
+fn what_is_held_and_was_removed_by_hand_is_forgotten() {
+    let mut desired = holding(vec![fine("new")]);
+    judge(&mut desired, &["old"], 1);
+    let judgement = judge(&mut desired, &["new"], 2);
+    assert_eq!(judgement.freed, names(&["old"]));
+    assert!(desired.wish(&name("old")).is_none());
+}
+
+#[test]
+fn what_was_kept_for_an_error_is_judged_again_without_it() {
+    let mut desired = holding(vec![fine("a"), broken("b")]);
+    judge(&mut desired, &["a", "b", "c"], 1);
+    assert_eq!(reason(&desired, "c"), Some(HoldReason::InError));
+    let all = desired.confirm(&[], at(2));
+    assert_eq!(all.removing, []);
+    assert!(all.refused[0].contains("name it to have it removed all the same"), "{all:?}");
+    desired.set(&source("infra"), content(vec![fine("a"), fine("b")]), at(3));
+    let judgement = judge(&mut desired, &["a", "b", "c"], 3);
+    assert_eq!((judgement.removed, judgement.freed), (names(&["c"]), names(&["c"])));
+}
+
+#[test]
+fn a_stack_that_is_named_is_removed_whatever_held_it_and_one_that_is_not_held_is_refused() {
+    let mut desired = holding(vec![broken("a")]);
+    judge(&mut desired, &["c"], 1);
+    let confirmed = desired.confirm(&[name("c"), name("a"), name("x")], at(2));
+    assert_eq!(confirmed.removing, [name("c")]);
+    assert_eq!(confirmed.refused.len(), 2);
+    assert!(confirmed.refused[0].starts_with("a is not held"), "{confirmed:?}");
+}
+
+#[test]
+fn the_configuration_confirms_what_surely_left() {
+    let all = ["a", "b", "c"];
+    let mut desired = holding(vec![fine("a")]);
+    let judgement = judge_allowing(&mut desired, &all, &["b"], 1);
+    assert_eq!((judgement.removed, judgement.held.len()), (names(&["b"]), 1));
+    let judgement = judge_allowing(&mut desired, &all, &["c"], 2);
+    assert_eq!(judgement.removed, names(&["c"]), "it was held before");
+    let mut desired = holding(vec![fine("a"), broken("b")]);
+    let judgement = judge_allowing(&mut desired, &all, &["c"], 1);
+    assert_eq!(judgement.removed, names(&[]), "it may be the one in error");
+}
+
+#[test]
+fn a_stack_that_comes_back_is_no_longer_to_be_taken_away() {
+    let mut desired = holding(vec![fine("a")]);
+    removes(&mut desired, &["a", "b"]);
+    assert!(matches!(desired.wish(&name("b")).unwrap().want, Want::Gone(_)));
+    desired.set(&source("infra"), content(vec![fine("a"), fine("b")]), at(2));
+    assert!(matches!(desired.wish(&name("b")).unwrap().want, Want::Run(_)));
+}
+
+#[test]
+fn a_removal_that_was_confirmed_and_failed_goes_on_after_a_restart() {
+    let mut desired = holding(vec![fine("new")]);
+    judge(&mut desired, &["old"], 1);
+    desired.confirm(&[name("old")], at(2));
+    desired.removal_failed(&name("old"), "no");
+    let mut desired = restarted(&desired);
+    assert!(desired.wish(&name("old")).is_none(), "not before its source is known");
+    desired.set(&source("infra"), content(vec![fine("new")]), at(3));
+    assert_eq!(removes(&mut desired, &["new", "old"]), names(&["old"]));
+    let (_, state) = desired.departed().remove(&name("old")).unwrap();
+    let removal = state.unwrap_err();
+    assert_eq!((removal.failures, removal.since), (1, at(2)));
+    assert_eq!(removal.problem.as_deref(), Some("no"));
+}
+
+#[test]
+fn the_name_of_a_file_that_breaks_while_the_agent_is_away_is_known() {
+    let mut item = fine("shop");
+    item.file = "dir/compose.yaml".to_owned();
+    let desired = restarted(&holding(vec![item]));
+    assert_eq!(desired.names_in(&source("infra"))["dir/compose.yaml"], name("shop"));
+}
+
+/// Something that happens to a source of up to five stacks, each of which may be there as it is,
+/// in error, under another name, or not at all.
+#[derive(Debug, Clone)]
+enum Step {
+    Commit { stays: [Stay; 5], partly: bool },
+    Restart,
+    RemovalsEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stay {
+    There,
+    Broken,
+    Renamed,
+    Gone,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let stay = prop_oneof![
+        5 => Just(Stay::There),
+        1 => Just(Stay::Broken),
+        1 => Just(Stay::Renamed),
+        3 => Just(Stay::Gone),
+    ];
+    let commit = |stays: BoxedStrategy<[Stay; 5]>| {
+        let both = (stays, prop::bool::weighted(0.1));
+        both.prop_map(|(stays, partly)| Step::Commit { stays, partly })
+    };
+    let only = |stay| Just([stay; 5]).boxed();
+    prop_oneof![
+        4 => commit(prop::array::uniform5(stay).boxed()),
+        1 => commit(only(Stay::Gone)),
+        1 => commit(only(Stay::There)),
+        1 => Just(Step::Restart),
+        2 => Just(Step::RemovalsEnd),
+    ]
+}
+
+/// What the guards promise, told by the history and not by what the code keeps of it.
+#[derive(Default)]
+struct Promise {
+    engine: BTreeSet<String>,
+    /// The step at which each stack came, of those that are there.
+    came: BTreeMap<String, usize>,
+    /// The step at which each stack was first missing.
+    missing: BTreeMap<String, usize>,
+    /// Never to be removed unless they come back.
+    kept: BTreeSet<String>,
+    /// May go.
+    doomed: BTreeSet<String>,
+}
+
+impl Promise {
+    fn commit(&mut self, now: usize, items: &[Item], partly: bool) {
+        let there: BTreeSet<String> = items.iter().map(|item| item.name.to_string()).collect();
+        self.came.retain(|name, _| there.contains(name));
+        for name in &there {
+            self.came.entry(name.clone()).or_insert(now);
+            self.missing.remove(name);
+            self.kept.remove(name);
+            self.doomed.remove(name);
+        }
+        let base: BTreeSet<String> = self
+            .engine
+            .iter()
+            .filter(|name| !self.kept.contains(*name) && !self.doomed.contains(*name))
+            .cloned()
+            .collect();
+        let lost: BTreeSet<String> = base.difference(&there).cloned().collect();
+        for name in &lost {
+            self.missing.entry(name.clone()).or_insert(now);
+        }
+        let unsure = partly || items.iter().any(|item| item.stack.is_err());
+        let first = lost.iter().map(|name| self.missing[name]).min().unwrap_or(now);
+        // One that was in error before was a stack of the source all the same.
+        let stays = |name: &String| self.came[name] < first && !self.kept.contains(name);
+        let runs = |item: &&Item| item.stack.is_ok() || base.contains(item.name.as_str());
+        let running = items.iter().filter(runs).map(|item| item.name.to_string());
+        let stayed = running.filter(stays).count();
+        let too_many = lost.len() > stayed;
+        for name in lost {
+            let twin = self.came.get(&twin(&name));
+            let renamed = twin.is_some_and(|came| *came >= self.missing[&name]);
+            if items.is_empty() {
+                self.kept.insert(name);
+            } else if unsure {
+            } else if too_many || renamed {
+                self.kept.insert(name);
+            } else {
+                self.doomed.insert(name);
+            }
+        }
+        let fine = items.iter().filter(|item| item.stack.is_ok());
+        self.engine.extend(fine.map(|item| item.name.to_string()));
+    }
+}
+
+/// The other name of a stack.
+fn twin(name: &str) -> String {
+    match name.strip_suffix("-new") {
+        Some(name) => name.to_owned(),
+        None => format!("{name}-new"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_history_of_a_source_removes_what_a_guard_keeps(steps in prop::collection::vec(step(), 1..14)) {
+        let infra = source("infra");
+        let mut desired = Desired::default();
+        let mut promise = Promise::default();
+        let mut last = Content::default();
+        for (now, step) in (0..).zip(steps) {
+            match step {
+                Step::Commit { stays, partly } => {
+                    let item = |(number, stay): (usize, &Stay)| {
+                        let old = format!("s{number}");
+                        match stay {
+                            Stay::There => Some(running(&old, &old)),
+                            Stay::Broken => Some(broken(&old)),
+                            Stay::Renamed => Some(running(&twin(&old), &old)),
+                            Stay::Gone => None,
+                        }
+                    };
+                    let stacks: Vec<Item> = stays.iter().enumerate().filter_map(item).collect();
+                    promise.commit(now, &stacks, partly);
+                    last = Content { partly, ..content(stacks) };
+                }
+                Step::Restart => desired = restarted(&desired),
+                Step::RemovalsEnd => {
+                    for text in std::mem::take(&mut promise.doomed) {
+                        desired.forget(&name(&text));
+                        promise.engine.remove(&text);
+                        promise.missing.remove(&text);
+                    }
+                    continue;
+                }
+            }
+            let second = at(i64::try_from(now).unwrap());
+            desired.set(&infra, last.clone(), second);
+            let texts: Vec<&str> = promise.engine.iter().map(String::as_str).collect();
+            let of = |text: &&str| {
+                (name(text), alike::outline(&stack(text, text.trim_end_matches("-new"))))
+            };
+            let outlines = texts.iter().map(of).collect();
+            desired.judge(&infra, &names(&texts), &outlines, &BTreeSet::new(), second);
+            let gone = |text: &&str| {
+                matches!(desired.wish(&name(text)).map(|wish| wish.want), Some(Want::Gone(_)))
+            };
+            let gone: BTreeSet<String> = texts.into_iter().filter(gone).map(str::to_owned).collect();
+            prop_assert!(gone.is_subset(&promise.doomed), "step {now}: {gone:?}, kept {:?}", promise.kept);
+            // What was begun is not gone on with by a new process while the source is in doubt.
+            let sound = !last.partly && last.stacks.iter().all(|item| item.stack.is_ok());
+            if sound && !last.stacks.is_empty() {
+                prop_assert_eq!(&gone, &promise.doomed, "step {}", now);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What the next process must know goes into the inventory, and the inventory to the disk: beside
+//! the passes, so that none waits for it.
+
+use super::World;
+use super::desired::Desired;
+use crate::config::Config;
+use crate::status::{PassResult, Report};
+use crate::store::{Applied, Inventory, Mishap};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// The wait before another try to write.
+const RETRY: Duration = Duration::from_secs(30);
+/// How long the last write may take.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// What an earlier process decided about the stacks of the configured sources.
+pub(super) fn restored(inventory: &Inventory, config: &Config) -> Desired {
+    let sources = config.sources.iter().map(|source| source.name.clone()).collect();
+    let desired = Desired::remembering(&inventory.stacks(), &sources);
+    for (stack, (source, state)) in desired.departed() {
+        if let Ok(hold) = state {
+            tracing::warn!(
+                source = %source, stack = %stack,
+                "not removing {stack}, held since {}: {}; `bowline prune --confirm {stack}` removes it",
+                hold.since.strftime("%F %TZ"), hold.reason
+            );
+        }
+    }
+    desired
+}
+
+/// Writes the inventory whenever it has something new, until the agent stops. `mishap` is what
+/// went wrong when it was opened.
+pub(super) async fn keep(world: Arc<World>, mishap: Option<Mishap>) {
+    let mut trouble = tell(&world, None, mishap);
+    loop {
+        tokio::select! {
+            () = world.unsaved.notified() => {}
+            () = sleep(RETRY), if trouble.is_some() => {}
+            () = world.stop.cancelled() => return,
+        }
+        let mishap = flush(&world).await;
+        trouble = tell(&world, trouble.as_ref(), mishap);
+    }
+}
+
+/// Writes what is left once the passes have ended.
+pub(super) async fn end(world: &Arc<World>, kept: JoinHandle<()>) {
+    let last = async {
+        // It ends with the stop; a defect in it loses no more than what is written now.
+        let _ = kept.await;
+        flush(world).await
+    };
+    if let Ok(Some(mishap)) = timeout(LAST_WRITE, last).await {
+        tracing::warn!("{mishap}");
+    }
+}
+
+async fn flush(world: &Arc<World>) -> Option<Mishap> {
+    let at = Arc::clone(world);
+    let written = tokio::task::spawn_blocking(move || at.inventory.flush()).await;
+    written.unwrap_or(Ok(())).err()
+}
+
+/// Logs a mishap, once; returns the trouble that stays.
+fn tell(world: &World, former: Option<&Mishap>, mishap: Option<Mishap>) -> Option<Mishap> {
+    if let Some(new) = mishap.as_ref().filter(|new| former != Some(new)) {
+        tracing::error!("{new}");
+    }
+    let trouble = mishap.filter(|mishap| matches!(mishap, Mishap::Unavailable { .. }));
+    if former.is_some() && trouble.is_none() {
+        tracing::info!("the inventory is written again");
+    }
+    world.views.metrics.inventory_up(trouble.is_none());
+    trouble
+}
+
+impl World {
+    /// Has the inventory know what is decided about every stack. The lock is held over it, so that
+    /// nothing older comes after.
+    pub(super) fn remember(&self) {
+        let desired = self.desired();
+        let memos = desired.memos();
+        let mut changed = false;
+        for (name, memo) in &memos {
+            changed |= self.inventory.update(name, |record| {
+                record.origin.clone_from(&memo.origin);
+                record.held.clone_from(&memo.held);
+                record.removal.clone_from(&memo.removal);
+            });
+        }
+        for name in self.inventory.stacks().keys().filter(|name| !memos.contains_key(name)) {
+            changed |= self.inventory.forget(name);
+        }
+        let held = memos.values().filter(|memo| memo.held.is_some()).count();
+        let removing = memos.values().filter(|memo| memo.removal.is_some() && memo.held.is_none());
+        self.views.metrics.departed(held, removing.count());
+        if changed {
+            self.unsaved.notify_one();
+        }
+    }
+
+    /// Notes in the inventory what a pass found and did.
+    pub(super) fn record(&self, report: &Report) {
+        let name = &report.stack;
+        if report.departure.as_ref().is_some_and(|departure| departure.held.is_none()) {
+            if report.result == PassResult::Failed {
+                self.desired().removal_failed(name, &report.message);
+            }
+            self.remember();
+        }
+        if report.result == PassResult::Removed && self.config.keep_images.is_none() {
+            // Nothing will be cleaned, so stacks that come and go must not pile up here.
+            self.inventory.forget_images(name);
+            self.unsaved.notify_one();
+            return;
+        }
+        let mut changed = self.inventory.update(name, |record| {
+            if let Some(seen) = &report.seen {
+                record.holdings.clone_from(&seen.holdings);
+            }
+            let same = |former: &Applied| {
+                (former.result, &former.revision) == (report.result, &report.revision)
+            };
+            if report.departure.is_none() && !record.applied.as_ref().is_some_and(same) {
+                let (revision, result) = (report.revision.clone(), report.result);
+                record.applied = Some(Applied { revision, result, at: report.started });
+            }
+        });
+        if let Some(seen) = report.seen.as_ref().filter(|_| report.result.is_success()) {
+            for (service, images) in &seen.images {
+                for (id, reference) in images {
+                    changed |= self.inventory.update_images(name, service, |record| {
+                        record.note(id, reference, Timestamp::now());
+                    });
+                }
+            }
+        }
+        if changed {
+            self.unsaved.notify_one();
+        }
+    }
+}

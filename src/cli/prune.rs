@@ -1,0 +1,312 @@
+//! `bowline prune`: what left its source and is still there; has it taken away. The agent that runs
+//! is asked; without one the inventory in the state directory is.
+
+use super::apply::{print, stop_on_interrupt};
+use super::plan::{Output, counted};
+use super::{Common, engine, onlooker};
+use crate::control::{Asker, SOCKET};
+use crate::engine::Engine;
+use crate::execute::Bounds;
+use crate::model::{Query, StackName};
+use crate::pass::Means;
+use crate::status::{Confirmation, Departed, Departure, Holdings, elapsed};
+use crate::store::{self, Inventory, RemovalRecord, StackRecord};
+use clap::Args;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long the agent is watched while it removes what was confirmed.
+const WATCH_BOUND: Duration = Duration::from_secs(120);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(200);
+/// Engine calls at once where no agent runs.
+const PARALLEL: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not zero");
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Remove what is held: these stacks, or all. Their volumes stay.
+    #[arg(long)]
+    confirm: bool,
+    /// The stacks to remove; without any, all that are held and have surely left their source.
+    #[arg(requires = "confirm", value_name = "STACK")]
+    stacks: Vec<String>,
+    /// The form of the list.
+    #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Where the agent listens for commands.
+    #[arg(long, env = "BOWLINE_SOCKET", default_value = SOCKET, value_name = "PATH")]
+    socket: PathBuf,
+}
+
+pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let stacks: Result<_, _> = arguments.stacks.iter().map(StackName::new).collect();
+    let wanted = Confirmation { stacks: stacks? };
+    match Asker::at(&arguments.socket)? {
+        Some(agent) if arguments.confirm => confirm(&agent, &wanted).await,
+        Some(agent) => show(&agent.departed().await?, arguments.output),
+        None => without_agent(common, arguments, &wanted).await,
+    }
+}
+
+/// Has the agent remove stacks, and watches until they are gone or that failed.
+async fn confirm(agent: &Asker, wanted: &Confirmation) -> anyhow::Result<ExitCode> {
+    let former = by_name(agent.departed().await?);
+    let confirmed = agent.confirm(wanted).await?;
+    let mut failed = refused(&confirmed.refused);
+    if confirmed.removing.is_empty() && !failed {
+        println!("nothing is held");
+    }
+    let mut waiting: BTreeSet<StackName> = confirmed.removing.into_iter().collect();
+    let end = Instant::now() + WATCH_BOUND;
+    while !waiting.is_empty() {
+        let now = by_name(agent.departed().await?);
+        waiting.retain(|name| {
+            let before = former.get(name);
+            let Some(still) = now.get(name) else {
+                let volumes = before.map(|was| &was.holdings.volumes);
+                println!("{name}: removed{}", staying(volumes));
+                return false;
+            };
+            if still.failures > before.map_or(0, |was| was.failures) {
+                let problem = still.problem.as_deref().unwrap_or("failed");
+                anstream::eprintln!("error: {name}: {problem}; the agent tries again");
+                failed = true;
+                return false;
+            }
+            true
+        });
+        if Instant::now() > end && !waiting.is_empty() {
+            let names: Vec<_> = waiting.iter().map(ToString::to_string).collect();
+            let names = names.join(", ");
+            anstream::eprintln!(
+                "error: {names}: not gone yet; `bowline prune` tells how it goes on"
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+        if !waiting.is_empty() {
+            sleep(LOOK).await;
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether anything was refused; says it.
+fn refused(lines: &[String]) -> bool {
+    for line in lines {
+        anstream::eprintln!("error: {line}");
+    }
+    !lines.is_empty()
+}
+
+fn by_name(departed: Vec<Departed>) -> BTreeMap<StackName, Departed> {
+    departed.into_iter().map(|one| (one.stack.clone(), one)).collect()
+}
+
+fn staying(volumes: Option<&BTreeSet<String>>) -> String {
+    match volumes {
+        Some(volumes) if !volumes.is_empty() => {
+            format!("; its volumes stay, with their data: {}", list(volumes))
+        }
+        _ => String::new(),
+    }
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn show(departed: &[Departed], output: Output) -> anyhow::Result<ExitCode> {
+    if output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(departed)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if departed.is_empty() {
+        println!("nothing is held: every stack on the engine is in its source");
+    }
+    for one in departed {
+        println!("{}", described(one, Timestamp::now()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A stack that left its source, for people, in a few lines.
+fn described(one: &Departed, now: Timestamp) -> String {
+    let since = elapsed(now.duration_since(one.departure.since).as_secs_f64());
+    let (stack, source) = (&one.stack, &one.source);
+    let head = match &one.departure.held {
+        Some(why) => format!("{stack}: left {source}, held for {since}: {why}"),
+        None if one.failures == 0 => format!("{stack}: left {source}, being removed for {since}"),
+        None => {
+            let problem = one.problem.as_deref().unwrap_or_default();
+            let times = counted(one.failures as usize, "time");
+            format!("{stack}: left {source}, could not be removed for {since} ({times}): {problem}")
+        }
+    };
+    let mut lines = vec![head];
+    let Holdings { containers, networks, volumes } = &one.holdings;
+    for (what, names) in [("containers", containers), ("networks", networks)] {
+        if !names.is_empty() {
+            lines.push(format!("  goes: {what} {}", list(names)));
+        }
+    }
+    if !volumes.is_empty() {
+        lines.push(format!("  stays: volumes {}", list(volumes)));
+    }
+    lines.join("\n")
+}
+
+/// The same on the inventory itself, which no agent has open.
+async fn without_agent(
+    common: &Common,
+    arguments: &Arguments,
+    wanted: &Confirmation,
+) -> anyhow::Result<ExitCode> {
+    let state_dir = common.state_dir();
+    anstream::eprintln!(
+        "no agent answers at {}; this is what its inventory in {} says",
+        arguments.socket.display(),
+        state_dir.display()
+    );
+    let _lock = store::lock(&state_dir)?;
+    let inventory = open(&state_dir);
+    let engine = engine::open(common)?;
+    let departed = departed(&inventory, &*engine).await;
+    if !arguments.confirm {
+        return show(&departed, arguments.output);
+    }
+    let means = Means {
+        engine,
+        bounds: Bounds::new(PARALLEL, NonZeroUsize::MIN),
+        onlooker: onlooker::terminal(),
+        snapshots: std::sync::Arc::default(),
+        stop: stop_on_interrupt(),
+    };
+    let adopted = store::Notes::of(&state_dir, store::ADOPTED);
+    remove(&inventory, &means, &adopted, departed, wanted).await
+}
+
+fn open(state_dir: &Path) -> Inventory {
+    let (inventory, mishap) = Inventory::open(state_dir);
+    if let Some(mishap) = mishap {
+        anstream::eprintln!("warning: {mishap}");
+    }
+    inventory
+}
+
+async fn departed(inventory: &Inventory, engine: &dyn Engine) -> Vec<Departed> {
+    let mut departed = Vec::new();
+    for (stack, record) in inventory.stacks() {
+        let StackRecord { origin: Some(origin), held, removal, holdings, .. } = record else {
+            continue;
+        };
+        let departure = match (&held, &removal) {
+            (Some(held), _) => Departure { since: held.since, held: Some(held.reason.to_string()) },
+            (None, Some(removal)) => Departure { since: removal.since, held: None },
+            (None, None) => continue,
+        };
+        let now = engine.observe(&Query::owned_by(stack.clone())).await;
+        departed.push(Departed {
+            holdings: now.map_or(holdings, |observed| Holdings::of(&stack, &observed)),
+            stack,
+            source: origin.source,
+            departure,
+            failures: removal.as_ref().map_or(0, |removal| removal.failures),
+            problem: removal.and_then(|removal| removal.problem),
+        });
+    }
+    departed
+}
+
+async fn remove(
+    inventory: &Inventory,
+    means: &Means,
+    adopted: &store::Notes,
+    departed: Vec<Departed>,
+    wanted: &Confirmation,
+) -> anyhow::Result<ExitCode> {
+    let departed = by_name(departed);
+    let passes =
+        |name: &StackName| inventory.stack(name).held.is_some_and(|held| held.reason.passes());
+    let unknown: Vec<String> = wanted
+        .stacks
+        .iter()
+        .filter(|name| !departed.contains_key(*name))
+        .map(|name| format!("{name} is not held; `bowline prune` lists what is"))
+        .collect();
+    let mut failed = refused(&unknown);
+    let all = wanted.stacks.is_empty();
+    let chosen: Vec<_> = departed
+        .values()
+        .filter(|one| wanted.stacks.contains(&one.stack) || (all && !passes(&one.stack)))
+        .collect();
+    if chosen.is_empty() && !failed {
+        println!("nothing is held");
+    }
+    for one in chosen {
+        let adopt = adopted.read(one.stack.as_str()).is_some();
+        let query = Query { adopt, ..Query::owned_by(one.stack.clone()) };
+        let report = means.remove(&query, Some(one.source.clone()), false).await;
+        print(&report);
+        if report.result.is_success() {
+            inventory.forget(&one.stack);
+            continue;
+        }
+        failed = true;
+        inventory.update(&one.stack, |record| {
+            record.held = None;
+            let fresh = RemovalRecord::new(Timestamp::now(), true);
+            let removal = record.removal.get_or_insert(fresh);
+            removal.confirmed = true;
+            removal.failures += 1;
+            removal.problem = Some(report.message.clone());
+        });
+    }
+    if let Err(mishap) = inventory.flush() {
+        anstream::eprintln!("warning: {mishap}");
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SourceName;
+
+    #[test]
+    fn a_departed_stack_is_described_with_what_goes_and_what_stays() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let mut one = Departed {
+            stack: StackName::new("shop").unwrap(),
+            source: SourceName::new("infra").unwrap(),
+            departure: Departure {
+                since: Timestamp::UNIX_EPOCH,
+                held: Some("it seems renamed to store".to_owned()),
+            },
+            failures: 0,
+            problem: None,
+            holdings: Holdings {
+                containers: names(&["shop-web-1", "shop-web-2"]),
+                networks: names(&["shop_default"]),
+                volumes: names(&["shop_data"]),
+            },
+        };
+        let now = Timestamp::from_second(7200).unwrap();
+        assert_eq!(
+            described(&one, now),
+            "shop: left infra, held for 2h: it seems renamed to store\n  \
+             goes: containers shop-web-1, shop-web-2\n  goes: networks shop_default\n  \
+             stays: volumes shop_data"
+        );
+        one.departure.held = None;
+        one.failures = 2;
+        one.problem = Some("the engine said no".to_owned());
+        let shown = described(&one, now);
+        let head = "shop: left infra, could not be removed for 2h (2 times): the engine said no\n";
+        assert!(shown.starts_with(head), "{shown}");
+    }
+}

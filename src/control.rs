@@ -1,0 +1,58 @@
+//! The socket by which commands speak with the agent that runs on this host: HTTP over a unix
+//! socket, for its owner and its group. It decides nothing: what is asked goes to an [`Office`].
+//!
+//! `GET /v1/held` answers with a list of [`Departed`] in JSON; `POST /v1/prune` takes a
+//! [`Confirmation`] and answers with a [`Confirmed`].
+
+mod ask;
+mod routes;
+mod socket;
+
+pub use ask::{AskError, Asker};
+pub use socket::{ControlError, Door, listen};
+
+use crate::status::{Confirmation, Confirmed, Departed};
+use async_trait::async_trait;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Where the socket is unless told otherwise.
+pub const SOCKET: &str = "/run/bowline/bowline.sock";
+
+/// How long answers under way may take once the end was asked for.
+const DRAIN_BOUND: Duration = Duration::from_secs(3);
+
+/// Who answers what is asked at the socket.
+#[async_trait]
+pub trait Office: Send + Sync + 'static {
+    /// The stacks that left their source and are still there, by name.
+    async fn departed(&self) -> Vec<Departed>;
+
+    /// Has stacks that are held taken away; returns before they are gone.
+    async fn confirm(&self, wanted: Confirmation) -> Confirmed;
+}
+
+/// Answers until `cancel`, then lets answers under way end within a bound. The socket goes with
+/// the door.
+pub async fn serve(
+    door: Door,
+    office: Arc<dyn Office>,
+    cancel: CancellationToken,
+) -> io::Result<()> {
+    let (listener, _socket) = door.open();
+    let server = axum::serve(listener, routes::router(office))
+        .with_graceful_shutdown(cancel.clone().cancelled_owned());
+    let bound = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(DRAIN_BOUND).await;
+    };
+    tokio::select! {
+        ended = async { server.await } => ended,
+        () = bound => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The other side: a command asks the agent.
+
+use crate::status::{Confirmation, Confirmed, Departed};
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use hyperlocal::UnixConnector;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the agent may take to answer: it asks the engine meanwhile.
+const BOUND: Duration = Duration::from_secs(30);
+/// The longest answer that is read.
+const LONGEST_BYTES: usize = 16 << 20;
+
+/// The agent could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The socket is not for us.
+    #[error("permission denied on the agent's socket {}; run as root or as a member of its group", path.display())]
+    PermissionDenied {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// It did not answer, or not as an agent does.
+    #[error("the agent at {} did not answer: {problem}", path.display())]
+    NoAnswer {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// Asks the agent at one socket.
+#[derive(Debug)]
+pub struct Asker {
+    path: PathBuf,
+    client: Client<UnixConnector, Body>,
+}
+
+impl Asker {
+    /// An agent that answers at the socket `path`; `None` if none does.
+    pub fn at(path: &Path) -> Result<Option<Self>, AskError> {
+        let path = path.to_owned();
+        match UnixStream::connect(&path) {
+            Ok(_) => {
+                let client = Client::builder(TokioExecutor::new()).build(UnixConnector);
+                Ok(Some(Self { path, client }))
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+                io::ErrorKind::PermissionDenied => Err(AskError::PermissionDenied { path }),
+                _ => Err(AskError::NoAnswer { path, problem: error.to_string() }),
+            },
+        }
+    }
+
+    /// The stacks that left their source and are still there.
+    pub async fn departed(&self) -> Result<Vec<Departed>, AskError> {
+        self.ask(Method::GET, "/v1/held", Body::empty()).await
+    }
+
+    /// Has stacks taken away; the answer comes before they are gone.
+    pub async fn confirm(&self, wanted: &Confirmation) -> Result<Confirmed, AskError> {
+        let body = serde_json::to_vec(wanted).map_err(|error| self.failed(&error))?;
+        self.ask(Method::POST, "/v1/prune", Body::from(body)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        address: &str,
+        body: Body,
+    ) -> Result<T, AskError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(axum::http::Uri::from(hyperlocal::Uri::new(&self.path, address)))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .map_err(|error| self.failed(&error))?;
+        let exchange = async {
+            let answer = self.client.request(request).await.map_err(|error| self.failed(&error))?;
+            let status = answer.status();
+            let body = axum::body::to_bytes(Body::new(answer.into_body()), LONGEST_BYTES).await;
+            Ok::<_, AskError>((status, body.map_err(|error| self.failed(&error))?))
+        };
+        let (status, body) = timeout(BOUND, exchange)
+            .await
+            .map_err(|_| self.failed(&format!("not within {} s", BOUND.as_secs())))??;
+        if !status.is_success() {
+            return Err(
+                self.failed(&format!("{status}: {}", String::from_utf8_lossy(&body).trim()))
+            );
+        }
+        serde_json::from_slice(&body).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, problem: &dyn std::fmt::Display) -> AskError {
+        AskError::NoAnswer { path: self.path.clone(), problem: problem.to_string() }
+    }
+}

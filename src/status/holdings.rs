@@ -1,0 +1,59 @@
+//! What a stack owns on the engine, by name.
+
+use crate::model::{Observed, ServiceName, StackName};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Names of what a stack owns; never values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Holdings {
+    /// Its containers.
+    pub containers: BTreeSet<String>,
+    /// Its networks.
+    pub networks: BTreeSet<String>,
+    /// Its volumes, without those that have no name of their own.
+    pub volumes: BTreeSet<String>,
+}
+
+/// What a pass saw of a stack when it last looked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What the stack owns.
+    pub holdings: Holdings,
+    /// The images that its containers run.
+    pub images: RunImages,
+}
+
+/// The images that each service runs: the id, and the reference that it was asked for by.
+pub type RunImages = BTreeMap<ServiceName, BTreeMap<String, String>>;
+
+impl Holdings {
+    /// What a snapshot shows of `stack`.
+    pub fn of(stack: &StackName, observed: &Observed) -> Self {
+        let owned = |owner: &Option<StackName>| owner.as_ref() == Some(stack);
+        let networks = observed.networks.iter().filter(|network| owned(&network.stack));
+        let volumes = observed.volumes.iter().filter(|volume| owned(&volume.stack));
+        Self {
+            containers: observed.containers.iter().map(|found| found.name.clone()).collect(),
+            networks: networks.map(|network| network.spec.name.clone()).collect(),
+            volumes: volumes.map(|volume| volume.spec.name.clone()).collect(),
+        }
+    }
+}
+
+impl Seen {
+    /// What a snapshot shows of `stack`.
+    pub fn of(stack: &StackName, observed: &Observed) -> Self {
+        Self { holdings: Holdings::of(stack, observed), images: run_images(observed) }
+    }
+}
+
+fn run_images(observed: &Observed) -> RunImages {
+    let mut images = RunImages::new();
+    for container in observed.containers.iter().filter(|found| !found.image_id.is_empty()) {
+        let service = images.entry(container.slot.service.clone()).or_default();
+        service.insert(container.image_id.clone(), container.spec.image.to_string());
+    }
+    images
+}

@@ -1,0 +1,386 @@
+//! Stacks that leave their source: what is held, confirmed and taken away. In one process on the
+//! simulated engine, with a real git repository, the real state directory and the real socket.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use bowline::agent::{self, AgentError, Views};
+use bowline::config::Config;
+use bowline::engine::sim::{Behaviour, Sim};
+use bowline::engine::{Engine, EngineError};
+use bowline::model::{ImageConfig, Query, StackName};
+use bowline::status::StackStatus;
+use bowline::store::Inventory;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use support::program::{Ended, command, run};
+use support::repository::Git;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How long a state may take to come.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// A repository, an engine and a state directory that outlive agents.
+struct Site {
+    git: Git,
+    dir: TempDir,
+    sim: Sim,
+    more: &'static str,
+}
+
+/// An agent in this process.
+struct Agent {
+    views: Views,
+    stop: CancellationToken,
+    run: JoinHandle<Result<(), AgentError>>,
+}
+
+impl Site {
+    fn new(more: &'static str) -> Self {
+        Self { git: Git::new(), dir: tempfile::tempdir().unwrap(), sim: Sim::new(), more }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("bowline.sock")
+    }
+
+    /// A stack of one service; its image is put on the engine.
+    fn write(&self, directory: &str, image: &str) -> &Self {
+        self.image(image);
+        let text = format!("services: {{ app: {{ image: {image}, volumes: ['data:/d'] }} }}\n");
+        self.git
+            .write(&format!("{directory}/compose.yaml"), &format!("{text}volumes: {{ data: }}\n"));
+        self
+    }
+
+    fn image(&self, image: &str) -> String {
+        let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+        self.sim.image_add(image, config, Behaviour::default())
+    }
+
+    fn start(&self) -> Agent {
+        let text = format!(
+            "sources: [{{ name: infra, url: {:?}, interval: 1s }}]\nsocket: bowline.sock\n\
+             state_dir: state\n{}\n",
+            self.git.url(),
+            self.more
+        );
+        let config = Config::parse(&text, &self.dir.path().join("config.yaml")).unwrap();
+        let (views, stop) = (Views::default(), CancellationToken::new());
+        let engine = Arc::new(self.sim.clone());
+        let run = tokio::spawn(agent::run(config, engine, views.clone(), stop.clone()));
+        Agent { views, stop, run }
+    }
+
+    /// The containers of a stack.
+    async fn containers(&self, stack: &str) -> usize {
+        let query = Query::owned_by(StackName::new(stack).unwrap());
+        self.sim.observe(&query).await.unwrap().containers.len()
+    }
+
+    async fn runs(&self, stack: &str) {
+        until(&format!("{stack} to run"), async || self.containers(stack).await == 1).await;
+    }
+
+    async fn is_gone(&self, stack: &str) {
+        until(&format!("{stack} to be gone"), async || self.containers(stack).await == 0).await;
+    }
+
+    /// `bowline prune` with more arguments, as another process.
+    async fn prune(&self, arguments: &[&str]) -> Ended {
+        self.prune_at(&self.socket(), arguments).await
+    }
+
+    /// The same, asking at another socket.
+    async fn prune_at(&self, socket: &Path, arguments: &[&str]) -> Ended {
+        let fixed = ["prune", "--engine", "sim", "--socket", socket.to_str().unwrap()];
+        let mut command = command(&self.dir.path().join("state"), &[&fixed, arguments].concat());
+        tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
+    }
+
+    fn inventory(&self) -> Inventory {
+        let (inventory, mishap) = Inventory::open(&self.dir.path().join("state"));
+        assert_eq!(mishap, None);
+        inventory
+    }
+}
+
+impl Agent {
+    fn stack(&self, name: &str) -> Option<StackStatus> {
+        self.views.shared.board().stack(&StackName::new(name).unwrap()).cloned()
+    }
+
+    /// Why a stack is held, once it is.
+    async fn held(&self, stack: &str) -> String {
+        let why = || self.stack(stack)?.departure?.held;
+        until(&format!("{stack} to be held"), async || why().is_some()).await;
+        why().unwrap()
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.run.await.unwrap().unwrap();
+    }
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + BOUND;
+    while !holds().await {
+        assert!(Instant::now() < end, "waited {BOUND:?} for {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_stays_held_over_a_restart_until_it_is_confirmed_and_its_volume_stays() {
+    let site = Site::new("");
+    for name in ["a", "b", "c"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c"] {
+        site.runs(name).await;
+    }
+    site.git.remove("b").remove("c").push("Most of it is gone");
+    assert!(agent.held("b").await.starts_with("more than half"));
+    agent.held("c").await;
+    let since = agent.stack("b").unwrap().departure.unwrap().since;
+    agent.end().await;
+
+    let agent = site.start();
+    assert!(agent.held("b").await.starts_with("more than half"));
+    assert_eq!(agent.stack("b").unwrap().departure.unwrap().since, since);
+    let commit = site.git.write("README", "nothing").push("Another commit");
+    until("a pass over the new commit", async || {
+        agent.stack("a").is_some_and(|a| a.applied_revision.is_some_and(|at| at.0 == commit))
+    })
+    .await;
+    assert_eq!(site.containers("b").await + site.containers("c").await, 2);
+    assert!(agent.views.metrics.render().contains("bowline_departed_stacks{state=\"held\"} 2"));
+
+    let listed = site.prune(&[]).await.expect(0).out;
+    for words in ["b: left infra, held for", "goes: containers b-app-1", "stays: volumes b_data"] {
+        assert!(listed.contains(words), "no `{words}` in\n{listed}");
+    }
+    let told = site.prune(&["--confirm", "b"]).await.expect(0).out;
+    assert_eq!(told, "b: removed; its volumes stay, with their data: b_data\n");
+    assert_eq!((site.containers("b").await, site.containers("c").await), (0, 1));
+    site.prune(&["--confirm", "b"]).await.expect(1).says(&["b is not held"]);
+    site.prune(&["--confirm"]).await.expect(0);
+    assert_eq!((site.containers("a").await, site.containers("c").await), (1, 0));
+    let query = Query::owned_by(StackName::new("c").unwrap());
+    let volumes = site.sim.observe(&query).await.unwrap().volumes;
+    assert_eq!(volumes.len(), 1);
+    assert!(site.prune(&[]).await.expect(0).out.starts_with("nothing is held"));
+    agent.end().await;
+    let known = site.inventory().stacks();
+    assert_eq!(known.keys().map(StackName::as_str).collect::<Vec<_>>(), ["a"]);
+    let a = &known[&StackName::new("a").unwrap()];
+    assert!(a.applied.as_ref().unwrap().revision.is_some());
+    assert_eq!(a.holdings.containers, ["a-app-1".to_owned()].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_and_then_removed_by_hand_is_held_no_longer_without_a_commit() {
+    let site = Site::new("");
+    for name in ["a", "b", "c"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c"] {
+        site.runs(name).await;
+    }
+    site.git.remove("b").remove("c").push("Most of it is gone");
+    agent.held("b").await;
+    agent.held("c").await;
+    let means = support::passes::means(Arc::new(site.sim.clone()));
+    means.remove(&Query::owned_by(StackName::new("b").unwrap()), None, false).await;
+    until("b not to be held", async || agent.stack("b").is_none()).await;
+    agent.held("c").await;
+    agent.end().await;
+    assert!(!site.inventory().stacks().contains_key(&StackName::new("b").unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_directory_is_held_also_if_that_happened_while_no_agent_ran() {
+    let site = Site::new("");
+    for name in ["a", "b", "c", "d"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c", "d"] {
+        site.runs(name).await;
+    }
+    site.git.remove("b");
+    site.write("bee", "b:2").git.push("Rename one");
+    assert_eq!(agent.held("b").await, "it seems renamed to bee");
+    agent.end().await;
+    site.git.remove("c");
+    site.write("sea", "c:1").git.push("Rename another");
+    let agent = site.start();
+    assert_eq!(agent.held("c").await, "it seems renamed to sea");
+    assert_eq!(agent.held("b").await, "it seems renamed to bee");
+    site.runs("sea").await;
+    assert_eq!((site.containers("b").await, site.containers("c").await), (1, 1));
+
+    site.write("c", "c:1").git.remove("sea").push("Back again");
+    until("c not to be held", async || {
+        agent.stack("c").is_some_and(|stack| stack.departure.is_none())
+    })
+    .await;
+    // To the way back the same applies.
+    assert_eq!(agent.held("sea").await, "it seems renamed to c");
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_removed_stays_in_the_inventory_and_is_tried_again() {
+    let site = Site::new("");
+    for name in ["a", "b", "c"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c"] {
+        site.runs(name).await;
+    }
+    let refusal = |_| EngineError::Refused {
+        operation: "remove",
+        object: "container b-app-1".to_owned(),
+        status: 500,
+        message: "device busy".to_owned(),
+    };
+    for nth in 1..=4 {
+        site.sim.fail("remove", nth, refusal(nth));
+    }
+    site.git.remove("b").push("One is gone");
+    until("the failure in the status", async || {
+        agent
+            .stack("b")
+            .is_some_and(|stack| stack.departure.is_some() && stack.message.contains("device busy"))
+    })
+    .await;
+    let listed = site.prune(&[]).await.expect(0).out;
+    assert!(listed.contains("b: left infra, could not be removed for"), "{listed}");
+    assert!(listed.contains("device busy"), "{listed}");
+    site.prune(&["--confirm", "b"]).await.expect(1).says(&["device busy", "tries again"]);
+    agent.end().await;
+    let record = site.inventory().stack(&StackName::new("b").unwrap());
+    let removal = record.removal.unwrap();
+    assert!(removal.failures >= 2 && removal.confirmed, "{removal:?}");
+
+    // Whatever is left of the failures is used up by further attempts.
+    let agent = site.start();
+    site.is_gone("b").await;
+    until("its record to be gone", async || agent.stack("b").is_none()).await;
+    agent.end().await;
+    assert!(!site.inventory().stacks().contains_key(&StackName::new("b").unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_inventory_loses_no_control() {
+    let site = Site::new("");
+    for name in ["a", "b", "c"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c"] {
+        site.runs(name).await;
+    }
+    agent.end().await;
+    std::fs::write(site.dir.path().join("state/state.redb"), "damaged").unwrap();
+    site.git.remove("c").push("One is gone");
+    let agent = site.start();
+    site.is_gone("c").await;
+    assert_eq!((site.containers("a").await, site.containers("b").await), (1, 1));
+    assert!(agent.views.metrics.render().contains("bowline_inventory_up 1"));
+    agent.end().await;
+    assert!(site.dir.path().join("state/state.redb.damaged-1").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_can_confirm() {
+    let site = Site::new("prune: { confirm: [b, c] }");
+    for name in ["a", "b", "c"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c"] {
+        site.runs(name).await;
+    }
+    site.git.remove("b").remove("c").push("Most of it is gone");
+    site.is_gone("b").await;
+    site.is_gone("c").await;
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn former_images_are_removed_but_for_the_newest_and_those_with_other_names() {
+    let site = Site::new("images: { keep: 1 }");
+    site.write("a", "a:1").write("b", "other:1").git.push("Begin");
+    let foreign = site.image("foreign:1");
+    let agent = site.start();
+    site.runs("a").await;
+    for version in 2..=4 {
+        site.write("a", &format!("a:{version}")).git.push("Next");
+        until("the version", async || {
+            let query = Query::owned_by(StackName::new("a").unwrap());
+            let image = format!("a:{version}");
+            let seen = site.sim.observe(&query).await.unwrap().containers;
+            seen.iter().any(|one| one.spec.image.as_str() == image)
+                && agent.stack("a").is_some_and(|stack| stack.last_success.is_some())
+        })
+        .await;
+        if version == 2 {
+            // Somebody else's name for an image that the stack ran.
+            site.sim.retag("a:2", "somebody:2");
+        }
+    }
+    let there = async |reference: &str| {
+        let images = [bowline::model::ImageRef::new(reference).unwrap()].into();
+        let query = Query { images, ..Query::owned_by(StackName::new("a").unwrap()) };
+        !site.sim.observe(&query).await.unwrap().images.is_empty()
+    };
+    until("the first version to be gone", async || !there("a:1").await).await;
+    for reference in ["a:2", "a:3", "a:4", "other:1", "somebody:2", &foreign] {
+        assert!(there(reference).await, "{reference}");
+    }
+    assert!(agent.views.metrics.render().contains("bowline_images_removed_total 1"));
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_agent_the_inventory_itself_is_asked_under_the_lock() {
+    let site = Site::new("");
+    for name in ["a", "b"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    site.runs("b").await;
+    site.runs("a").await;
+    site.git.remove("a").remove("b").write("README", "empty").push("All is gone");
+    agent.held("a").await;
+    agent.held("b").await;
+    let lock = site.prune_at(Path::new("/nonexistent.sock"), &[]).await.expect(1);
+    lock.says(&["no agent answers at /nonexistent.sock", "another agent runs with it"]);
+    agent.end().await;
+    let listed = site.prune(&["-o", "json"]).await.expect(0).out;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["stack"], "a");
+    assert_eq!(listed[1]["held"], "the source holds no stack at all");
+    // The engine of this other process is another one, so there is nothing to do for it.
+    site.prune(&["--confirm", "a"]).await.expect(0);
+    let left = site.inventory().stacks();
+    assert_eq!(left.keys().map(StackName::as_str).collect::<Vec<_>>(), ["b"]);
+}
