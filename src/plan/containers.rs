@@ -7,6 +7,9 @@ use crate::model::{
     Container, ContainerSpec, Image, ImageConfig, Networking, Service, Slot, State,
 };
 
+/// What stands for a container that was shared with and is no more; no container is called so.
+const GONE: &str = "(gone)";
+
 /// A container found in a slot, compared with what belongs there.
 pub(super) struct Candidate<'a> {
     pub(super) container: &'a Container,
@@ -86,6 +89,8 @@ impl<'a> Draft<'a> {
             if let Some(wanted) = holder.and_then(|other| self.desired.container_name(&other.slot))
             {
                 *name = wanted;
+            } else if is_id(name) {
+                GONE.clone_into(name);
             }
         };
         if let Networking::Container(other) = &mut spec.networking {
@@ -172,6 +177,11 @@ fn image_difference(desired: &ContainerSpec, actual: &ContainerSpec) -> Option<D
         actual: actual.image.to_string(),
         action: Action::Replace,
     })
+}
+
+/// Whether it is the id of a container: those that are there are told by name.
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// An image id as `docker images` shows it.

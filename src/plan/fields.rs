@@ -37,6 +37,8 @@ pub(super) struct Difference {
 
 /// What stands for a value that differs only in what is hidden.
 const ANOTHER: &str = "another";
+/// What stands for an absent value beside one that is called as absence is.
+const UNSAID: &str = "the default";
 
 /// Compares two definitions in comparable form, in the order of the paths.
 pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Vec<Difference> {
@@ -50,9 +52,12 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
                 return None;
             }
             let shown = |field: Option<&Field>| show::value(path, field.map(|f| f.text.as_str()));
-            let (desired, mut actual) = (shown(want), shown(is));
+            let (mut desired, mut actual) = (shown(want), shown(is));
             if actual == desired {
-                ANOTHER.clone_into(&mut actual);
+                // A driver may be called `none`.
+                let absent = if want.is_none() { &mut desired } else { &mut actual };
+                let text = if want.is_some() && is.is_some() { ANOTHER } else { UNSAID };
+                text.clone_into(absent);
             }
             Some(Difference {
                 path: path.clone(),

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// What stands in place of a value that may be a secret.
 const HIDDEN: &str = "(hidden)";
 
+/// How much of a content's digest is shown: enough to tell two apart.
+const DIGEST_DIGITS: usize = 12;
+
 /// Parts of a name that make even a plain value a likely secret.
 const SECRET_NAMES: [&str; 20] = [
     "pass", "pwd", "_pw", "pin", "otp", "secret", "token", "key", "cred", "auth", "private",
@@ -57,6 +60,9 @@ pub(super) fn value(path: &str, text: Option<&str>) -> String {
     let kind = parts.next().unwrap_or_default();
     if ["command", "entrypoint"].contains(&path) || path == "healthcheck.test" {
         return program(text);
+    }
+    if kind == "contents" {
+        return text.get(..DIGEST_DIGITS).unwrap_or(text).to_owned();
     }
     let is_free = FREE.contains(&kind)
         || [".driver_opts.", ".labels.", ".options."].iter().any(|part| path.contains(part));

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod agent;
+pub mod api;
 pub mod docker;
 pub mod images;
 pub mod packed;

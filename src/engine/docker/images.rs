@@ -23,7 +23,8 @@ pub(super) async fn inspect(
                 architecture: image.architecture.unwrap_or_default(),
                 variant: image.variant.unwrap_or_default(),
             };
-            Ok(Some(Image { id, platform, config: config(image.config.unwrap_or_default()) }))
+            let config = config(image.config.unwrap_or_default());
+            Ok(Some(Image { id, platform, config, nameless: false }))
         }
         Err(EngineError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),

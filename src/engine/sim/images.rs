@@ -55,7 +55,7 @@ impl World {
             architecture: "amd64".to_owned(),
             ..Platform::default()
         };
-        SimImage { image: Image { id, platform, config }, behaviour }
+        SimImage { image: Image { id, platform, config, nameless: false }, behaviour }
     }
 
     /// Gives `image` the name `reference` on the engine.
