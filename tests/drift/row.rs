@@ -96,7 +96,7 @@ pub const WEB: &str = "--name shop-web-1 --hostname counter --stop-signal SIGKIL
      --env LEVEL=1 --label tier=front --publish 127.0.0.1::80 --volume shop_data:/data \
      --network shop_front --network-alias web --network-alias site --ip 10.219.0.10 \
      --restart unless-stopped --memory 64m --memory-reservation 32m --cpus 0.5 --cpu-shares 512 \
-     --cpuset-cpus 0 --pids-limit 64 --log-driver json-file --log-opt max-size=1m";
+     --cpuset-cpus 0 --pids-limit 64 --log-driver json-file --log-opt tag=web";
 /// The image of web.
 pub const WEB_IMAGE: &str = "shop-app:1";
 /// The command of web.
