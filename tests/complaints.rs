@@ -19,6 +19,11 @@ use support::passes::{means, pass, stack, stack_with};
 use support::registry::Registry;
 use support::stacks::{Stacks, lives};
 
+/// On the real engine.
+const STACK: &str = "t-complaints";
+/// On the real engine.
+const IMAGE: &str = "t-complaints-app:1";
+
 /// A simulated engine on which `before` was applied.
 async fn with(before: &Stack) -> (Sim, Arc<dyn Engine>) {
     let sim = Sim::with_api(41);
@@ -226,8 +231,6 @@ async fn a_commit_that_leaves_the_file_as_it_is_touches_nothing() {
 #[tokio::test]
 async fn an_image_by_the_digest_of_its_index_is_the_image_that_runs() {
     let Some(engine) = support::engine() else { return };
-    const STACK: &str = "t-complaints";
-    const IMAGE: &str = "t-complaints-app:1";
     let stacks = Stacks::named(&[STACK]);
     import_busybox(&ImageRef::new(IMAGE).unwrap());
     let played = tokio::spawn(async move {

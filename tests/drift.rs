@@ -10,6 +10,10 @@
 mod by_docker;
 #[path = "drift/by_sim.rs"]
 mod by_sim;
+#[path = "drift/compose.rs"]
+mod compose;
+#[path = "drift/page.rs"]
+mod page;
 #[path = "drift/row.rs"]
 mod row;
 #[path = "drift/snapshot.rs"]
@@ -25,6 +29,7 @@ use by_sim::Hand;
 use row::{Lane, Row, catalogue};
 use snapshot::{Lives, Look, differing, look, unrepaired};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use support::docker::{docker, import_busybox};
@@ -243,11 +248,16 @@ async fn every_row_on_the_simulated_engine() {
     complain(&wrong);
 }
 
-/// The rows of one lane on the real engine.
-async fn play_lane(engine: Arc<dyn Engine>, lane: Lane, rows: Vec<(String, Row)>) -> Vec<String> {
+/// Puts the lane's images on the real engine.
+fn import(lane: Lane) {
     for image in IMAGES {
         import_busybox(&ImageRef::new(lane.of(image)).unwrap());
     }
+}
+
+/// The rows of one lane on the real engine.
+async fn play_lane(engine: Arc<dyn Engine>, lane: Lane, rows: Vec<(String, Row)>) -> Vec<String> {
+    import(lane);
     let stack = stack(&lane.manifest(&BTreeMap::new()));
     let mut scene = Scene { lane, engine, stack, sim: None, noise: BTreeSet::new() };
     scene.settle().await;
@@ -271,17 +281,38 @@ fn noise(lane: Lane) -> BTreeSet<String> {
     differing(&before.fields, &look(lane).fields)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_row_on_docker() {
-    let Some(engine) = support::engine() else { return };
-    let engine: Arc<dyn Engine> = Arc::new(engine);
-    let names: Vec<String> = (0..LANES).map(|lane| Lane(lane).stack()).collect();
-    let stacks = Stacks::named(&names.iter().map(String::as_str).collect::<Vec<_>>());
+/// The rows of each lane.
+fn lanes() -> Vec<Vec<(String, Row)>> {
     let mut lanes = vec![Vec::new(); LANES];
     for (index, row) in rows().into_iter().enumerate() {
         lanes[index % LANES].push(row);
     }
-    let lanes: Vec<_> = lanes
+    lanes
+}
+
+fn clear_up() {
+    for lane in (0..LANES).map(Lane) {
+        for odd in ["shop-x", "shop-web-1"] {
+            docker(&["rm", "-f", "-v", &lane.of(odd)]);
+        }
+        docker(&["volume", "rm", &lane.of("shop_more")]);
+        for image in IMAGES {
+            docker(&["rmi", "-f", &lane.of(image)]);
+        }
+    }
+}
+
+fn stacks() -> Stacks {
+    let names: Vec<String> = (0..LANES).map(|lane| Lane(lane).stack()).collect();
+    Stacks::named(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_on_docker() {
+    let Some(engine) = support::engine() else { return };
+    let engine: Arc<dyn Engine> = Arc::new(engine);
+    let stacks = stacks();
+    let lanes: Vec<_> = lanes()
         .into_iter()
         .enumerate()
         .map(|(lane, rows)| tokio::spawn(play_lane(Arc::clone(&engine), Lane(lane), rows)))
@@ -291,12 +322,53 @@ async fn every_row_on_docker() {
         ended.push(lane.await);
     }
     drop(stacks);
-    for lane in (0..LANES).map(Lane) {
-        for odd in ["shop-x", "shop-web-1"] {
-            docker(&["rm", "-f", "-v", &lane.of(odd)]);
-        }
-        IMAGES.iter().for_each(|image| drop(docker(&["rmi", "-f", &lane.of(image)])));
-    }
+    clear_up();
     let wrong: Vec<String> = ended.into_iter().flat_map(Result::unwrap).collect();
     complain(&wrong);
+}
+
+#[test]
+#[ignore = "a measurement; bench/drift-compose.sh runs it"]
+fn what_compose_makes_of_each_row() {
+    let compose = PathBuf::from(std::env::var_os("COMPOSE").expect("COMPOSE names the program"));
+    let stacks = stacks();
+    let play = |(lane, rows): (usize, Vec<(String, Row)>)| {
+        let (compose, lane) = (compose.clone(), Lane(lane));
+        std::thread::spawn(move || {
+            import(lane);
+            compose::play(&compose, lane, rows)
+        })
+    };
+    let lanes: Vec<_> = lanes().into_iter().enumerate().map(play).collect();
+    let ended: Vec<_> = lanes.into_iter().map(std::thread::JoinHandle::join).collect();
+    drop(stacks);
+    clear_up();
+    let mut outcomes: BTreeMap<String, String> = BTreeMap::new();
+    for lane in ended {
+        outcomes.extend(lane.unwrap());
+    }
+    let lines = rows().into_iter().map(|(title, _)| format!("{title}\t{}\n", outcomes[&title]));
+    std::fs::write(page::MEASURED, lines.collect::<String>()).unwrap();
+}
+
+#[test]
+fn the_page_is_made_of_the_catalogue() {
+    let page = page::page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(page::PAGE, &page).unwrap();
+    }
+    let there = std::fs::read_to_string(page::PAGE).unwrap();
+    assert!(there == page, "docs/drift.md is not as the catalogue says; UPDATE_DOCS=1 writes it");
+    assert!(!page.contains("not measured"), "bench/drift-compose.sh has not seen every row");
+}
+
+#[test]
+fn the_catalogue_is_long_and_each_row_says_what_comes_of_it() {
+    let rows = rows();
+    let titles: BTreeSet<&String> = rows.iter().map(|(title, _)| title).collect();
+    assert_eq!(titles.len(), rows.len(), "two rows have one title");
+    assert!(rows.len() >= 60, "only {} rows", rows.len());
+    for (title, row) in &rows {
+        assert_eq!(row.plan.is_empty(), row.note.is_some(), "{title} needs a plan or a note");
+    }
 }

@@ -104,7 +104,9 @@ async fn across_a_restart_of_the_engine() {
     let stacks = stacks(if haproxy.is_some() { "" } else { "bowline-haproxy:1" });
     let mut own = OwnEngine::start("phantom");
     own.load(&demo.0, "bowline-demo:1");
-    haproxy.iter().for_each(|image| own.load(&image.0, "bowline-haproxy:1"));
+    if let Some(image) = &haproxy {
+        own.load(&image.0, "bowline-haproxy:1");
+    }
 
     let mut engine: Arc<dyn Engine> = Arc::new(own.connect());
     first_pass(&engine, &stacks).await;

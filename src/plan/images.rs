@@ -46,11 +46,10 @@ impl<'a> Draft<'a> {
         let (name, _) = concerned[0];
         let is_there = found.is_some_and(|found| !found.nameless);
         let (field, actual) = match (found, other, self.around.refresh.contains(image)) {
-            (None, _, _) => ("image", "not on this engine".to_owned()),
             (Some(_), Some(other), _) => ("platform", format!("{image} for {other}")),
             (Some(_), None, true) => ("image", "due for another pull".to_owned()),
             (Some(_), None, false) if is_there || self.all_stay(users) => return,
-            (Some(_), None, false) => ("image", "not on this engine".to_owned()),
+            (None, _, _) | (Some(_), None, false) => ("image", "not on this engine".to_owned()),
         };
         let desired = match platform {
             Some(platform) => format!("{image} for {platform}"),

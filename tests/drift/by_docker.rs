@@ -4,6 +4,7 @@ use super::row::{
     Again, FRONT, FRONT_ENDPOINT, Further, Lane, NetworkAgain, Row, WEB, WEB_COMMAND, WEB_IMAGE,
 };
 use super::support::api::get;
+use super::support::docker::docker;
 use super::support::stacks::{container, is_running};
 use super::support::wait::until;
 use bowline::model::labels::is_bookkeeping;
@@ -25,10 +26,12 @@ pub fn act(lane: Lane, row: &Row) {
     }
 }
 
-/// Takes away what Bowline must leave alone.
+/// Takes away what is to be left alone, as far as it can go.
 pub fn undo(lane: Lane, row: &Row) {
-    let hand = Hand { lane, labels: Labels::default() };
-    row.undo.iter().for_each(|line| hand.command(line));
+    for line in &row.undo {
+        let words = lane.words(line);
+        docker(&words[1..].iter().map(String::as_str).collect::<Vec<_>>());
+    }
 }
 
 struct Hand {
@@ -37,7 +40,6 @@ struct Hand {
 }
 
 /// Our labels on a lane's objects, as they are before an act.
-#[derive(Default)]
 struct Labels {
     web: Vec<String>,
     worker: Vec<String>,

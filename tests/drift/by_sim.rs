@@ -81,9 +81,6 @@ impl Hand<'_> {
             ["network", "rm", name] => self.remove_network(name),
             ["volume", "rm", name] => step(Step::RemoveVolume((*name).to_owned())),
             ["volume", "create", rest @ .., name] => step(create_volume(rest, name, data)),
-            ["exec", name, .., "-USR1", _] => Ok(self.sim.crash(name, 0)),
-            ["exec", name, .., "-USR2", _] => Ok(self.sim.crash(name, 1)),
-            ["exec", name, .., "-HUP", _] => Ok(self.sim.run_out_of_memory(name)),
             // Contents are not simulated, but for the one that lets the one-shot fail.
             ["cp", _, to] => {
                 if let Some(name) = to.strip_suffix(":/no") {
@@ -94,11 +91,24 @@ impl Hand<'_> {
             ["start", _, name] => {
                 step(Step::Start(named(name)))?;
                 tokio::time::sleep(A_MOMENT).await;
-                Ok(self.sim.behave(name, ends(0)))
+                self.sim.behave(name, ends(0));
+                Ok(())
             }
-            ["tag", image, name] => Ok(self.sim.tag(image, name)),
-            ["rmi", .., name] => Ok(self.sim.untag(name)),
             ["run" | "create", rest @ ..] => self.stranger(rest, words[0] == "run"),
+            other => {
+                self.cannot_fail(other);
+                Ok(())
+            }
+        }
+    }
+
+    fn cannot_fail(&self, words: &[&str]) {
+        match words {
+            ["exec", name, .., "-USR1", _] => self.sim.crash(name, 0),
+            ["exec", name, .., "-USR2", _] => self.sim.crash(name, 1),
+            ["exec", name, .., "-HUP", _] => self.sim.run_out_of_memory(name),
+            ["tag", image, name] => self.sim.tag(image, name),
+            ["rmi", .., name] => self.sim.untag(name),
             other => panic!("not understood: docker {other:?}"),
         }
     }
@@ -115,7 +125,9 @@ impl Hand<'_> {
             let found = self.container(name).await;
             let mut spec = ContainerSpec::new(found.spec.image.clone());
             spec.restart = found.spec.restart;
-            pairs(flags).iter().for_each(|(flag, value)| set(&mut spec, flag, value));
+            for (flag, value) in pairs(flags) {
+                set(&mut spec, &flag, &value);
+            }
             self.sim.edit_limits(name, &spec.limits, spec.restart)?;
         }
         Ok(())
@@ -439,7 +451,9 @@ fn set(spec: &mut ContainerSpec, flag: &str, value: &str) {
             spec.networking = Networking::Networks(networks);
         }
         "--network-alias" => {
-            place(spec).into_iter().for_each(|place| place.aliases.extend([text()]));
+            if let Some(place) = place(spec) {
+                place.aliases.insert(text());
+            }
         }
         other => panic!("not understood: {other}"),
     }

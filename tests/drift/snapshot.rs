@@ -95,7 +95,8 @@ fn container(all: &mut Snapshot, one: &Value, current: &BTreeSet<&str>) {
         at += " again";
     }
     put(all, &format!("{at} Name"), &Value::String(name(one)));
-    put(all, &format!("{at} State"), &one["State"]["Status"]);
+    let state = format!("{} {}", text(&one["State"]["Status"]), one["State"]["ExitCode"]);
+    put(all, &format!("{at} State"), &Value::String(state));
     put(all, &format!("{at} Image"), &one["Image"]);
     for (key, value) in one["Config"].as_object().into_iter().flatten() {
         let is_own_choice = key == "Hostname" && value.as_str().is_some_and(is_short_id);
