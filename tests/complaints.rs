@@ -8,7 +8,7 @@ mod support;
 
 use bowline::engine::Engine;
 use bowline::engine::sim::{Behaviour, Sim};
-use bowline::model::{ImageConfig, ImageRef, Query, Revision, Stack};
+use bowline::model::{Container, ImageConfig, ImageRef, Query, Revision, Stack};
 use bowline::pass::{Moment, Subject, preview};
 use bowline::plan::Action;
 use bowline::status::{PassResult, Report};
@@ -46,10 +46,9 @@ async fn planned(before: &Stack, after: &Stack) -> String {
     preview(&*engine, after, None).await.unwrap().to_string()
 }
 
-async fn names(engine: &Arc<dyn Engine>) -> Vec<String> {
+async fn containers(engine: &Arc<dyn Engine>) -> Vec<Container> {
     let query = Query::owned_by("s".to_owned().try_into().unwrap());
-    let containers = engine.observe(&query).await.unwrap().containers;
-    containers.into_iter().map(|container| container.name).collect()
+    engine.observe(&query).await.unwrap().containers
 }
 
 fn did_nothing(report: &Report) {
@@ -183,7 +182,14 @@ async fn a_replacement_that_was_broken_off_is_gone_on_with_and_leaves_nothing_be
         sim.come_back();
         let report = pass(&engine, &of("slow")).await;
         assert!(report.result.is_success(), "after {steps} steps: {}", report.message);
-        assert_eq!(names(&engine).await, ["s-web-1", "s-web-2"], "after {steps} steps");
+        let found = containers(&engine).await;
+        let names: Vec<_> = found.iter().map(|container| container.name.as_str()).collect();
+        assert_eq!(names, ["s-web-1", "s-web-2"], "after {steps} steps");
+        let slow = Some("slow".to_owned());
+        assert!(
+            found.iter().all(|one| one.spec.environment["MODE"] == slow),
+            "after {steps} steps"
+        );
         did_nothing(&pass(&engine, &of("slow")).await);
     }
 }
