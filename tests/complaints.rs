@@ -239,11 +239,11 @@ async fn an_image_by_the_digest_of_its_index_is_the_image_that_runs() {
     let Some(engine) = support::engine() else { return };
     let stacks = Stacks::named(&[STACK]);
     import_busybox(&ImageRef::new(IMAGE).unwrap());
+    let registry = Registry::start();
+    let index = registry.publish_with_index(IMAGE, "t-complaints");
+    let at = format!("{}/t-complaints", registry.address);
     let played = tokio::spawn(async move {
-        let registry = Registry::start();
-        let index = registry.publish_with_index(IMAGE, "t-complaints");
         let engine: Arc<dyn Engine> = Arc::new(engine);
-        let at = format!("{}/t-complaints", registry.address);
         // By digest alone, by tag and digest, by a tag that names an index.
         for image in [format!("{at}@{index}"), format!("{at}:all@{index}"), format!("{at}:all")] {
             let wanted = stack(&format!(
@@ -261,6 +261,8 @@ async fn an_image_by_the_digest_of_its_index_is_the_image_that_runs() {
     });
     let played = played.await;
     drop(stacks);
+    // Its images go when no container is made from them.
+    drop(registry);
     docker(&["rmi", "-f", IMAGE]);
     played.unwrap();
 }
