@@ -343,7 +343,7 @@ async fn former_images_are_removed_but_for_the_newest_and_those_with_other_names
         .await;
         if version == 2 {
             // Somebody else's name for an image that the stack ran.
-            site.sim.retag("a:2", "somebody:2");
+            site.sim.tag("a:2", "somebody:2");
         }
     }
     let there = async |reference: &str| {

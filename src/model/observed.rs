@@ -76,10 +76,30 @@ pub struct Observed {
     pub networks: Vec<ObservedNetwork>,
     /// The stack's volumes and those asked for by name.
     pub volumes: Vec<ObservedVolume>,
-    /// The images asked for, as far as they are there.
+    /// The images asked for, as far as they are there or containers of the stack are made from them.
     pub images: BTreeMap<ImageRef, Image>,
     /// Containers of others.
     pub strangers: Vec<Stranger>,
+}
+
+impl Observed {
+    /// Notes the images that the stack's containers are made from under names that are asked for,
+    /// but are gone. `found` tells of images by id. Where they do not agree nothing is noted.
+    pub fn note_nameless(
+        &mut self,
+        names: &BTreeSet<ImageRef>,
+        found: impl Fn(&str) -> Option<Image>,
+    ) {
+        for name in names.iter().filter(|name| !self.images.contains_key(name)).collect::<Vec<_>>()
+        {
+            let named = self.containers.iter().filter(|container| container.spec.image == *name);
+            let ids: BTreeSet<&str> = named.map(|container| container.image_id.as_str()).collect();
+            let only = ids.first().filter(|_| ids.len() == 1).and_then(|id| found(id));
+            if let Some(image) = only {
+                self.images.insert(name.clone(), Image { nameless: true, ..image });
+            }
+        }
+    }
 }
 
 /// An id that the engine gave.
@@ -199,6 +219,9 @@ pub struct Image {
     pub tags: BTreeSet<String>,
     /// Its names by content, `repository@sha256:...`.
     pub digests: BTreeSet<String>,
+    /// The name was taken from it, and is nobody's; containers that were made from it are still
+    /// there.
+    pub nameless: bool,
 }
 
 /// What an image gives to its containers.

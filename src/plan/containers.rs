@@ -12,6 +12,8 @@ use crate::model::{
 const SHORT_DIGEST: usize = 12;
 /// What the field of a mounted content ends with.
 const MOUNTED: &str = ".content";
+/// What stands for a container that was shared with and is no more; no container is called so.
+const GONE: &str = "(gone)";
 
 /// A container found in a slot, compared with what belongs there.
 pub(super) struct Candidate<'a> {
@@ -105,6 +107,8 @@ impl<'a> Draft<'a> {
             if let Some(wanted) = holder.and_then(|other| self.desired.container_name(&other.slot))
             {
                 *name = wanted;
+            } else if is_id(name) {
+                GONE.clone_into(name);
             }
         };
         if let Networking::Container(other) = &mut spec.networking {
@@ -237,6 +241,11 @@ fn image_difference(desired: &ContainerSpec, actual: &ContainerSpec) -> Option<D
         action: Action::Replace,
         of_content: false,
     })
+}
+
+/// Whether it is the id of a container: those that are there are told by name.
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// An image id as `docker images` shows it.

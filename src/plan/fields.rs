@@ -39,10 +39,18 @@ pub(super) struct Difference {
 
 /// What stands for a value that differs only in what is hidden.
 const ANOTHER: &str = "another";
+/// What stands for an absent value beside one that is called as absence is.
+const UNSAID: &str = "the default";
 
 /// Compares two definitions in comparable form, in the order of the paths.
 pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Vec<Difference> {
     let (desired, actual) = (fields(desired), fields(actual));
+    let can_be_unset = |path: &str| match path {
+        "pids_limit" => true,
+        // With a limit of memory the engine's choice of swap is known, and can be set.
+        "memswap_limit" => desired.contains_key("mem_limit"),
+        _ => false,
+    };
     let paths: BTreeSet<&String> = desired.keys().chain(actual.keys()).collect();
     paths
         .into_iter()
@@ -52,15 +60,18 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
                 return None;
             }
             let shown = |field: Option<&Field>| show::value(path, field.map(|f| f.text.as_str()));
-            let (desired, mut actual) = (shown(want), shown(is));
+            let (mut desired, mut actual) = (shown(want), shown(is));
             if actual == desired {
-                ANOTHER.clone_into(&mut actual);
+                // A driver may be called `none`.
+                let absent = if want.is_none() { &mut desired } else { &mut actual };
+                let text = if want.is_some() && is.is_some() { ANOTHER } else { UNSAID };
+                text.clone_into(absent);
             }
             Some(Difference {
                 path: path.clone(),
                 desired,
                 actual,
-                action: action_for(path, want, is),
+                action: action_for(can_be_unset(path), want, is),
                 of_content: false,
             })
         })
@@ -69,9 +80,9 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
 
 /// What changes a field; a limit that shall go away can only go with the container, since the
 /// engine takes zero for "as it is".
-fn action_for(path: &str, want: Option<&Field>, is: Option<&Field>) -> Action {
+fn action_for(can_be_unset: bool, want: Option<&Field>, is: Option<&Field>) -> Action {
     match (want, is) {
-        (None, Some(is)) if is.action == Action::Update && path != "pids_limit" => Action::Replace,
+        (None, Some(is)) if is.action == Action::Update && !can_be_unset => Action::Replace,
         (Some(field), _) | (None, Some(field)) => field.action,
         (None, None) => Action::Replace,
     }

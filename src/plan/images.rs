@@ -44,11 +44,12 @@ impl<'a> Draft<'a> {
             .filter(|is| platform.is_some_and(|platform| !platform.accepts(is)));
         let concerned = if other.is_some() { &picky } else { users };
         let (name, _) = concerned[0];
+        let is_there = found.is_some_and(|found| !found.nameless);
         let (field, actual) = match (found, other, self.around.refresh.contains(image)) {
-            (None, _, _) => ("image", "not on this engine".to_owned()),
             (Some(_), Some(other), _) => ("platform", format!("{image} for {other}")),
             (Some(_), None, true) => ("image", "due for another pull".to_owned()),
-            (Some(_), None, false) => return,
+            (Some(_), None, false) if is_there || self.all_stay(users) => return,
+            (None, _, _) | (Some(_), None, false) => ("image", "not on this engine".to_owned()),
         };
         let desired = match platform {
             Some(platform) => format!("{image} for {platform}"),
@@ -56,7 +57,7 @@ impl<'a> Draft<'a> {
         };
         let field = format!("services.{name}.{field}");
         let never = concerned.iter().any(|(_, s)| s.pull_policy == PullPolicy::Never);
-        if never && (found.is_none() || other.is_some()) {
+        if never && (!is_there || other.is_some()) {
             let message = format!(
                 "image {desired} is not on this engine and `pull_policy: never` forbids to pull it; load it, or change the policy"
             );
@@ -73,6 +74,17 @@ impl<'a> Draft<'a> {
         };
         let index = self.push(change);
         self.made.insert(object, index);
+    }
+
+    /// Whether no container of `users` has to be made: then nobody needs the name of their image.
+    fn all_stay(&self, users: &Users<'_>) -> bool {
+        users.iter().all(|(name, service)| {
+            let effective = self.effective(service);
+            self.desired.slots(name).all(|slot| {
+                let final_name = self.desired.container_name(&slot).unwrap_or_default();
+                self.found(&slot, service, &effective, &final_name).kept.is_some()
+            })
+        })
     }
 }
 

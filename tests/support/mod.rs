@@ -3,12 +3,15 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod agent;
+pub mod api;
 pub mod docker;
 pub mod images;
+pub mod own_engine;
 pub mod packed;
 pub mod passes;
 pub mod program;
 pub mod proxy;
+pub mod registry;
 pub mod repository;
 pub mod sim;
 pub mod stacks;

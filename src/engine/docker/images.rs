@@ -30,6 +30,7 @@ pub(super) async fn inspect(
                 config: config(image.config.unwrap_or_default()),
                 tags: image.repo_tags.unwrap_or_default().into_iter().collect(),
                 digests: image.repo_digests.unwrap_or_default().into_iter().collect(),
+                nameless: false,
             }))
         }
         Err(EngineError::NotFound { .. }) => Ok(None),

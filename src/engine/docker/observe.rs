@@ -24,8 +24,8 @@ const PARALLEL: usize = 8;
 /// Characters kept of the last health check's output.
 const HEALTH_OUTPUT_CHARS: usize = 400;
 
-/// Labels by image id.
-type ImageLabels = BTreeMap<String, BTreeMap<String, String>>;
+/// Images by id.
+type Images = BTreeMap<String, Image>;
 
 /// What `query` asks for.
 pub(super) async fn observe(
@@ -45,27 +45,29 @@ pub(super) async fn observe(
     )?;
     owners.learn(listed.iter().filter_map(|it| claimed(it, owners)), &networks, &volumes);
 
-    let mut image_labels: ImageLabels =
-        images.values().map(|image| (image.id.clone(), image.config.labels.clone())).collect();
+    let mut known: Images =
+        images.values().map(|image| (image.id.clone(), image.clone())).collect();
     // Whose a container of another stack is only stands in messages: its labels will do.
     let candidates: Vec<_> = listed.iter().filter(|c| is_candidate(c, query)).collect();
     let ((), inspected) = tokio::try_join!(
-        learn_image_labels(client, &candidates, &mut image_labels),
+        learn_images(client, &candidates, &mut known),
         inspect_all(client, &candidates),
     )?;
     let mine = |container: &ContainerSummary| {
-        owner(container, &image_labels).as_deref() == Some(query.stack.as_str())
-            || (query.adopt && project(container, &image_labels).as_ref() == Some(&query.stack))
+        owner(container, &known).as_deref() == Some(query.stack.as_str())
+            || (query.adopt && project(container, &known).as_ref() == Some(&query.stack))
     };
     let (ours, others): (Vec<_>, Vec<_>) = listed.iter().partition(|container| mine(container));
-    Ok(Observed {
+    let mut observed = Observed {
         containers: read_all(&host, &names(&listed), &ours, inspected)?,
         networks: networks::select(&networks, &others, query),
         volumes: volumes::select(&volumes, query),
         images,
-        strangers: strangers(&others, &image_labels),
+        strangers: strangers(&others, &known),
         engine: host.facts,
-    })
+    };
+    observed.note_nameless(&query.images, |id| known.get(id).cloned());
+    Ok(observed)
 }
 
 /// The stacks that own a container or a network here. A volume outlives its stack, so it does not
@@ -77,11 +79,11 @@ pub(super) async fn stacks(
     let (listed, networks, volumes) =
         tokio::try_join!(list(client), networks::list(client), volumes::list(client))?;
     owners.learn(listed.iter().filter_map(|it| claimed(it, owners)), &networks, &volumes);
-    let mut image_labels = ImageLabels::new();
+    let mut known = Images::new();
     let all: Vec<_> = listed.iter().collect();
-    learn_image_labels(client, &all, &mut image_labels).await?;
+    learn_images(client, &all, &mut known).await?;
     let of_containers =
-        listed.iter().filter(|container| owner(container, &image_labels).is_some()).map(labels_of);
+        listed.iter().filter(|container| owner(container, &known).is_some()).map(labels_of);
     let of_networks = networks.iter().map(|network| network.spec.labels.clone());
     let mut stacks = BTreeMap::new();
     for labels in of_containers.chain(of_networks) {
@@ -139,12 +141,11 @@ async fn images_by_reference(
     Ok(found)
 }
 
-/// Adds the labels of the images that containers with our mark were made from. Of an image that is
-/// gone nothing is added.
-async fn learn_image_labels(
+/// Adds the images that containers with our mark were made from, as far as they are there.
+async fn learn_images(
     client: &Client,
     listed: &[&ContainerSummary],
-    known: &mut ImageLabels,
+    known: &mut Images,
 ) -> Result<(), EngineError> {
     let unknown: BTreeSet<String> = listed
         .iter()
@@ -162,7 +163,7 @@ async fn learn_image_labels(
     .buffer_unordered(PARALLEL);
     while let Some((id, image)) = answers.next().await {
         if let Some(image) = image? {
-            known.insert(id, image.config.labels);
+            known.insert(id, image);
         }
     }
     Ok(())
@@ -236,12 +237,12 @@ fn read_all(
     Ok(containers)
 }
 
-fn strangers(others: &[&ContainerSummary], image_labels: &ImageLabels) -> Vec<Stranger> {
+fn strangers(others: &[&ContainerSummary], known: &Images) -> Vec<Stranger> {
     let mut strangers: Vec<_> = others
         .iter()
         .map(|container| Stranger {
             name: name_of(container),
-            stack: owner(container, image_labels).and_then(|name| StackName::new(name).ok()),
+            stack: owner(container, known).and_then(|name| StackName::new(name).ok()),
             project: label(container, labels::PROJECT).map(str::to_owned),
             ports: ports::held(container.ports.as_deref().unwrap_or_default()),
         })
@@ -250,14 +251,16 @@ fn strangers(others: &[&ContainerSummary], image_labels: &ImageLabels) -> Vec<St
     strangers
 }
 
-fn owner(container: &ContainerSummary, image_labels: &ImageLabels) -> Option<String> {
-    let of_image = container.image_id.as_ref().and_then(|id| image_labels.get(id));
+fn owner(container: &ContainerSummary, known: &Images) -> Option<String> {
+    let image = container.image_id.as_ref().and_then(|id| known.get(id));
+    let of_image = image.map(|image| &image.config.labels);
     labels::owning_stack(&name_of(container), &labels_of(container), of_image).map(str::to_owned)
 }
 
 /// The Compose project of a container that Compose made.
-fn project(container: &ContainerSummary, image_labels: &ImageLabels) -> Option<StackName> {
-    let of_image = container.image_id.as_ref().and_then(|id| image_labels.get(id));
+fn project(container: &ContainerSummary, known: &Images) -> Option<StackName> {
+    let image = container.image_id.as_ref().and_then(|id| known.get(id));
+    let of_image = image.map(|image| &image.config.labels);
     let labels = labels_of(container);
     let (project, _) = labels::of_compose(&labels, of_image)?;
     StackName::new(project).ok()

@@ -4,7 +4,7 @@ use super::images::{Behaviour, full};
 use super::state::SimContainer;
 use super::{Sim, faults};
 use crate::engine::EngineError;
-use crate::model::{ImageConfig, Limits, RestartPolicy};
+use crate::model::{ContainerSpec, ImageConfig, Limits, RestartPolicy};
 use crate::plan::{ContainerRef, NewContainer, Step};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,11 +36,11 @@ impl Sim {
         })
     }
 
-    /// `docker tag`: the image called `reference` gets another name.
-    pub fn retag(&self, reference: &str, another: &str) {
+    /// `docker tag`: `name` stands for the image that `reference` stands for.
+    pub fn tag(&self, reference: &str, name: &str) {
         self.act(|world| {
             if let Some(image) = world.image(reference).cloned() {
-                world.tag(another, image);
+                world.tag(name, image);
             }
         });
     }
@@ -90,6 +90,31 @@ impl Sim {
             if let Some(container) = world.containers.get_mut(&id) {
                 relabel(container, &image.unwrap_or_default(), &new.labels);
             }
+            Ok(())
+        })
+    }
+
+    /// `docker create` of the container `name` with the definition and all labels of the container
+    /// called `of`, as `change` leaves them.
+    pub fn copy(
+        &self,
+        of: &str,
+        name: &str,
+        change: impl FnOnce(&mut ContainerSpec),
+    ) -> Result<(), EngineError> {
+        self.act(|world| {
+            let found = world.container("copy", &ContainerRef::named(of))?.clone();
+            let mut spec = world.read(&found)?.spec;
+            change(&mut spec);
+            let all = spec.labels.clone();
+            let new = NewContainer {
+                name: name.to_owned(),
+                spec,
+                labels: BTreeMap::new(),
+                keep_volumes: BTreeMap::new(),
+            };
+            world.perform(&Step::CreateContainer(Box::new(new)))?;
+            world.container("copy", &ContainerRef::named(name))?.spec.labels = all;
             Ok(())
         })
     }

@@ -28,14 +28,17 @@ impl World {
             let tags = self.tags_of(&image.id);
             Some((reference.clone(), Image { tags, ..image }))
         });
-        Ok(Observed {
+        let mut observed = Observed {
             engine: self.facts.clone(),
             containers,
             networks: self.observed_networks(query, &others),
             volumes: self.observed_volumes(query),
             images: images.collect(),
             strangers: self.strangers(&others),
-        })
+        };
+        let by_id = |id: &str| self.images.get(id).map(|found| found.image.clone());
+        observed.note_nameless(&query.images, by_id);
+        Ok(observed)
     }
 
     /// The stacks that own a container or a network here.
@@ -83,7 +86,7 @@ impl World {
     }
 
     /// Reads a container; those that it shares something with are told by name while they are there.
-    fn read(&self, found: &SimContainer) -> Result<Container, EngineError> {
+    pub(super) fn read(&self, found: &SimContainer) -> Result<Container, EngineError> {
         let mut container = read(found)?;
         let name = |id: &str| self.containers.get(id).map(|shared| shared.name.clone());
         let spec = &mut container.spec;
@@ -182,6 +185,12 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
     spec.networking = networking(found);
     if !adopted {
         recall(&mut spec);
+    }
+    if let Some(logging) = &mut spec.logging {
+        // The engine adds its own defaults and does not tell which.
+        let asked = spec.labels.get(labels::LOG_OPTIONS);
+        let is_asked = |key: &str| asked.is_none_or(|asked| asked.split(',').any(|one| one == key));
+        logging.options.retain(|key, _| is_asked(key));
     }
     let ids = found.attached.iter().map(|(name, place)| (name.clone(), place.network_id.clone()));
     Ok(Container {

@@ -1,0 +1,124 @@
+//! A stack that is as desired is never touched: pass after pass over all of manifests/, by new
+//! connections in between, and across a restart of the engine. On the simulated engine, and with
+//! `BOWLINE_TEST_ENGINE=docker` on a real one of the test's own. Needs root there.
+
+// Only tests are here; the lint sees that of functions that are marked as one.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use bowline::engine::Engine;
+use bowline::engine::sim::{Behaviour, Sim};
+use bowline::manifest::{DigestKey, Request, load};
+use bowline::model::{ImageConfig, Query, Stack, State};
+use bowline::status::PassResult;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use support::own_engine::OwnEngine;
+use support::packed::Image;
+use support::passes::pass;
+
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
+const PASSES: usize = 24;
+/// A new connection is made after so many, as after a restart of the agent.
+const RECONNECT: usize = 5;
+
+/// The stacks of manifests/, but for those with an image that cannot be made here.
+fn stacks(missing: &str) -> Vec<Stack> {
+    let entries = std::fs::read_dir(MANIFESTS).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.map(|path| path.join("compose.yaml")).collect();
+    files.retain(|path| path.exists());
+    files.sort();
+    let read = |path: &Path| std::fs::read(path);
+    let stacks = files.into_iter().map(|file| {
+        let request = Request::new(vec![file], DigestKey::new([7; 32]));
+        load(&request, &read).unwrap_or_else(|problems| panic!("{problems}")).stack
+    });
+    let lacks = |stack: &Stack| {
+        stack.services.values().any(|service| service.container.image.as_str() == missing)
+    };
+    let stacks: Vec<_> = stacks.filter(|stack| !lacks(stack)).collect();
+    assert!(stacks.len() >= 2);
+    stacks
+}
+
+/// The ids of all containers, all of which run.
+async fn ids(engine: &Arc<dyn Engine>, stacks: &[Stack]) -> BTreeMap<String, String> {
+    let mut ids = BTreeMap::new();
+    for stack in stacks {
+        let query = Query::owned_by(stack.name.clone());
+        for container in engine.observe(&query).await.unwrap().containers {
+            assert_eq!(container.state, State::Running, "{}", container.name);
+            ids.insert(container.name, container.id.0);
+        }
+    }
+    ids
+}
+
+async fn first_pass(engine: &Arc<dyn Engine>, stacks: &[Stack]) {
+    for stack in stacks {
+        let report = pass(engine, stack).await;
+        assert_eq!(report.result, PassResult::Changed, "{}: {}", stack.name, report.message);
+    }
+}
+
+/// One pass over all; the number of actions is always 0.
+async fn quiet_pass(number: usize, engine: &Arc<dyn Engine>, stacks: &[Stack]) {
+    for stack in stacks {
+        let report = pass(engine, stack).await;
+        let what = format!("pass {number} over {}: {:?}", stack.name, report.reasons);
+        assert_eq!(report.actions.len(), 0, "{what}");
+        assert_eq!(report.result, PassResult::Unchanged, "{what}: {}", report.message);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_the_simulated_engine() {
+    let sim = Sim::new();
+    for image in ["bowline-demo:1", "bowline-haproxy:1"] {
+        let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+        sim.image_add(image, config, Behaviour::default());
+    }
+    let engine: Arc<dyn Engine> = Arc::new(sim);
+    let stacks = stacks("");
+    first_pass(&engine, &stacks).await;
+    let before = ids(&engine, &stacks).await;
+    for number in 0..PASSES {
+        tokio::time::advance(Duration::from_secs(600)).await;
+        quiet_pass(number, &engine, &stacks).await;
+    }
+    assert_eq!(ids(&engine, &stacks).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn across_a_restart_of_the_engine() {
+    if support::engine().is_none() {
+        return;
+    }
+    let haproxy = Image::of_haproxy("t-phantom-haproxy:1");
+    let required = std::env::var("BOWLINE_TEST_HAPROXY").as_deref() == Ok("required");
+    assert!(haproxy.is_some() || !required, "HAProxy is not installed, and CI requires it");
+    let demo = Image::of_bowline("t-phantom-demo:1");
+    let stacks = stacks(if haproxy.is_some() { "" } else { "bowline-haproxy:1" });
+    let mut own = OwnEngine::start("phantom");
+    own.load(&demo.0, "bowline-demo:1");
+    if let Some(image) = &haproxy {
+        own.load(&image.0, "bowline-haproxy:1");
+    }
+
+    let mut engine: Arc<dyn Engine> = Arc::new(own.connect());
+    first_pass(&engine, &stacks).await;
+    let before = ids(&engine, &stacks).await;
+    for number in 0..PASSES {
+        if number == PASSES / 2 {
+            own.restart();
+        }
+        if number % RECONNECT == 0 {
+            engine = Arc::new(own.connect());
+        }
+        quiet_pass(number, &engine, &stacks).await;
+    }
+    assert_eq!(ids(&engine, &stacks).await, before);
+}
