@@ -32,6 +32,7 @@ mod schema;
 mod shape;
 mod shell;
 mod support;
+mod trail;
 mod unique;
 mod units;
 mod yaml;

@@ -229,7 +229,7 @@ fn check_dependencies(
             continue;
         }
         let required = node.get("required").and_then(Node::as_bool).unwrap_or(true);
-        let message = match (inactive.contains(name), required) {
+        let message = match (inactive.contains(name.as_str()), required) {
             (true, false) => continue,
             (true, true) => format!("depends on `{name}`, which no selected profile turns on"),
             (false, _) => format!("depends on undefined service `{name}`"),

@@ -11,7 +11,7 @@ mod service;
 mod tests;
 
 use super::Request;
-use super::node::{Mark, Node};
+use super::node::{Mark, Node, Text};
 use super::notes::Notes;
 use super::units;
 use crate::model::{Places, ServiceName, Stack, StackName, VolumeSpec};
@@ -36,7 +36,7 @@ pub(crate) fn stack(
         places: Places::default(),
     };
     for (key, node) in section(root, "volumes") {
-        stack.volumes.insert(key.clone(), volume(node));
+        stack.volumes.insert(key.to_string(), volume(node));
     }
     let whole = Whole { root, stack: stack.name.clone() };
     for (key, node) in section(root, "services") {
@@ -53,7 +53,7 @@ pub(crate) fn stack(
                 continue;
             };
             let mut at = At { path: format!("networks.{network}"), notes };
-            stack.networks.insert(network.clone(), network::network(spec, &mut at));
+            stack.networks.insert(network.to_string(), network::network(spec, &mut at));
         }
     }
     stack
@@ -128,7 +128,7 @@ impl At<'_> {
 pub(crate) fn section<'a>(
     root: &'a Node,
     name: &str,
-) -> impl Iterator<Item = (&'a String, &'a Node)> + use<'a> {
+) -> impl Iterator<Item = (&'a Text, &'a Node)> + use<'a> {
     root.get(name).into_iter().flat_map(Node::entries)
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn pairs(node: &Node, key: &str) -> BTreeMap<String, String> {
     });
     let mapped = section(node, key);
     mapped
-        .map(|(key, value)| (key.clone(), value.text().unwrap_or_default()))
+        .map(|(key, value)| (key.to_string(), value.text().unwrap_or_default()))
         .chain(listed)
         .collect()
 }

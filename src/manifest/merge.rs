@@ -141,7 +141,7 @@ pub(crate) fn pairs_to_map(node: &mut Node) {
     let entries = items.iter().map(|item| {
         let text = item.text().unwrap_or_default();
         match text.split_once('=') {
-            Some((key, value)) => (key.to_owned(), item.with(Value::Str(value.to_owned()))),
+            Some((key, value)) => (key.to_owned(), item.with(Value::str(value))),
             None => (text, item.with(Value::Null)),
         }
     });
@@ -150,7 +150,7 @@ pub(crate) fn pairs_to_map(node: &mut Node) {
 
 /// What a name alone says of a dependency.
 pub(crate) fn started() -> Vec<(&'static str, Value)> {
-    let condition = Value::Str("service_started".to_owned());
+    let condition = Value::str("service_started");
     vec![("condition", condition), ("required", Value::Bool(true))]
 }
 

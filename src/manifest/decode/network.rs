@@ -35,7 +35,7 @@ fn pool(node: &Node, at: &mut At<'_>) -> IpamPool {
     let mut aux_addresses = BTreeMap::new();
     for (host, address) in section(node, "aux_addresses") {
         match address.as_str().and_then(|text| text.parse().ok()) {
-            Some(ip) => drop(aux_addresses.insert(host.clone(), ip)),
+            Some(ip) => drop(aux_addresses.insert(host.to_string(), ip)),
             None => at.fail(address.mark, "ipam.config", "an auxiliary address is no IP address"),
         }
     }

@@ -5,7 +5,7 @@ use super::{
     texts,
 };
 use crate::manifest::Request;
-use crate::manifest::node::Node;
+use crate::manifest::node::{Node, Text};
 use crate::manifest::support::RESTART_WITH;
 use crate::model::{
     Condition, ContainerPort, ContainerSpec, Dependency, Healthcheck, HostPorts, ImageRef, Logging,
@@ -73,7 +73,7 @@ fn container(whole: &Whole<'_>, key: &str, node: &Node, at: &mut At<'_>) -> Opti
         entrypoint: words("entrypoint"),
         command: words("command"),
         environment: section(node, "environment")
-            .map(|(key, value)| (key.clone(), value.text()))
+            .map(|(key, value)| (key.to_string(), value.text()))
             .collect(),
         labels: pairs(node, "labels"),
         annotations: pairs(node, "annotations"),
@@ -290,7 +290,7 @@ fn healthcheck(node: &Node, at: &mut At<'_>) -> Option<Healthcheck> {
 }
 
 fn depends_on(node: &Node) -> BTreeMap<ServiceName, Dependency> {
-    let dependency = |(name, value): (&String, &Node)| {
+    let dependency = |(name, value): (&Text, &Node)| {
         let condition = match text(value, "condition").as_deref() {
             Some("service_healthy") => Condition::Healthy,
             Some("service_completed_successfully") => Condition::Completed,
@@ -298,7 +298,7 @@ fn depends_on(node: &Node) -> BTreeMap<ServiceName, Dependency> {
         };
         let required = value.get("required").and_then(Node::as_bool).unwrap_or(true);
         let dependency = Dependency { condition, restart: flag(value, "restart"), required };
-        Some((ServiceName::new(name.clone()).ok()?, dependency))
+        Some((ServiceName::new(name.as_str()).ok()?, dependency))
     };
     section(node, "depends_on").filter_map(dependency).collect()
 }
