@@ -18,59 +18,76 @@ use crate::model::{Places, ServiceName, Stack, StackName, VolumeSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The stack that `root` describes; what a type cannot hold is noted.
+/// The stack that `root` describes, which is taken apart on the way: so there is room for the one
+/// where the other was. What a type cannot hold is noted.
 pub(crate) fn stack(
-    root: &Node,
+    mut root: Node,
     name: StackName,
     contents: &BTreeMap<String, Vec<u8>>,
     request: &Request,
     notes: &mut Notes,
 ) -> Stack {
-    let mut stack = Stack {
-        name,
-        working_dir: String::new(),
-        config_files: vec![],
-        services: BTreeMap::new(),
-        networks: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-        places: Places::default(),
-    };
-    for (key, node) in section(root, "volumes") {
-        stack.volumes.insert(key.to_string(), volume(node));
-    }
-    let whole = Whole { root, stack: stack.name.clone() };
-    for (key, node) in section(root, "services") {
+    let mut services = take_services(&mut root);
+    // A map that is built in its order is filled without gaps.
+    services.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let whole = Whole { root: &root, container_names: container_names(&services), stack: &name };
+    let mut networks = BTreeMap::new();
+    let mut decoded = Vec::with_capacity(services.len());
+    for (key, node) in services {
         let mut at = At { path: format!("services.{key}"), notes };
-        match ServiceName::new(key.clone()) {
+        match ServiceName::new(key.as_str()) {
             Ok(service_name) => {
-                let decoded = service::service(&whole, key, node, contents, request, &mut at);
-                stack.services.extend(decoded.map(|service| (service_name, service)));
+                let service = service::service(&whole, &key, &node, contents, request, &mut at);
+                decoded.extend(service.map(|service| (service_name, service)));
             }
             Err(error) => at.fail(node.place(), "", error.to_string()),
         }
-        for (network, _) in node.get("networks").into_iter().flat_map(Node::entries) {
-            let Some(spec) = root.get("networks").and_then(|all| all.get(network)) else {
-                continue;
-            };
-            let mut at = At { path: format!("networks.{network}"), notes };
-            stack.networks.insert(network.to_string(), network::network(spec, &mut at));
+        for (network, _) in section(&node, "networks") {
+            let declared = root.get("networks").and_then(|all| all.get(network));
+            if let Some(spec) = declared.filter(|_| !networks.contains_key(network.as_str())) {
+                let mut at = At { path: format!("networks.{network}"), notes };
+                networks.insert(network.to_string(), network::network(spec, &mut at));
+            }
         }
     }
-    stack
+    let volumes =
+        section(&root, "volumes").map(|(key, node)| (key.to_string(), volume(node))).collect();
+    Stack {
+        name,
+        working_dir: String::new(),
+        config_files: vec![],
+        services: decoded.into_iter().collect(),
+        networks,
+        volumes,
+        places: Places::default(),
+    }
+}
+
+fn take_services(root: &mut Node) -> Vec<(Text, Node)> {
+    let services = root.as_map_mut().and_then(|root| root.get_mut("services"));
+    let services = services.and_then(Node::as_map_mut).map(std::mem::take);
+    services.into_iter().flatten().collect()
+}
+
+/// The names of containers that services ask for, by service.
+fn container_names(services: &[(Text, Node)]) -> BTreeMap<Text, String> {
+    let name = |(key, node): &(Text, Node)| Some((key.clone(), text(node, "container_name")?));
+    services.iter().filter_map(name).collect()
 }
 
 /// The manifest as a whole.
 pub(crate) struct Whole<'a> {
+    /// Without its services.
     pub(crate) root: &'a Node,
-    pub(crate) stack: StackName,
+    container_names: BTreeMap<Text, String>,
+    stack: &'a StackName,
 }
 
 impl Whole<'_> {
     /// The name of the first container of a service: the one that others share something with.
     pub(crate) fn first_container(&self, service: &str) -> String {
-        let node = self.root.get("services").and_then(|services| services.get(service));
-        node.and_then(|node| text(node, "container_name"))
-            .unwrap_or_else(|| format!("{}-{service}-1", self.stack))
+        let given = self.container_names.get(service).cloned();
+        given.unwrap_or_else(|| format!("{}-{service}-1", self.stack))
     }
 
     /// The container that `service:NAME` or `container:NAME` names.

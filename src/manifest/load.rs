@@ -58,11 +58,12 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
         return Err(loader.fail());
     }
     let contents = loader.read_contents(&root);
-    let mut stack = decode::stack(&root, stack_name, &contents, request, &mut loader.notes);
+    let places = places(&root, &loader.notes);
+    let mut stack = decode::stack(root, stack_name, &contents, request, &mut loader.notes);
     stack.working_dir = scope.directory.to_string_lossy().into_owned();
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    stack.places = places(&root, &loader.notes);
+    stack.places = places;
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
