@@ -179,7 +179,7 @@ impl Draft<'_> {
         name: String,
         keep_volumes: BTreeMap<String, String>,
     ) -> Step {
-        let spec = wanted.service.container.clone();
+        let spec = (*wanted.service.container).clone();
         let mut all = self.stack_labels();
         let texts = [
             (labels::SERVICE, wanted.name.to_string()),

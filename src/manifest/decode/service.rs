@@ -29,7 +29,7 @@ pub(crate) fn service(
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
     let mode = deploy.and_then(|deploy| text(deploy, "mode")).unwrap_or_default();
     Some(Service {
-        container,
+        container: Box::new(container),
         container_name: text(node, "container_name"),
         replicas: if mode.starts_with("global") { 1 } else { replicas.or(scale).unwrap_or(1) },
         depends_on: depends_on(node),
