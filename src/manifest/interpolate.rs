@@ -82,7 +82,7 @@ fn each_text(
 ) {
     let mark = node.mark;
     match &mut node.value {
-        Value::Str(text) if text.contains('$') => visit(text, mark, path),
+        Value::Str(text) if text.as_bytes().contains(&b'$') => visit(text, mark, path),
         Value::Seq(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 each_text(item, &path.item(index), visit);

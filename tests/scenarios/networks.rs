@@ -17,7 +17,8 @@ fn with_subnet(subnet: &str) -> NetworkSpec {
 fn on(network: &str, address: Option<Ipv4Addr>) -> ContainerSpec {
     let endpoint = Endpoint { ipv4_address: address, ..Endpoint::default() };
     let mut spec = of(SLEEPER);
-    spec.networking = Networking::Networks(BTreeMap::from([(network.to_owned(), Box::new(endpoint))]));
+    spec.networking =
+        Networking::Networks(BTreeMap::from([(network.to_owned(), Box::new(endpoint))]));
     spec
 }
 

@@ -115,7 +115,8 @@ impl Map {
     }
 
     fn position(&self, key: &str) -> Option<usize> {
-        if self.0.traits & trait_of(key) == 0 {
+        let traits = traits_of(key);
+        if self.0.traits & traits != traits {
             return None;
         }
         match &self.0.index {
@@ -131,7 +132,7 @@ impl Map {
             // A vector would double, and there are more small mappings than anything else.
             entries.reserve_exact(1 + entries.len() / 4);
         }
-        *traits |= trait_of(&key);
+        *traits |= traits_of(&key);
         if let Some(index) = index {
             index.insert(key.clone(), entries.len());
         }
@@ -149,12 +150,13 @@ impl Map {
     }
 }
 
-/// One bit of 64, by which most keys that a mapping has not are told at once: nearly all that are
-/// asked for are such.
-fn trait_of(key: &str) -> u64 {
+/// One or two bits of 64, by which most keys that a mapping has not are told at once: nearly all
+/// that are asked for are such.
+fn traits_of(key: &str) -> u64 {
     let bytes = key.as_bytes();
     let byte = |at: usize| bytes.get(at).copied().map_or(0, usize::from);
-    1 << ((bytes.len() + 3 * byte(0) + 7 * byte(bytes.len().wrapping_sub(2))) % 64)
+    let bit = |number: usize| 1 << (number % 64);
+    bit(bytes.len() + 3 * byte(0)) | bit(7 * byte(bytes.len().wrapping_sub(2)) + byte(1))
 }
 
 /// Equal with the same entries, in whatever order.
