@@ -2,14 +2,14 @@
 //! from [`MANY`] on there is an index.
 
 use super::{Node, Text};
-use std::collections::HashMap;
+use indexmap::IndexMap;
 use std::{slice, vec};
 
 /// From so many keys on they are found by an index.
 const MANY: usize = 24;
 
 type Entry = (Text, Node);
-type Index = HashMap<Text, usize, foldhash::fast::RandomState>;
+type Index = IndexMap<Text, usize, foldhash::fast::RandomState>;
 
 /// A mapping, in the order written. In a box, since most values are none.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +74,7 @@ impl Map {
         let at = self.position(key)?;
         let (key, node) = self.0.entries.remove(at);
         if let Some(index) = &mut self.0.index {
-            index.remove(&key);
+            index.swap_remove(&key);
             index.values_mut().filter(|place| **place > at).for_each(|place| *place -= 1);
         }
         Some(node)
