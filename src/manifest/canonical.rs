@@ -321,7 +321,7 @@ fn healthcheck(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
         let first = test.items().first().and_then(Node::as_str);
         if !matches!(first, None | Some("CMD" | "CMD-SHELL" | "NONE")) {
             let message = "a list begins with \"CMD\", \"CMD-SHELL\" or \"NONE\"";
-            notes.error(test.mark, &path.key("test"), message);
+            notes.error(test.mark, path.key("test"), message);
         }
     });
 }

@@ -110,7 +110,7 @@ pub(crate) struct At<'a> {
 impl At<'_> {
     pub(crate) fn fail(&mut self, mark: Mark, key: &str, message: impl Into<String>) {
         let dot = if key.is_empty() { "" } else { "." };
-        self.notes.error(mark, &format!("{}{dot}{key}", self.path), message);
+        self.notes.error(mark, format_args!("{}{dot}{key}", self.path), message);
     }
 
     /// The number under `key` in the type wanted.

@@ -52,7 +52,7 @@ pub(crate) fn merge(base: &mut Node, over: Node, path: &[&str], notes: &mut Note
         (Value::Map(_) | Value::Seq(_), over) => {
             let kind = Node::new(over, place).kind();
             let message = format!("{kind} cannot be laid over {}", base.kind());
-            notes.error(place, &path.join("."), message);
+            notes.error(place, path.join("."), message);
         }
         (_, value) => {
             base.value = value;

@@ -33,7 +33,7 @@ pub(crate) fn select(root: &mut Node, profiles: &BTreeSet<String>) -> BTreeSet<S
 /// what it depends on without saying so.
 pub(crate) fn normalise(root: &mut Node, project: &str) {
     let mut default_used = false;
-    for service in section(root, "services").into_iter().flat_map(|map| map.values_mut()) {
+    for service in section(root, "services").into_iter().flat_map(Map::values_mut) {
         default_used |= join_default(service);
         imply_dependencies(service);
         complete_build(service);

@@ -332,7 +332,7 @@ fn cast(node: &mut Node, rule: &Rule, path: &Trail<'_>, notes: &mut Notes) {
             Value::Float(number),
         ) => whole(*number),
         (Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..), Value::Str(text)) => {
-            text.parse::<i64>().ok().map(|number| Value::int(number))
+            text.parse::<i64>().ok().map(Value::int)
         }
         (Rule::Number, Value::Str(text)) => text.parse().ok().map(Value::Float),
         (Rule::Bool, Value::Str(text)) => cast_bool(text, node, path, notes),

@@ -58,7 +58,7 @@ pub(super) fn develop(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
             edit(map, "include", to_list);
             edit(map, "exec", |exec| hook(path, exec, notes));
             if map.get("path").and_then(Node::as_str) == Some("") {
-                notes.error(mark, &path.key("watch"), "`path` must not be empty");
+                notes.error(mark, path.key("watch"), "`path` must not be empty");
             }
         });
     });

@@ -27,7 +27,7 @@ pub(super) fn deploy(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
         edit(limits, "devices", |node| devices::requests(&path.key("devices"), node, notes));
         edit(limits, "cpus", |node| match node.text().and_then(|text| text.parse::<f64>().ok()) {
             Some(number) => node.value = Value::Float(number),
-            None => notes.error(node.mark, &path, "`cpus` is a number, such as 0.5"),
+            None => notes.error(node.mark, path, "`cpus` is a number, such as 0.5"),
         });
     }
 }

@@ -17,12 +17,12 @@ pub(super) fn expand(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
                 Ok(mount) => {
                     for option in &mount.unknown {
                         let message = format!("`{option}` is no option of a mount: no effect");
-                        notes.warning(item.mark, &path, message);
+                        notes.warning(item.mark, path, message);
                     }
                     item.value = mount.value(item);
                 }
                 Err(message) => {
-                    notes.error(item.mark, &path, message);
+                    notes.error(item.mark, path, message);
                     continue;
                 }
             }
@@ -43,7 +43,7 @@ fn finish(path: &Trail<'_>, item: &mut Node, notes: &mut Notes) {
                     let field = path.key("tmpfs");
                     let field = field.key("size");
                     if size.as_int().is_some_and(|size| size < 0) {
-                        notes.error(size.mark, &field, "must not be negative");
+                        notes.error(size.mark, field, "must not be negative");
                     }
                     bytes(&field, size, notes);
                 }),

@@ -23,7 +23,7 @@ pub(super) fn expand(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
                 expanded.extend(ports.into_iter().map(|port| item.with(port.value(&item))));
             }
             Err(message) => {
-                notes.error(item.mark, &path, message);
+                notes.error(item.mark, path, message);
                 expanded.push(item);
             }
         }

@@ -103,7 +103,11 @@ impl Loader<'_> {
                     }
                 }
                 Err(message) => {
-                    self.notes.error(item.mark, &format!("services.{name}.label_file"), message);
+                    self.notes.error(
+                        item.mark,
+                        format_args!("services.{name}.label_file"),
+                        message,
+                    );
                 }
             }
         }

@@ -53,13 +53,11 @@ impl Map {
     /// former.
     pub(crate) fn insert(&mut self, key: impl Into<Text>, node: Node) -> Option<Node> {
         let key = key.into();
-        match self.get_mut(&key) {
-            Some(former) => Some(std::mem::replace(former, node)),
-            None => {
-                self.push(key, node);
-                None
-            }
+        if let Some(former) = self.get_mut(&key) {
+            return Some(std::mem::replace(former, node));
         }
+        self.push(key, node);
+        None
     }
 
     /// What stands under `key`; `node` if nothing did.

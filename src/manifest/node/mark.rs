@@ -46,7 +46,6 @@ impl Mark {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "it is masked")]
 fn low(bits: u64) -> u32 {
     (bits & MAX) as u32
 }
