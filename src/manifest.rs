@@ -33,6 +33,7 @@ mod settings;
 mod shape;
 mod shell;
 mod support;
+mod trail;
 mod unique;
 mod units;
 mod yaml;

@@ -29,7 +29,7 @@ pub use observed::{
     ApiVersion, Container, ContainerId, EngineFacts, Health, Image, ImageConfig, Observed,
     ObservedNetwork, ObservedVolume, Query, State, Stranger,
 };
-pub use place::{Field, FieldPath, Place, Places, Position};
+pub use place::{FieldIndex, FieldPath, Place, Places, Position};
 pub use platform::Platform;
 pub use policy::{DriftPolicy, FieldPattern, OnContentChange, Policy};
 pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};

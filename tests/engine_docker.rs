@@ -167,8 +167,8 @@ fn rich_spec(corner: &Corner) -> ContainerSpec {
         expose: [port(90, Protocol::Sctp)].into(),
         mounts: rich_mounts(corner),
         networking: Networking::Networks(BTreeMap::from([
-            (corner.name("back"), endpoint("10.231.17.5", 0)),
-            (corner.name("front"), endpoint("10.231.18.5", 9)),
+            (corner.name("back"), Box::new(endpoint("10.231.17.5", 0))),
+            (corner.name("front"), Box::new(endpoint("10.231.18.5", 9))),
         ])),
         restart: RestartPolicy::OnFailure { max_retries: 3 },
         healthcheck: Some(Healthcheck {
@@ -471,7 +471,7 @@ async fn every_step_may_be_carried_out_twice() {
     let Networking::Networks(networks) = corner.only().await.spec.networking else {
         panic!("it is on a network of its own");
     };
-    assert_eq!(networks[&spec.name], endpoint);
+    assert_eq!(*networks[&spec.name], endpoint);
 
     docker(&["pause", &web.name]);
     corner.until(&web, |state| state == State::Paused).await;

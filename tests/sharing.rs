@@ -148,7 +148,7 @@ async fn an_address_lost_by_hand_is_seen(engine: Arc<dyn Engine>) {
     let before = engine.observe(&query).await.unwrap();
     let spec = &before.containers[0].spec;
     let Networking::Networks(networks) = &spec.networking else { panic!("no networks") };
-    let endpoint = Endpoint { mac_address: None, ..networks[&network].clone() };
+    let endpoint = Endpoint { mac_address: None, ..(*networks[&network]).clone() };
     let leave = Step::Disconnect { container: container.clone(), network: network.clone() };
     engine.perform(&leave, &|_| {}).await.unwrap();
     engine.perform(&Step::Connect { container, network, endpoint }, &|_| {}).await.unwrap();

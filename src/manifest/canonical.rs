@@ -13,6 +13,7 @@ use super::lint::SHELL_SYNTAX;
 use super::merge::{names_to_map, pairs_to_map, started, to_list};
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
+use super::trail::Trail;
 use super::{shell, units};
 
 /// Brings a whole file into its long form, as far as files that are laid over it need it: how a
@@ -29,19 +30,20 @@ pub(crate) fn canonical(root: &mut Node, notes: &mut Notes) {
 pub(crate) fn values(root: &mut Node, notes: &mut Notes) {
     each(root, "services", |path, node| {
         for (key, node) in node.as_map_mut().into_iter().flatten() {
-            value(&format!("{path}.{key}"), key, node, notes);
+            value(&path.key(key), key, node, notes);
         }
     });
 }
 
-fn each(root: &mut Node, section: &str, mut change: impl FnMut(&str, &mut Node)) {
+fn each(root: &mut Node, section: &str, mut change: impl FnMut(&Trail<'_>, &mut Node)) {
     let entries = root.as_map_mut().and_then(|map| map.get_mut(section)).and_then(Node::as_map_mut);
+    let section = Trail::Start(section);
     for (key, node) in entries.into_iter().flatten() {
-        change(&format!("{section}.{key}"), node);
+        change(&section.key(key), node);
     }
 }
 
-fn resource(path: &str, section: &str, node: &mut Node, notes: &mut Notes) {
+fn resource(path: &Trail<'_>, section: &str, node: &mut Node, notes: &mut Notes) {
     if node.is_null() {
         node.value = Value::Map(Map::new());
     }
@@ -53,10 +55,10 @@ fn resource(path: &str, section: &str, node: &mut Node, notes: &mut Notes) {
             (Some(old), Some(new)) if old.value != new.value => {
                 notes.error(mark, path, "`name` and `external.name` differ; keep `name`");
             }
-            (Some(old), _) => drop(map.insert("name".to_owned(), old.clone())),
+            (Some(old), _) => drop(map.insert("name", old.clone())),
             (None, _) => {}
         }
-        map.insert("external".to_owned(), external.with(Value::Bool(true)));
+        map.insert("external", external.with(Value::Bool(true)));
     }
     edit(map, "labels", |node| pairs(node, true));
     edit(map, "driver_opts", |node| pairs(node, true));
@@ -75,17 +77,17 @@ fn edit(map: &mut Map, key: &str, change: impl FnOnce(&mut Node)) {
 }
 
 /// Brings one service into its long form.
-pub(crate) fn service(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(crate) fn service(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
     for (key, value) in map.iter_mut() {
-        attribute(&format!("{path}.{key}"), key, value, notes);
+        attribute(&path.key(key), key, value, notes);
     }
     if map.get("dns").is_some_and(|dns| dns.items().is_empty()) {
         map.shift_remove("dns");
     }
 }
 
-fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
+fn attribute(path: &Trail<'_>, key: &str, node: &mut Node, notes: &mut Notes) {
     match key {
         "dns" => {
             to_list(node);
@@ -110,7 +112,7 @@ fn attribute(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
     }
 }
 
-fn value(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
+fn value(path: &Trail<'_>, key: &str, node: &mut Node, notes: &mut Notes) {
     match key {
         "command" | "entrypoint" => command(path, node, notes),
         "environment" => pairs(node, false),
@@ -135,13 +137,13 @@ fn value(path: &str, key: &str, node: &mut Node, notes: &mut Notes) {
         }
         "provider" => provider(node),
         "pull_policy" if node.as_str() == Some("if_not_present") => {
-            node.value = Value::Str("missing".to_owned());
+            node.value = Value::str("missing");
         }
         _ => {}
     }
 }
 
-fn command(path: &str, node: &mut Node, notes: &mut Notes) {
+fn command(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(text) = node.as_str() else { return };
     match shell::split(text) {
         Ok((words, rest)) => {
@@ -164,8 +166,8 @@ fn pairs(node: &mut Node, null_is_empty: bool) {
     let Value::Map(map) = &mut node.value else { return };
     for value in map.values_mut() {
         match value.text() {
-            Some(text) => value.value = Value::Str(text),
-            None if value.is_null() && null_is_empty => value.value = Value::Str(String::new()),
+            Some(text) => value.value = Value::str(text),
+            None if value.is_null() && null_is_empty => value.value = Value::str(""),
             None => {}
         }
     }
@@ -174,7 +176,7 @@ fn pairs(node: &mut Node, null_is_empty: bool) {
 /// A scalar as a string.
 fn text(node: &mut Node) {
     if let Some(text) = node.text() {
-        node.value = Value::Str(text);
+        node.value = Value::str(text);
     }
 }
 
@@ -198,12 +200,12 @@ fn env_file(node: &mut Node) {
         }
         let mark = item.mark;
         if let Some(map) = item.as_map_mut() {
-            map.entry("required".to_owned()).or_insert(Node::new(Value::Bool(true), mark));
+            map.or_insert("required", Node::new(Value::Bool(true), mark));
         }
     });
 }
 
-fn grant(path: &str, item: &mut Node, is_secret: bool, notes: &mut Notes) {
+fn grant(path: &Trail<'_>, item: &mut Node, is_secret: bool, notes: &mut Notes) {
     if item.as_str().is_some() {
         item.value = map_of(item.mark, vec![("source", item.value.clone())]);
     }
@@ -217,7 +219,7 @@ fn grant(path: &str, item: &mut Node, is_secret: bool, notes: &mut Notes) {
     }
     let source = map.get("source").and_then(Node::text).unwrap_or_default();
     if is_secret && !map.contains_key("target") {
-        map.insert("target".to_owned(), Node::str(format!("/run/secrets/{source}"), mark));
+        map.insert("target", Node::str(format!("/run/secrets/{source}"), mark));
     }
 }
 
@@ -227,7 +229,7 @@ fn depends_on(node: &mut Node) {
         let mark = one.mark;
         if let Some(map) = one.as_map_mut() {
             let required = Node::new(Value::Bool(true), mark);
-            map.entry("required".to_owned()).or_insert(required);
+            map.or_insert("required", required);
         }
     }
 }
@@ -242,14 +244,18 @@ fn networks(node: &mut Node) {
 }
 
 /// `host=address` items, sorted.
-fn extra_hosts(path: &str, node: &mut Node, notes: &mut Notes) {
+fn extra_hosts(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let mut found: Vec<(String, String, Mark)> = Vec::new();
     match &node.value {
         Value::Map(map) => {
             for (host, addresses) in map {
                 let single = std::slice::from_ref(addresses);
                 for address in addresses.as_seq().unwrap_or(single) {
-                    found.push((host.clone(), address.text().unwrap_or_default(), address.mark));
+                    found.push((
+                        host.to_string(),
+                        address.text().unwrap_or_default(),
+                        address.mark,
+                    ));
                 }
             }
         }
@@ -279,12 +285,12 @@ fn extra_hosts(path: &str, node: &mut Node, notes: &mut Notes) {
 }
 
 /// A size as the text of its number of bytes.
-fn bytes(path: &str, node: &mut Node, notes: &mut Notes) {
+fn bytes(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     match &node.value {
-        Value::Int(number) => node.value = Value::Str(number.to_string()),
+        Value::Int(_) => text(node),
         Value::Str(text) if text == "-1" => {}
         Value::Str(text) => match units::parse_bytes(text) {
-            Ok(number) => node.value = Value::Str(number.to_string()),
+            Ok(number) => node.value = Value::str(number.to_string()),
             Err(message) => notes.error(node.mark, path, message),
         },
         Value::Float(_) => {
@@ -294,18 +300,18 @@ fn bytes(path: &str, node: &mut Node, notes: &mut Notes) {
     }
 }
 
-fn duration(path: &str, node: &mut Node, notes: &mut Notes) {
+fn duration(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(text) = node.as_str() else { return };
     match units::normal_duration(text) {
-        Ok(text) => node.value = Value::Str(text),
+        Ok(text) => node.value = Value::str(text),
         Err(message) => notes.error(node.mark, path, message),
     }
 }
 
-fn healthcheck(path: &str, node: &mut Node, notes: &mut Notes) {
+fn healthcheck(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
     for key in ["interval", "timeout", "start_period", "start_interval"] {
-        edit(map, key, |node| duration(&format!("{path}.{key}"), node, notes));
+        edit(map, key, |node| duration(&path.key(key), node, notes));
     }
     edit(map, "test", |test| {
         if let Some(text) = test.as_str() {
@@ -315,18 +321,18 @@ fn healthcheck(path: &str, node: &mut Node, notes: &mut Notes) {
         let first = test.items().first().and_then(Node::as_str);
         if !matches!(first, None | Some("CMD" | "CMD-SHELL" | "NONE")) {
             let message = "a list begins with \"CMD\", \"CMD-SHELL\" or \"NONE\"";
-            notes.error(test.mark, &format!("{path}.test"), message);
+            notes.error(test.mark, path.key("test"), message);
         }
     });
 }
 
-fn blkio(path: &str, node: &mut Node, notes: &mut Notes) {
+fn blkio(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
     for key in ["device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops"] {
         edit(map, key, |list| {
             for_items(list, |item| {
                 let Some(limit) = item.as_map_mut() else { return };
-                edit(limit, "rate", |rate| bytes(&format!("{path}.{key}"), rate, notes));
+                edit(limit, "rate", |rate| bytes(&path.key(key), rate, notes));
             });
         });
     }

@@ -184,7 +184,7 @@ fn check_mounts(path: &str, service: &Node, notes: &mut Notes) {
             let target = target.to_string_lossy().into_owned();
             if let Some(other) = taken.get(&target) {
                 let message = format!("{target} is where `{other}` is mounted already");
-                notes.error(item.place(), &format!("{path}.{kind}.{index}"), message);
+                notes.error(item.place(), format_args!("{path}.{kind}.{index}"), message);
             } else {
                 taken.insert(target, format!("{kind}.{index}"));
             }
@@ -198,13 +198,13 @@ fn check_build(path: &str, service: &Node, notes: &mut Notes) {
         let text = |key: &str| item.get(key).and_then(Node::text).unwrap_or_default();
         if !["rebuild", "restart"].contains(&text("action").as_str()) && text("target").is_empty() {
             let message = format!("`{}` needs `target`", text("action"));
-            notes.error(item.place(), &format!("{path}.develop.watch"), message);
+            notes.error(item.place(), format_args!("{path}.develop.watch"), message);
         }
     }
     let Some(build) = service.get("build") else { return };
     if build.get("dockerfile").is_some() && build.get("dockerfile_inline").is_some() {
         let message = "`dockerfile` and `dockerfile_inline` exclude each other";
-        notes.error(build.place(), &format!("{path}.build"), message);
+        notes.error(build.place(), format_args!("{path}.build"), message);
     }
     let platforms = build.get("platforms").map(Node::items).unwrap_or_default();
     if let Some(platform) = service.get("platform").and_then(Node::as_str)
@@ -213,7 +213,7 @@ fn check_build(path: &str, service: &Node, notes: &mut Notes) {
         && !platforms.iter().any(|one| one.as_str() == Some(platform))
     {
         let message = format!("`platforms` must hold the service's own, `{platform}`");
-        notes.error(build.place(), &format!("{path}.build"), message);
+        notes.error(build.place(), format_args!("{path}.build"), message);
     }
 }
 
@@ -229,7 +229,7 @@ fn check_dependencies(
             continue;
         }
         let required = node.get("required").and_then(Node::as_bool).unwrap_or(true);
-        let message = match (inactive.contains(name), required) {
+        let message = match (inactive.contains(name.as_str()), required) {
             (true, false) => continue,
             (true, true) => format!("depends on `{name}`, which no selected profile turns on"),
             (false, _) => format!("depends on undefined service `{name}`"),
@@ -257,7 +257,7 @@ fn check_circles(services: &BTreeMap<&str, &Node>, notes: &mut Notes) {
                         let mark = services.get(name).map(|node| node.place()).unwrap_or_default();
                         let message =
                             format!("dependencies go in a circle: {}", circle.join(" -> "));
-                        notes.error(mark, &format!("services.{name}"), message);
+                        notes.error(mark, format_args!("services.{name}"), message);
                         return;
                     }
                     pending.push(dependencies(services, name));

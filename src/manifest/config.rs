@@ -1,7 +1,7 @@
 //! The long form as JSON, equal to what `docker compose config --format json` prints. It never
 //! shows what Compose leaves out: empty values, false flags, what nothing refers to.
 
-use super::node::{Node, Value};
+use super::node::{Node, Text, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
 
@@ -91,7 +91,7 @@ pub(crate) fn config(
     out.insert("name".to_owned(), Json::from(project));
     let mut services = Map::new();
     for (name, one) in root.get("services").into_iter().flat_map(Node::entries) {
-        services.insert(name.clone(), service(one, style));
+        services.insert(name.to_string(), service(one, style));
     }
     services.sort_keys();
     out.insert("services".to_owned(), Json::Object(services));
@@ -104,7 +104,7 @@ pub(crate) fn config(
         let used = used(root, kind);
         for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {
             if used.contains(key.as_str()) {
-                section.insert(key.clone(), resource(node, kind, style));
+                section.insert(key.to_string(), resource(node, kind, style));
             }
         }
         section.sort_keys();
@@ -113,7 +113,7 @@ pub(crate) fn config(
         }
     }
     for (key, node) in extensions {
-        out.insert(key.clone(), node.to_json());
+        out.insert(key.to_string(), node.to_json());
     }
     Json::Object(out)
 }
@@ -171,10 +171,10 @@ fn service(node: &Node, style: Style) -> Json {
         match key.as_str() {
             "env_file" | "label_file" | "pull_refresh_after" => {}
             // An empty list says more than none.
-            "command" | "entrypoint" => drop(out.insert(key.clone(), value.to_json())),
+            "command" | "entrypoint" => drop(out.insert(key.to_string(), value.to_json())),
             _ => {
                 if let Some(value) = field(key, value, "service", style) {
-                    out.insert(key.clone(), value);
+                    out.insert(key.to_string(), value);
                 }
             }
         }
@@ -197,7 +197,7 @@ fn typed(node: &Node, kind: &str, style: Style) -> Json {
             let mut out = Map::new();
             for (key, value) in map {
                 if let Some(value) = field(key, value, kind, style) {
-                    out.insert(key.clone(), value);
+                    out.insert(key.to_string(), value);
                 }
             }
             complete(&mut out, kind, style);
@@ -266,12 +266,12 @@ fn rename(out: &mut Map<String, Json>, names: &[(&str, &str, Json)]) {
 fn free(key: &str, node: &Node, style: Style) -> Json {
     match (&node.value, key) {
         (Value::Map(map), "networks" | "models" | "depends_on") => Json::Object(
-            map.iter().map(|(name, value)| (name.clone(), typed(value, key, style))).collect(),
+            map.iter().map(|(name, value)| (name.to_string(), typed(value, key, style))).collect(),
         ),
         (Value::Map(map), "args") => Json::Object(
             map.iter()
                 .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| (name.clone(), value.to_json()))
+                .map(|(name, value)| (name.to_string(), value.to_json()))
                 .collect(),
         ),
         _ => node.to_json(),
@@ -283,12 +283,12 @@ fn limits(node: &Node) -> Json {
         Some(0) => json!({}),
         _ => typed(value, "ulimit", Style::Json),
     };
-    Json::Object(node.entries().map(|(name, value)| (name.clone(), limit(value))).collect())
+    Json::Object(node.entries().map(|(name, value)| (name.to_string(), limit(value))).collect())
 }
 
 /// `NAME=PATH` for each key, `NAME` alone for one of whoever builds.
 fn ssh(node: &Node) -> Json {
-    let shown = |(name, path): (&String, &Node)| match path.text().filter(|path| !path.is_empty()) {
+    let shown = |(name, path): (&Text, &Node)| match path.text().filter(|path| !path.is_empty()) {
         Some(path) => Json::from(format!("{name}={path}")),
         None => Json::from(name.as_str()),
     };

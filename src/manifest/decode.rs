@@ -11,7 +11,7 @@ mod service;
 mod tests;
 
 use super::Request;
-use super::node::{Mark, Node};
+use super::node::{Mark, Node, Text};
 use super::notes::Notes;
 use super::settings::Settings;
 use super::units;
@@ -19,62 +19,80 @@ use crate::model::{Places, ServiceName, Stack, StackName, VolumeSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The stack that `root` describes; what a type cannot hold is noted.
+/// The stack that `root` describes, which is taken apart on the way: so there is room for the one
+/// where the other was. What a type cannot hold is noted.
 pub(crate) fn stack(
-    root: &Node,
+    mut root: Node,
     name: StackName,
     settings: &Settings,
     contents: &BTreeMap<String, Vec<u8>>,
     request: &Request,
     notes: &mut Notes,
 ) -> Stack {
-    let mut stack = Stack {
-        name,
-        working_dir: String::new(),
-        config_files: vec![],
-        services: BTreeMap::new(),
-        networks: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-        policy: settings.policy.clone(),
-        places: Places::default(),
-    };
-    for (key, node) in section(root, "volumes") {
-        stack.volumes.insert(key.clone(), volume(node));
-    }
-    let whole = Whole { root, settings, stack: stack.name.clone() };
-    for (key, node) in section(root, "services") {
+    let mut services = take_services(&mut root);
+    // A map that is built in its order is filled without gaps.
+    services.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let container_names = container_names(&services);
+    let whole = Whole { root: &root, settings, container_names, stack: &name };
+    let mut networks = BTreeMap::new();
+    let mut decoded = Vec::with_capacity(services.len());
+    for (key, node) in services {
         let mut at = At { path: format!("services.{key}"), notes };
-        match ServiceName::new(key.clone()) {
+        match ServiceName::new(key.as_str()) {
             Ok(service_name) => {
-                let decoded = service::service(&whole, key, node, contents, request, &mut at);
-                stack.services.extend(decoded.map(|service| (service_name, service)));
+                let service = service::service(&whole, &key, &node, contents, request, &mut at);
+                decoded.extend(service.map(|service| (service_name, service)));
             }
             Err(error) => at.fail(node.place(), "", error.to_string()),
         }
-        for (network, _) in node.get("networks").into_iter().flat_map(Node::entries) {
-            let Some(spec) = root.get("networks").and_then(|all| all.get(network)) else {
-                continue;
-            };
-            let mut at = At { path: format!("networks.{network}"), notes };
-            stack.networks.insert(network.clone(), network::network(spec, &mut at));
+        for (network, _) in section(&node, "networks") {
+            let declared = root.get("networks").and_then(|all| all.get(network));
+            if let Some(spec) = declared.filter(|_| !networks.contains_key(network.as_str())) {
+                let mut at = At { path: format!("networks.{network}"), notes };
+                networks.insert(network.to_string(), network::network(spec, &mut at));
+            }
         }
     }
-    stack
+    let volumes =
+        section(&root, "volumes").map(|(key, node)| (key.to_string(), volume(node))).collect();
+    Stack {
+        name,
+        working_dir: String::new(),
+        config_files: vec![],
+        services: decoded.into_iter().collect(),
+        networks,
+        volumes,
+        policy: settings.policy.clone(),
+        places: Places::default(),
+    }
+}
+
+fn take_services(root: &mut Node) -> Vec<(Text, Node)> {
+    let services = root.as_map_mut().and_then(|root| root.get_mut("services"));
+    let services = services.and_then(Node::as_map_mut).map(std::mem::take);
+    services.into_iter().flatten().collect()
+}
+
+/// The names of containers that services ask for, by service.
+fn container_names(services: &[(Text, Node)]) -> BTreeMap<Text, String> {
+    let name = |(key, node): &(Text, Node)| Some((key.clone(), text(node, "container_name")?));
+    services.iter().filter_map(name).collect()
 }
 
 /// The manifest as a whole.
 pub(crate) struct Whole<'a> {
+    /// Without its services.
     pub(crate) root: &'a Node,
     pub(crate) settings: &'a Settings,
-    pub(crate) stack: StackName,
+    container_names: BTreeMap<Text, String>,
+    stack: &'a StackName,
 }
 
 impl Whole<'_> {
     /// The name of the first container of a service: the one that others share something with.
     pub(crate) fn first_container(&self, service: &str) -> String {
-        let node = self.root.get("services").and_then(|services| services.get(service));
-        node.and_then(|node| text(node, "container_name"))
-            .unwrap_or_else(|| format!("{}-{service}-1", self.stack))
+        let given = self.container_names.get(service).cloned();
+        given.unwrap_or_else(|| format!("{}-{service}-1", self.stack))
     }
 
     /// The container that `service:NAME` or `container:NAME` names.
@@ -97,7 +115,7 @@ pub(crate) struct At<'a> {
 impl At<'_> {
     pub(crate) fn fail(&mut self, mark: Mark, key: &str, message: impl Into<String>) {
         let dot = if key.is_empty() { "" } else { "." };
-        self.notes.error(mark, &format!("{}{dot}{key}", self.path), message);
+        self.notes.error(mark, format_args!("{}{dot}{key}", self.path), message);
     }
 
     /// The number under `key` in the type wanted.
@@ -132,7 +150,7 @@ impl At<'_> {
 pub(crate) fn section<'a>(
     root: &'a Node,
     name: &str,
-) -> impl Iterator<Item = (&'a String, &'a Node)> + use<'a> {
+) -> impl Iterator<Item = (&'a Text, &'a Node)> + use<'a> {
     root.get(name).into_iter().flat_map(Node::entries)
 }
 
@@ -159,7 +177,7 @@ pub(crate) fn pairs(node: &Node, key: &str) -> BTreeMap<String, String> {
     });
     let mapped = section(node, key);
     mapped
-        .map(|(key, value)| (key.clone(), value.text().unwrap_or_default()))
+        .map(|(key, value)| (key.to_string(), value.text().unwrap_or_default()))
         .chain(listed)
         .collect()
 }

@@ -4,6 +4,7 @@
 use super::check::replicas;
 use super::node::Node;
 use super::notes::Notes;
+use super::trail::Trail;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -66,14 +67,16 @@ fn check_ports(path: &str, service: &Node, notes: &mut Notes) {
     for (index, port) in
         service.get("ports").map(Node::items).unwrap_or_default().iter().enumerate()
     {
-        let path = format!("{path}.ports.{index}");
-        let protocol = port.get("protocol").and_then(Node::text).unwrap_or_default();
-        if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
+        let path = Trail::Start(path);
+        let path = path.key("ports");
+        let path = path.item(index);
+        let protocol = port.get("protocol").and_then(Node::as_str).unwrap_or_default();
+        if !["tcp", "udp", "sctp"].contains(&protocol) {
             let message = format!("`{protocol}` is no protocol: tcp, udp or sctp");
-            notes.error(port.mark, &path, message);
+            notes.error(port.mark, path, message);
         }
         if !matches!(port.get("target").and_then(Node::as_int), Some(1..=65535)) {
-            notes.error(port.mark, &path, "`target` is a port from 1 to 65535");
+            notes.error(port.mark, path, "`target` is a port from 1 to 65535");
         }
     }
 }
@@ -82,19 +85,18 @@ fn check_ports(path: &str, service: &Node, notes: &mut Notes) {
 fn check_durations(path: &str, service: &Node, notes: &mut Notes) {
     let health = service.get("healthcheck");
     let deploy = service.get("deploy");
-    let of = |node: Option<&Node>, keys: &[&str]| -> Vec<Node> {
-        keys.iter().filter_map(|key| node?.get(key).cloned()).collect()
+    let mut refuse_below_zero = |node: Option<&Node>, keys: &[&str]| {
+        for node in keys.iter().filter_map(|key| node?.get(key)) {
+            if let Some(text) = node.as_str().filter(|text| text.starts_with('-')) {
+                notes.error(node.place(), path, format!("`{text}` is below zero"));
+            }
+        }
     };
-    let mut found = of(Some(service), &["stop_grace_period"]);
-    found.extend(of(health, &["interval", "timeout", "start_period", "start_interval"]));
+    refuse_below_zero(Some(service), &["stop_grace_period"]);
+    refuse_below_zero(health, &["interval", "timeout", "start_period", "start_interval"]);
     for section in ["update_config", "rollback_config", "restart_policy"] {
         let section = deploy.and_then(|deploy| deploy.get(section));
-        found.extend(of(section, &["delay", "monitor", "window"]));
-    }
-    for node in found {
-        if let Some(text) = node.as_str().filter(|text| text.starts_with('-')) {
-            notes.error(node.place(), path, format!("`{text}` is below zero"));
-        }
+        refuse_below_zero(section, &["delay", "monitor", "window"]);
     }
 }
 

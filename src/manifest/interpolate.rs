@@ -5,8 +5,9 @@ mod names;
 
 pub(crate) use names::variables;
 
-use super::node::{Mark, Node, Value};
+use super::node::{Mark, Node, Text, Value};
 use super::notes::Notes;
+use super::trail::Trail;
 use std::collections::BTreeSet;
 
 /// Looks a variable up.
@@ -37,7 +38,7 @@ pub(crate) enum SubstituteError {
 pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes) {
     let mut total = 0_usize;
     let mut failed = BTreeSet::new();
-    each_text(node, "", &mut |text, mark, path| {
+    each_text(node, &Trail::Start(""), &mut |text, mark, path| {
         let mut unset = Vec::new();
         let filled = if total > MAX_FILLED_TOTAL {
             Err(SubstituteError::TooLong)
@@ -47,7 +48,7 @@ pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes
         match filled {
             Ok(filled) => {
                 total += filled.len();
-                *text = filled;
+                *text = filled.into();
             }
             Err(error) => {
                 let help = matches!(error, SubstituteError::Invalid)
@@ -67,26 +68,29 @@ pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, notes: &mut Notes
 /// The places of texts that name variables.
 pub(crate) fn templates(node: &mut Node) -> BTreeSet<Mark> {
     let mut found = BTreeSet::new();
-    each_text(node, "", &mut |_, mark, _| {
+    each_text(node, &Trail::Start(""), &mut |_, mark, _| {
         found.insert(mark);
     });
     found
 }
 
 /// Shows `visit` every text of `node` with a dollar sign, its place and its path.
-fn each_text(node: &mut Node, path: &str, visit: &mut dyn FnMut(&mut String, Mark, &str)) {
+fn each_text(
+    node: &mut Node,
+    path: &Trail<'_>,
+    visit: &mut dyn FnMut(&mut Text, Mark, &Trail<'_>),
+) {
     let mark = node.mark;
     match &mut node.value {
-        Value::Str(text) if text.contains('$') => visit(text, mark, path),
+        Value::Str(text) if text.as_bytes().contains(&b'$') => visit(text, mark, path),
         Value::Seq(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                each_text(item, &format!("{path}.{index}"), visit);
+                each_text(item, &path.item(index), visit);
             }
         }
         Value::Map(map) => {
             for (key, value) in map {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                each_text(value, &path, visit);
+                each_text(value, &path.key(key), visit);
             }
         }
         _ => {}

@@ -84,7 +84,7 @@ fn image_tag(path: &str, service: &Node, notes: &mut Notes) {
         Some(_) => return,
     };
     let help = "name a version, so that git says what runs";
-    notes.lint(IMAGE_TAG, node.place(), &format!("{path}.image"), message, help);
+    notes.lint(IMAGE_TAG, node.place(), format_args!("{path}.image"), message, help);
 }
 
 fn open_ports(path: &str, service: &Node, notes: &mut Notes) {
@@ -100,7 +100,7 @@ fn open_ports(path: &str, service: &Node, notes: &mut Notes) {
              most firewalls",
             text("target")
         );
-        notes.lint(OPEN_PORT, port.place(), &format!("{path}.ports"), message, &help);
+        notes.lint(OPEN_PORT, port.place(), format_args!("{path}.ports"), message, &help);
     }
 }
 
@@ -113,7 +113,7 @@ fn anonymous_volumes(path: &str, service: &Node, notes: &mut Notes) {
         let target = mount.get("target").and_then(Node::as_str).unwrap_or_default();
         let message = format!("the volume at {target} has no name");
         let help = "name it, so that its data can be found again";
-        notes.lint(ANONYMOUS_VOLUME, mount.place(), &format!("{path}.volumes"), message, help);
+        notes.lint(ANONYMOUS_VOLUME, mount.place(), format_args!("{path}.volumes"), message, help);
     }
 }
 
@@ -121,7 +121,7 @@ fn links(path: &str, service: &Node, notes: &mut Notes) {
     let Some(node) = service.get("links").filter(|links| !links.items().is_empty()) else { return };
     let help = "services of one network find each other by name; use `networks` and `depends_on`";
     let message = "`links` are left behind by Compose";
-    notes.lint(DEPRECATED, node.place(), &format!("{path}.links"), message, help);
+    notes.lint(DEPRECATED, node.place(), format_args!("{path}.links"), message, help);
 }
 
 /// A service that turns unhealthy after the time in which its update is watched is not rolled back.

@@ -14,11 +14,13 @@ use super::{
     Declared, Diagnostics, Loaded, Read, Request, Resolved, Variable, check, config, decode,
     feasible, interpolate, lint, normalise, paths, support,
 };
-use crate::model::{Field, Places, Position, StackName};
+use crate::model::{FieldIndex, Places, Position, StackName};
 use door::Door;
 use extends::Services;
 use layers::{Layer, Scope};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -58,12 +60,13 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
         return Err(loader.fail());
     }
     let contents = loader.read_contents(&root);
+    let places = places(&root, &loader.notes);
     let mut stack =
-        decode::stack(&root, stack_name, &settings, &contents, request, &mut loader.notes);
+        decode::stack(root, stack_name, &settings, &contents, request, &mut loader.notes);
     stack.working_dir = scope.directory.to_string_lossy().into_owned();
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    stack.places = places(root, &loader.notes);
+    stack.places = places;
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
@@ -88,7 +91,7 @@ impl Model {
         plain.insert("name".to_owned(), self.name.clone().into());
         for (key, node) in self.root.entries().chain(&self.extensions) {
             if key != "name" {
-                plain.insert(key.clone(), node.to_json());
+                plain.insert(key.to_string(), node.to_json());
             }
         }
         plain.into()
@@ -285,27 +288,42 @@ fn take_extensions(root: &mut Node) -> Map {
 
 /// Where every field of the long form was written. What stands where the field around it stands is
 /// left out.
-fn places(root: Node, notes: &Notes) -> Places {
-    Places::new(notes.file_names(), field(root))
+fn places(root: &Node, notes: &Notes) -> Places {
+    let mut places = Places::new(notes.file_names());
+    add_fields(&mut places, Places::TOP, root);
+    places
 }
 
-fn field(node: Node) -> Field {
-    let Mark { file, line, column } = node.place();
-    let at = (line > 0).then(|| Position {
-        file: u16::try_from(file).unwrap_or(u16::MAX),
-        column: u16::try_from(column).unwrap_or(u16::MAX),
-        line,
-    });
-    let inner: Vec<(Box<str>, Node)> = match node.value {
-        Value::Map(map) => map.into_iter().map(|(key, node)| (key.into(), node)).collect(),
+fn add_fields(places: &mut Places, around: FieldIndex, node: &Node) {
+    let mark = node.place();
+    let inner: Vec<(Cow<'_, str>, &Node)> = match &node.value {
+        Value::Map(map) => map.iter().map(|(key, node)| (Cow::from(&**key), node)).collect(),
         Value::Seq(items) => {
-            let index = |(index, node): (usize, Node)| (index.to_string().into(), node);
-            items.into_iter().enumerate().map(index).collect()
+            items.iter().enumerate().map(|(index, node)| (index.to_string().into(), node)).collect()
         }
-        _ => vec![],
+        _ => return,
     };
-    let inner = inner.into_iter().map(|(key, node)| (key, field(node)));
-    Field::new(at, inner.filter(|(_, field)| !field.adds_nothing_to(at)).collect())
+    let told = inner.iter().filter(|(_, node)| stands_apart(node, mark));
+    let fields = told.map(|(key, node)| (&**key, position(node.place()), *node)).collect();
+    for (field, node) in places.add(around, fields) {
+        add_fields(places, field, node);
+    }
+}
+
+/// Whether it, or anything in it, stands elsewhere than at `around`.
+fn stands_apart(node: &Node, around: Mark) -> bool {
+    let mark = node.place();
+    (!mark.is_nowhere() && mark != around)
+        || node.items().iter().any(|node| stands_apart(node, mark))
+        || node.entries().any(|(_, node)| stands_apart(node, mark))
+}
+
+fn position(mark: Mark) -> Option<Position> {
+    Some(Position {
+        file: u16::try_from(mark.file()).unwrap_or(u16::MAX),
+        column: u16::try_from(mark.column()).unwrap_or(u16::MAX),
+        line: NonZeroU32::new(mark.line())?,
+    })
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub(crate) fn merge(base: &mut Node, over: Node, path: &[&str], notes: &mut Note
         (Value::Map(_) | Value::Seq(_), over) => {
             let kind = Node::new(over, place).kind();
             let message = format!("{kind} cannot be laid over {}", base.kind());
-            notes.error(place, &path.join("."), message);
+            notes.error(place, path.join("."), message);
         }
         (_, value) => {
             base.value = value;
@@ -141,7 +141,7 @@ pub(crate) fn pairs_to_map(node: &mut Node) {
     let entries = items.iter().map(|item| {
         let text = item.text().unwrap_or_default();
         match text.split_once('=') {
-            Some((key, value)) => (key.to_owned(), item.with(Value::Str(value.to_owned()))),
+            Some((key, value)) => (key.to_owned(), item.with(Value::str(value))),
             None => (text, item.with(Value::Null)),
         }
     });
@@ -150,7 +150,7 @@ pub(crate) fn pairs_to_map(node: &mut Node) {
 
 /// What a name alone says of a dependency.
 pub(crate) fn started() -> Vec<(&'static str, Value)> {
-    let condition = Value::Str("service_started".to_owned());
+    let condition = Value::str("service_started");
     vec![("condition", condition), ("required", Value::Bool(true))]
 }
 

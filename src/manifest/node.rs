@@ -1,29 +1,23 @@
 //! A tree of YAML values that knows where each of them was written. It never interprets keys.
 
 use serde_json::{Number, Value as Json};
-
-/// A position in one of the files read; line 0: nowhere.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Mark {
-    /// Its index among the files.
-    pub(crate) file: u32,
-    /// From 1.
-    pub(crate) line: u32,
-    /// In characters, from 1.
-    pub(crate) column: u32,
-}
+use std::fmt;
 
 mod map;
+mod mark;
 
 pub(crate) use map::Map;
+pub(crate) use mark::Mark;
+/// Text that lies in the node itself where it is short, as nearly all is.
+pub(crate) use smol_str::SmolStr as Text;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) mark: Mark,
-    /// Where its key stands, for a value in a mapping.
-    pub(crate) key: Option<Mark>,
+    /// Where its key stands, for a value in a mapping; nowhere for others.
+    pub(crate) key: Mark,
     pub(crate) directive: Option<Directive>,
 }
 
@@ -41,22 +35,44 @@ pub(crate) enum Directive {
 pub(crate) enum Value {
     Null,
     Bool(bool),
-    Int(i128),
+    Int(Int),
     Float(f64),
     /// A timestamp; Compose knows none.
-    Time(String),
-    Str(String),
+    Time(Box<str>),
+    Str(Text),
     Seq(Vec<Node>),
     Map(Map),
 }
 
-impl Node {
-    pub(crate) fn new(value: Value, mark: Mark) -> Self {
-        Self { value, mark, key: None, directive: None }
+/// A whole number within the range of `i64` and that of `u64`. Packed, since an `i128`'s alignment
+/// would make every node larger.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(Rust, packed(8))]
+pub(crate) struct Int(i128);
+
+impl fmt::Debug for Int {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&{ self.0 }, f)
+    }
+}
+
+impl Value {
+    pub(crate) fn int(number: impl Into<i128>) -> Self {
+        Self::Int(Int(number.into()))
     }
 
-    pub(crate) fn str(text: impl Into<String>, mark: Mark) -> Self {
-        Self::new(Value::Str(text.into()), mark)
+    pub(crate) fn str(text: impl Into<Text>) -> Self {
+        Self::Str(text.into())
+    }
+}
+
+impl Node {
+    pub(crate) fn new(value: Value, mark: Mark) -> Self {
+        Self { value, mark, key: Mark::default(), directive: None }
+    }
+
+    pub(crate) fn str(text: impl Into<Text>, mark: Mark) -> Self {
+        Self::new(Value::str(text), mark)
     }
 
     pub(crate) fn null(mark: Mark) -> Self {
@@ -65,7 +81,7 @@ impl Node {
 
     /// Where to point: at the key if there is one.
     pub(crate) fn place(&self) -> Mark {
-        self.key.unwrap_or(self.mark)
+        self.key.or(self.mark)
     }
 
     /// The same place with another value.
@@ -94,7 +110,7 @@ impl Node {
     }
 
     pub(crate) fn as_int(&self) -> Option<i128> {
-        if let Value::Int(number) = self.value { Some(number) } else { None }
+        if let Value::Int(number) = self.value { Some(number.0) } else { None }
     }
 
     pub(crate) fn as_bool(&self) -> Option<bool> {
@@ -112,7 +128,7 @@ impl Node {
     }
 
     /// The entries of a mapping; none for anything else.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Node)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Text, &Node)> {
         self.as_map().into_iter().flatten()
     }
 
@@ -121,9 +137,10 @@ impl Node {
         match &self.value {
             Value::Null | Value::Seq(_) | Value::Map(_) => None,
             Value::Bool(flag) => Some(flag.to_string()),
-            Value::Int(number) => Some(number.to_string()),
+            Value::Int(number) => Some({ number.0 }.to_string()),
             Value::Float(number) => Some(super::scalar::print_float(*number)),
-            Value::Time(text) | Value::Str(text) => Some(text.clone()),
+            Value::Time(text) => Some(text.to_string()),
+            Value::Str(text) => Some(text.to_string()),
         }
     }
 
@@ -151,15 +168,16 @@ impl Node {
         match &self.value {
             Value::Null => Json::Null,
             Value::Bool(flag) => Json::Bool(*flag),
-            Value::Int(number) => i64::try_from(*number)
+            Value::Int(number) => i64::try_from(number.0)
                 .map(Json::from)
-                .or_else(|_| u64::try_from(*number).map(Json::from))
+                .or_else(|_| u64::try_from(number.0).map(Json::from))
                 .unwrap_or(Json::Null),
             Value::Float(number) => float_to_json(*number),
-            Value::Time(text) | Value::Str(text) => Json::from(text.as_str()),
+            Value::Time(text) => Json::from(&**text),
+            Value::Str(text) => Json::from(text.as_str()),
             Value::Seq(items) => items.iter().map(Node::to_json).collect(),
             Value::Map(map) => Json::Object(
-                map.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
+                map.iter().map(|(key, value)| (key.to_string(), value.to_json())).collect(),
             ),
         }
     }

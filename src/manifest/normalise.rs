@@ -22,7 +22,7 @@ pub(crate) fn select(root: &mut Node, profiles: &BTreeSet<String>) -> BTreeSet<S
             || profiles.contains("*")
             || wanted.iter().filter_map(Node::as_str).any(|one| profiles.contains(one));
         if !active {
-            dropped.insert(name.clone());
+            dropped.insert(name.to_string());
         }
         active
     });
@@ -33,7 +33,7 @@ pub(crate) fn select(root: &mut Node, profiles: &BTreeSet<String>) -> BTreeSet<S
 /// what it depends on without saying so.
 pub(crate) fn normalise(root: &mut Node, project: &str) {
     let mut default_used = false;
-    for service in section(root, "services").into_iter().flat_map(|map| map.values_mut()) {
+    for service in section(root, "services").into_iter().flat_map(Map::values_mut) {
         default_used |= join_default(service);
         imply_dependencies(service);
         complete_build(service);
@@ -42,15 +42,14 @@ pub(crate) fn normalise(root: &mut Node, project: &str) {
     }
     if default_used {
         let mark = Mark::default();
-        let map = root
-            .as_map_mut()
-            .map(|root| root.entry("networks".to_owned()).or_insert(Node::map(mark)));
+        let map =
+            root.as_map_mut().map(|root| root.or_insert("networks".to_owned(), Node::map(mark)));
         if let Some(networks) = map {
             if networks.is_null() {
                 networks.value = Value::Map(Map::new());
             }
             if let Some(networks) = networks.as_map_mut() {
-                networks.entry("default".to_owned()).or_insert(Node::map(mark));
+                networks.or_insert("default", Node::map(mark));
             }
         }
     }
@@ -87,16 +86,16 @@ fn imply_dependencies(service: &mut Node) {
     }
     let Some(map) = service.as_map_mut() else { return };
     let first = implied[0].1;
-    let depends_on = map.entry("depends_on".to_owned()).or_insert(Node::map(first));
+    let depends_on = map.or_insert("depends_on", Node::map(first));
     let Some(depends_on) = depends_on.as_map_mut() else { return };
     for (name, mark, restart) in implied {
         let node = |value: Value| Node::new(value, mark);
         let mut entry = Map::new();
-        let condition = node(Value::Str("service_started".to_owned()));
-        entry.insert("condition".to_owned(), condition);
-        entry.insert("restart".to_owned(), node(Value::Bool(restart)));
-        entry.insert("required".to_owned(), node(Value::Bool(true)));
-        depends_on.entry(name).or_insert(node(Value::Map(entry)));
+        let condition = node(Value::str("service_started"));
+        entry.insert("condition", condition);
+        entry.insert("restart", node(Value::Bool(restart)));
+        entry.insert("required", node(Value::Bool(true)));
+        depends_on.or_insert(name, node(Value::Map(entry)));
     }
 }
 
@@ -108,7 +107,7 @@ fn complete_build(service: &mut Node) {
     let written = build.get("dockerfile").and_then(Node::text).unwrap_or_default();
     let Some(map) = build.as_map_mut() else { return };
     if written.is_empty() && inline.is_empty() {
-        map.insert("dockerfile".to_owned(), Node::str("Dockerfile", mark));
+        map.insert("dockerfile", Node::str("Dockerfile", mark));
     }
 }
 
@@ -117,7 +116,7 @@ fn complete_replicas(service: &mut Node) {
     let Some(scale) = service.get("scale").cloned() else { return };
     let deploy = service.as_map_mut().and_then(|map| map.get_mut("deploy"));
     if let Some(deploy) = deploy.and_then(Node::as_map_mut) {
-        deploy.entry("replicas".to_owned()).or_insert(scale);
+        deploy.or_insert("replicas", scale);
     }
 }
 
@@ -127,7 +126,7 @@ fn give_hooks_an_image(service: &mut Node) {
     let hooks = service.as_map_mut().and_then(|map| map.get_mut("pre_start"));
     let Some(Value::Seq(hooks)) = hooks.map(|node| &mut node.value) else { return };
     for hook in hooks.iter_mut().filter_map(Node::as_map_mut) {
-        hook.entry("image".to_owned()).or_insert(image.clone());
+        hook.or_insert("image", image.clone());
     }
 }
 
@@ -150,7 +149,7 @@ fn join_default(service: &mut Node) -> bool {
         return false;
     }
     let networks = Map::from_iter([("default".to_owned(), Node::null(mark))]);
-    map.insert("networks".to_owned(), Node::new(Value::Map(networks), mark));
+    map.insert("networks", Node::new(Value::Map(networks), mark));
     true
 }
 
@@ -162,7 +161,7 @@ fn name_resource(key: &str, resource: &mut Node, project: &str) {
     }
     let external = map.get("external").and_then(Node::as_bool) == Some(true);
     let name = if external { key.to_owned() } else { format!("{project}_{key}") };
-    map.insert("name".to_owned(), Node::str(name, mark));
+    map.insert("name", Node::str(name, mark));
 }
 
 /// Fills the nulls of `environment` and of a build's arguments from the variables.
@@ -190,6 +189,6 @@ fn fill(key: &str, value: &mut Node, lookup: super::interpolate::Lookup<'_>) {
     if value.is_null()
         && let Some(found) = lookup(key)
     {
-        value.value = Value::Str(found);
+        value.value = Value::str(found);
     }
 }

@@ -4,6 +4,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::node::Mark;
 use crate::model::Place;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 /// At most so many errors and so many warnings are kept.
 const MAX_NOTES: usize = 50;
@@ -53,14 +54,14 @@ impl Notes {
         self.excused.extend(marks);
     }
 
-    pub(crate) fn error(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, mark: Mark, field: impl Display, message: impl Into<String>) {
         self.error_with_help(mark, field, message, None);
     }
 
     pub(crate) fn error_with_help(
         &mut self,
         mark: Mark,
-        field: &str,
+        field: impl Display,
         message: impl Into<String>,
         help: Option<String>,
     ) {
@@ -72,7 +73,7 @@ impl Notes {
         }
     }
 
-    pub(crate) fn warning(&mut self, mark: Mark, field: &str, message: impl Into<String>) {
+    pub(crate) fn warning(&mut self, mark: Mark, field: impl Display, message: impl Into<String>) {
         self.warn(None, mark, field, &message.into());
     }
 
@@ -81,13 +82,13 @@ impl Notes {
         &mut self,
         lint: &'static str,
         mark: Mark,
-        field: &str,
+        field: impl Display,
         message: impl Into<String>,
     ) {
         self.warn(Some(lint), mark, field, &message.into());
     }
 
-    fn warn(&mut self, lint: Option<&'static str>, mark: Mark, field: &str, message: &str) {
+    fn warn(&mut self, lint: Option<&'static str>, mark: Mark, field: impl Display, message: &str) {
         if self.warnings.len() < MAX_NOTES {
             let mut note = self.note(Severity::Warning, mark, field, message, None);
             note.lint = lint;
@@ -103,7 +104,7 @@ impl Notes {
         &mut self,
         lint: &'static str,
         mark: Mark,
-        field: &str,
+        field: impl Display,
         message: impl Into<String>,
         help: &str,
     ) {
@@ -158,25 +159,25 @@ impl Notes {
 
     /// Where `mark` is, if it is anywhere.
     pub(crate) fn place(&self, mark: Mark) -> Option<Place> {
-        let file = self.files.get(mark.file as usize).filter(|_| mark.line > 0)?;
-        Some(Place { file: file.name.clone(), line: mark.line, column: mark.column })
+        let file = self.files.get(mark.file()).filter(|_| mark.line() > 0)?;
+        Some(Place { file: file.name.clone(), line: mark.line(), column: mark.column() })
     }
 
     fn note(
         &self,
         severity: Severity,
         mark: Mark,
-        field: &str,
+        field: impl Display,
         message: &str,
         help: Option<String>,
     ) -> Diagnostic {
         let place = self.place(mark);
         let source = place.as_ref().and_then(|place| {
             let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
-            let line = self.files[mark.file as usize].text.lines().nth(line)?;
+            let line = self.files[mark.file()].text.lines().nth(line)?;
             (line.len() <= MAX_LINE).then(|| line.to_owned())
         });
-        let (field, message) = (shortened(field), shortened(message));
+        let (field, message) = (shortened(&field.to_string()), shortened(message));
         Diagnostic { severity, lint: None, place, field, message, help, source }
     }
 }
@@ -203,10 +204,10 @@ mod tests {
     #[test]
     fn what_is_too_long_or_too_much_to_read_is_cut() {
         let mut notes = Notes::default();
-        let file = u32::try_from(notes.add_file("f".to_owned(), "x".repeat(1 << 20))).unwrap();
+        let file = notes.add_file("f".to_owned(), "x".repeat(1 << 20));
         let long = "ü".repeat(1 << 20);
         for number in 0..200 {
-            let mark = Mark { file, line: 1, column: 1 };
+            let mark = Mark::new(file, 1, 1);
             notes.error(mark, "", format!("{number}{long}"));
         }
         let told = notes.into_diagnostics().0;

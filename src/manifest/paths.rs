@@ -1,6 +1,6 @@
 //! Makes the paths of a project absolute. It never looks whether something is there.
 
-use super::node::{Map, Node, Value};
+use super::node::{Map, Node, Text, Value};
 use super::notes::Notes;
 use std::path::{Component, Path, PathBuf};
 
@@ -52,7 +52,7 @@ pub(crate) fn resolve(root: &mut Node, base: &Base<'_>, notes: &mut Notes) {
     }
 }
 
-fn section<'a>(root: &'a mut Map, name: &str) -> impl Iterator<Item = (&'a String, &'a mut Node)> {
+fn section<'a>(root: &'a mut Map, name: &str) -> impl Iterator<Item = (&'a Text, &'a mut Node)> {
     root.get_mut(name).and_then(Node::as_map_mut).into_iter().flatten()
 }
 
@@ -127,7 +127,7 @@ fn absolute(node: Option<&mut Node>, field: &str, base: &Base<'_>, notes: &mut N
             Path::new(home).join(rest.trim_start_matches('/'))
         }
     };
-    node.value = Value::Str(clean(&path).to_string_lossy().into_owned());
+    node.value = Value::str(clean(&path).to_string_lossy().into_owned());
 }
 
 /// A build context, which may also be an address or another service.

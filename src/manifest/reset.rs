@@ -1,17 +1,26 @@
 //! `!reset` and `!override` (specification, "Merge"): what an overriding file takes away from those
 //! before it. It never merges.
 
-use super::node::{Directive, Node, Value};
+use super::node::{Directive, Node, Text, Value};
 
 /// The keys to a value, from the top of a file.
-pub(crate) type Keys = Vec<String>;
+pub(crate) type Keys = Vec<Text>;
 
 /// Takes the tags out of `node`: what is reset goes, what overrides stays. Returns the paths that
 /// must go from what was said before. Within a list a tag only says what the list holds.
 pub(crate) fn take(node: &mut Node) -> Vec<Keys> {
     let mut found = Vec::new();
-    visit(node, &mut Vec::new(), &mut found);
+    if has_tags(node) {
+        visit(node, &mut Vec::new(), &mut found);
+    }
     found
+}
+
+/// Whether anything in `node` has a tag; hardly any file has.
+fn has_tags(node: &Node) -> bool {
+    node.directive.is_some()
+        || node.items().iter().any(has_tags)
+        || node.entries().any(|(_, node)| has_tags(node))
 }
 
 fn visit(node: &mut Node, path: &mut Keys, found: &mut Vec<Keys>) {
@@ -54,8 +63,8 @@ pub(crate) fn apply(root: &mut Node, paths: &[Keys]) {
 }
 
 /// Those of `paths` that lie below `above`, as seen from there.
-pub(crate) fn below(paths: &[Keys], above: &[String]) -> Vec<Keys> {
-    paths.iter().filter_map(|path| path.strip_prefix(above)).map(<[String]>::to_vec).collect()
+pub(crate) fn below(paths: &[Keys], above: &[Text]) -> Vec<Keys> {
+    paths.iter().filter_map(|path| path.strip_prefix(above)).map(<[Text]>::to_vec).collect()
 }
 
 #[cfg(test)]

@@ -17,18 +17,18 @@ pub(crate) fn resolve(text: &str) -> Value {
         _ => {}
     }
     if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
-        return Value::Str(text.to_owned());
+        return Value::str(text);
     }
     if is_timestamp(text) {
-        return Value::Time(text.to_owned());
+        return Value::Time(text.into());
     }
     let plain = text.replace('_', "");
     if let Some(number) = parse_integer(&plain) {
-        return Value::Int(number);
+        return Value::int(number);
     }
     match parse_float(&plain) {
         Some(number) => Value::Float(number),
-        None => Value::Str(text.to_owned()),
+        None => Value::str(text),
     }
 }
 

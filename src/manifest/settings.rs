@@ -46,7 +46,7 @@ impl Settings {
             let Some(node) = service.get(KEY) else { continue };
             let at = &mut At { path: format!("services.{name}.{KEY}"), notes };
             let of_service = settings.of_service(node, name, at);
-            settings.services.insert(name.clone(), of_service);
+            settings.services.insert(name.to_string(), of_service);
         }
         settings
     }

@@ -3,6 +3,7 @@
 
 use super::node::{Node, Value};
 use super::notes::Notes;
+use super::trail::Trail;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -89,7 +90,7 @@ impl Field {
 }
 
 /// Checks `node` against `rule`; what is wrong is noted at its place.
-pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
+pub(crate) fn check(node: &mut Node, rule: &Rule, path: &Trail<'_>, notes: &mut Notes) {
     match rule {
         Rule::Nullable(inner) => {
             if !node.is_null() {
@@ -109,7 +110,7 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes)
         Rule::Map(inner) => {
             // One that was an item of a list has no place of its own, and is let pass.
             let empty = node.as_map().and_then(|map| map.get(""));
-            if let Some(empty) = empty.filter(|empty| empty.key.is_some()) {
+            if let Some(empty) = empty.filter(|empty| !empty.key.is_nowhere()) {
                 notes.error(empty.place(), path, "a key must not be empty");
             }
             check_values(node, inner, path, notes);
@@ -178,7 +179,7 @@ fn fits(node: &Node, rule: &Rule) -> bool {
     }
 }
 
-fn refuse(node: &Node, rule: &Rule, path: &str, notes: &mut Notes) {
+fn refuse(node: &Node, rule: &Rule, path: &Trail<'_>, notes: &mut Notes) {
     let message = format!("must be {}, not {}", describe(rule), node.kind());
     notes.error(node.mark, path, message);
 }
@@ -205,26 +206,21 @@ fn describe(rule: &Rule) -> String {
     }
 }
 
-fn check_items(node: &mut Node, item: &Rule, path: &str, notes: &mut Notes) {
+fn check_items(node: &mut Node, item: &Rule, path: &Trail<'_>, notes: &mut Notes) {
     if let Value::Seq(items) = &mut node.value {
         for (index, value) in items.iter_mut().enumerate() {
-            check(value, item, &format!("{path}.{index}"), notes);
+            check(value, item, &path.item(index), notes);
         }
     }
 }
 
-fn check_values(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
+fn check_values(node: &mut Node, rule: &Rule, path: &Trail<'_>, notes: &mut Notes) {
     for (key, value) in node.as_map_mut().into_iter().flatten() {
-        check(value, rule, &inner(path, key), notes);
+        check(value, rule, &path.key(key), notes);
     }
 }
 
-/// The path of `key` below `path`.
-fn inner(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-fn check_names(node: &mut Node, path: &str, notes: &mut Notes) {
+fn check_names(node: &mut Node, path: &Trail<'_>, notes: &mut Notes) {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let Some(map) = node.as_map_mut() else { return };
     for (key, value) in &*map {
@@ -235,7 +231,10 @@ fn check_names(node: &mut Node, path: &str, notes: &mut Notes) {
     }
 }
 
-fn check_unique(node: &Node, path: &str, notes: &mut Notes) {
+fn check_unique(node: &Node, path: &Trail<'_>, notes: &mut Notes) {
+    if node.items().len() < 2 {
+        return;
+    }
     let mut seen = BTreeSet::new();
     for item in node.items() {
         let mut text = String::new();
@@ -272,7 +271,7 @@ fn fingerprint(node: &Node, out: &mut String) {
     }
 }
 
-fn check_choice(node: &Node, choices: &[&str], path: &str, notes: &mut Notes) {
+fn check_choice(node: &Node, choices: &[&str], path: &Trail<'_>, notes: &mut Notes) {
     let text = node.as_str().unwrap_or_default();
     if !choices.contains(&text) {
         let message = format!("`{text}` is none of: {}", choices.join(", "));
@@ -280,7 +279,13 @@ fn check_choice(node: &Node, choices: &[&str], path: &str, notes: &mut Notes) {
     }
 }
 
-fn check_object(node: &mut Node, rule: &Rule, fields: &[Field], path: &str, notes: &mut Notes) {
+fn check_object(
+    node: &mut Node,
+    rule: &Rule,
+    fields: &[Field],
+    path: &Trail<'_>,
+    notes: &mut Notes,
+) {
     let place = node.place();
     let Some(map) = node.as_map_mut() else { return };
     for field in fields {
@@ -290,7 +295,7 @@ fn check_object(node: &mut Node, rule: &Rule, fields: &[Field], path: &str, note
     }
     for (key, value) in map.iter_mut() {
         if let Some(field) = fields.iter().find(|field| field.name == key) {
-            check(value, field.rule(), &inner(path, key), notes);
+            check(value, field.rule(), &path.key(key), notes);
             continue;
         }
         let is_free = match rule {
@@ -320,14 +325,14 @@ pub(crate) fn suggestion<'a>(
         .map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
-fn cast(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
+fn cast(node: &mut Node, rule: &Rule, path: &Trail<'_>, notes: &mut Notes) {
     let value = match (rule, &node.value) {
         (
             Rule::Int | Rule::Count | Rule::Whole | Rule::Numeric | Rule::Between(..),
             Value::Float(number),
         ) => whole(*number),
         (Rule::Int | Rule::Count | Rule::Whole | Rule::Between(..), Value::Str(text)) => {
-            text.parse::<i64>().ok().map(|number| Value::Int(number.into()))
+            text.parse::<i64>().ok().map(Value::int)
         }
         (Rule::Number, Value::Str(text)) => text.parse().ok().map(Value::Float),
         (Rule::Bool, Value::Str(text)) => cast_bool(text, node, path, notes),
@@ -343,10 +348,10 @@ fn cast(node: &mut Node, rule: &Rule, path: &str, notes: &mut Notes) {
 
 fn whole(number: f64) -> Option<Value> {
     #[expect(clippy::cast_possible_truncation, reason = "cut off as Compose does")]
-    (number.abs() < 9e15).then_some(Value::Int(number as i128))
+    (number.abs() < 9e15).then_some(Value::int(number as i128))
 }
 
-fn cast_bool(text: &str, node: &Node, path: &str, notes: &mut Notes) -> Option<Value> {
+fn cast_bool(text: &str, node: &Node, path: &Trail<'_>, notes: &mut Notes) -> Option<Value> {
     let flag = match text.to_ascii_lowercase().as_str() {
         "true" => return Some(Value::Bool(true)),
         "false" => return Some(Value::Bool(false)),

@@ -4,6 +4,7 @@
 use super::diagnostic::Severity;
 use super::node::{Node, Value};
 use super::notes::Notes;
+use super::trail::Trail;
 
 /// An attribute that does not work, and what to do about it.
 #[derive(Debug)]
@@ -102,43 +103,24 @@ pub(crate) const VERSION: Gap = warning("version", "has no effect; take it out")
 pub(crate) fn check(root: &Node, notes: &mut Notes) {
     for gap in GAPS {
         let keys: Vec<&str> = gap.path.split('.').collect();
-        visit(root, &keys, &Trail { around: None, key: "" }, gap, notes);
-    }
-}
-
-/// The keys that led to a value; put together only when there is something to tell.
-struct Trail<'a> {
-    around: Option<&'a Trail<'a>>,
-    key: &'a str,
-}
-
-impl Trail<'_> {
-    fn path(&self) -> String {
-        match self.around.map(Trail::path) {
-            None => String::new(),
-            Some(path) if path.is_empty() => self.key.to_owned(),
-            Some(path) => format!("{path}.{}", self.key),
-        }
+        visit(root, &keys, &Trail::Start(""), gap, notes);
     }
 }
 
 fn visit(node: &Node, keys: &[&str], trail: &Trail<'_>, gap: &Gap, notes: &mut Notes) {
     let Some((key, rest)) = keys.split_first() else { return tell(node, trail, gap, notes) };
-    let around = Some(trail);
     match &node.value {
         Value::Map(map) if *key == "*" => {
-            map.iter()
-                .for_each(|(key, node)| visit(node, rest, &Trail { around, key }, gap, notes));
+            map.iter().for_each(|(key, node)| visit(node, rest, &trail.key(key), gap, notes));
         }
         Value::Seq(items) if *key == "*" => {
             for (index, node) in items.iter().enumerate() {
-                let key = &index.to_string();
-                visit(node, rest, &Trail { around, key }, gap, notes);
+                visit(node, rest, &trail.item(index), gap, notes);
             }
         }
         Value::Map(map) => {
-            if let Some(node) = map.get(*key) {
-                visit(node, rest, &Trail { around, key }, gap, notes);
+            if let Some(node) = map.get(key) {
+                visit(node, rest, &trail.key(key), gap, notes);
             }
         }
         _ => {}
@@ -151,8 +133,8 @@ fn tell(node: &Node, trail: &Trail<'_>, gap: &Gap, notes: &mut Notes) {
         None if asks_for_nothing(node) => return,
         _ => {}
     }
-    let parent = trail.around.map(Trail::path).unwrap_or_default();
-    let (parent, key) = (parent.as_str(), trail.key);
+    // Every gap's path ends in a key.
+    let Trail::Key(parent, key) = trail else { return };
     let message = match gap.value {
         Some(value) => format!("`{key}: {value}` {}", gap.why),
         None => format!("`{key}` {}", gap.why),

@@ -58,6 +58,9 @@ fn unify_service(service: &mut Node) {
 /// stays.
 fn keep_last(node: &mut Node, identity: impl Fn(&Node) -> Option<String>) {
     let Value::Seq(items) = &mut node.value else { return };
+    if items.len() < 2 {
+        return;
+    }
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut kept: Vec<Node> = Vec::with_capacity(items.len());
     for item in items.drain(..) {

@@ -1,7 +1,7 @@
 //! YAML text to a tree with places: anchors, aliases and merge keys resolved within a budget,
 //! duplicate keys refused. It never touches what the keys mean.
 
-use super::node::{Directive, Map, Mark, Node, Value};
+use super::node::{Directive, Map, Mark, Node, Text, Value};
 use super::scalar;
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag, options};
 use std::collections::BTreeMap;
@@ -64,8 +64,7 @@ pub(crate) fn parse(text: &str, file: usize) -> Result<Vec<Node>, YamlError> {
 }
 
 fn mark_of(file: usize, line: usize, column: usize) -> Mark {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Mark { file: number(file), line: number(line).max(1), column: number(column).saturating_add(1) }
+    Mark::new(file, line.max(1), column.saturating_add(1))
 }
 
 /// A collection that is being read.
@@ -79,7 +78,7 @@ struct Open {
 }
 
 struct Key {
-    text: String,
+    text: Text,
     mark: Mark,
     is_merge: bool,
 }
@@ -119,7 +118,7 @@ impl Builder {
                 let is_merge = plain && tag.is_none() && text == "<<";
                 let mut node = scalar_node(&text, plain, tag.as_deref(), mark)?;
                 if is_merge && !self.awaits_key() {
-                    node.value = Value::Str("<<".to_owned());
+                    node.value = Value::str("<<");
                 }
                 self.remember(anchor, &node)?;
                 self.place(node, is_merge)
@@ -151,7 +150,7 @@ impl Builder {
         for open in &self.open {
             let key = match (&open.node.value, &open.key) {
                 (Value::Seq(items), _) => items.len().to_string(),
-                (_, Some(key)) => key.text.clone(),
+                (_, Some(key)) => key.text.to_string(),
                 _ => continue,
             };
             if !path.is_empty() {
@@ -180,6 +179,7 @@ impl Builder {
             for merged in open.merged {
                 merge_missing(map, merged)?;
             }
+            map.shrink();
         }
         self.remember(open.anchor, &open.node)?;
         self.place(open.node, false)
@@ -223,12 +223,12 @@ impl Builder {
                 Some(key) if key.is_merge => parent.merged.push(node),
                 Some(key) => {
                     if let Some(first) = map.get(&key.text) {
-                        let line = first.place().line;
+                        let line = first.place().line();
                         let message =
                             format!("key `{}` is already defined at line {line}", key.text);
                         return Err(fail(key.mark, message));
                     }
-                    node.key = Some(key.mark);
+                    node.key = key.mark;
                     map.insert(key.text, node);
                 }
             },
@@ -260,7 +260,7 @@ fn merge_missing(map: &mut Map, merged: Node) -> Result<(), YamlError> {
     match merged.value {
         Value::Map(other) => {
             for (key, value) in other {
-                map.entry(key).or_insert(value);
+                map.or_insert(key, value);
             }
             Ok(())
         }
@@ -281,14 +281,14 @@ fn directive(tag: Option<&Tag>) -> Option<Directive> {
 }
 
 fn scalar_node(text: &str, plain: bool, tag: Option<&Tag>, mark: Mark) -> Result<Node, YamlError> {
-    let written = if plain { scalar::resolve(text) } else { Value::Str(text.to_owned()) };
+    let written = if plain { scalar::resolve(text) } else { Value::str(text) };
     let Some(suffix) = tag.and_then(Tag::core_suffix) else {
         let mut node = Node::new(written, mark);
         node.directive = directive(tag);
         return Ok(node);
     };
     let value = match (suffix, scalar::resolve(text)) {
-        ("str", _) => Value::Str(text.to_owned()),
+        ("str", _) => Value::str(text),
         ("int", value @ Value::Int(_))
         | ("float", value @ (Value::Float(_) | Value::Int(_)))
         | ("bool", value @ Value::Bool(_))
@@ -318,10 +318,10 @@ mod tests {
         let node = one("a:\n  b: 1\n  c:\n    - x\n");
         let a = node.get("a").unwrap();
         let b = a.get("b").unwrap();
-        assert_eq!((b.key.unwrap().line, b.key.unwrap().column), (2, 3));
-        assert_eq!((b.mark.line, b.mark.column), (2, 6));
+        assert_eq!((b.key.line(), b.key.column()), (2, 3));
+        assert_eq!((b.mark.line(), b.mark.column()), (2, 6));
         let item = &a.get("c").unwrap().items()[0];
-        assert_eq!((item.mark.line, item.mark.column), (4, 7));
+        assert_eq!((item.mark.line(), item.mark.column()), (4, 7));
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
         assert!(message("a: &a [*a]\n").contains("inside the value"));
         assert!(message("a: 'x\n").contains("not valid YAML"));
         let error = parse("a: {b: [{c: 1}, {1: x}]}\n", 0).unwrap_err();
-        assert_eq!((error.path.as_str(), error.mark.column), ("a.b.1", 18));
+        assert_eq!((error.path.as_str(), error.mark.column()), ("a.b.1", 18));
     }
 
     #[test]

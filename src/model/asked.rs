@@ -101,13 +101,13 @@ mod tests {
         (told.ipc, told.cgroup) = (Some("private".to_owned()), Some("host".to_owned()));
         let endpoint =
             Endpoint { mac_address: Some("02:00:00:00:00:01".into()), ..Endpoint::default() };
-        told.networking = Networking::Networks([("n".to_owned(), endpoint)].into());
+        told.networking = Networking::Networks([("n".to_owned(), Box::new(endpoint))].into());
         let mut chosen = told.clone();
         recall(&mut chosen);
         assert_eq!((chosen.ipc, chosen.cgroup), (None, None));
         assert_eq!(
             chosen.networking,
-            Networking::Networks([("n".to_owned(), Endpoint::default())].into())
+            Networking::Networks([("n".to_owned(), Box::default())].into())
         );
         told.labels.insert(labels::ASKED.to_owned(), asked(&told).unwrap());
         let before = told.clone();

@@ -56,8 +56,9 @@ pub struct IpamPool {
 /// How a container is joined to networks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Networking {
-    /// User-defined networks, by their name on the engine.
-    Networks(BTreeMap<String, Endpoint>),
+    /// User-defined networks, by their name on the engine. In boxes, since most containers are on one
+    /// network and a map has room for many.
+    Networks(BTreeMap<String, Box<Endpoint>>),
     /// The engine's default bridge, where names do not resolve (`network_mode: bridge`).
     DefaultBridge,
     /// The host's own network (`network_mode: host`).
@@ -103,7 +104,7 @@ impl Networking {
             return Vec::new();
         };
         let mut joined: Vec<_> =
-            networks.iter().map(|(name, endpoint)| (name.as_str(), endpoint)).collect();
+            networks.iter().map(|(name, endpoint)| (name.as_str(), &**endpoint)).collect();
         joined.sort_by_key(|(name, endpoint)| (-i64::from(endpoint.priority), *name));
         joined
     }

@@ -1,6 +1,9 @@
 //! Where in the user's files something stands.
 
+use indexmap::IndexSet;
 use std::fmt;
+use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// A field of a stack in Compose's terms, dotted: `services.web.mem_limit`.
 pub type FieldPath = String;
@@ -22,21 +25,30 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where each field of a stack was written. A tree with short entries, since a stack of thousands
-/// of services has hundreds of thousands of fields.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Where each field of a stack was written: a tree in one piece, since a stack of thousands of
+/// services has hundreds of thousands of fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
     files: Vec<String>,
-    top: Field,
+    /// Every key once.
+    keys: IndexSet<Box<str>, foldhash::fast::RandomState>,
+    /// The one around all others is the first.
+    fields: Vec<Field>,
 }
 
-/// A field that was written, and those in it.
+/// A field that was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Field {
-    /// Where it stands, if it was written as such.
-    pub at: Option<Position>,
-    inner: Box<[(Box<str>, Field)]>,
+struct Field {
+    /// The index of its key.
+    key: u32,
+    at: Option<Position>,
+    /// The fields in it, in the order of their keys' indices.
+    inner: Range<u32>,
 }
+
+/// One of the fields of [`Places`].
+#[derive(Debug, Clone, Copy)]
+pub struct FieldIndex(u32);
 
 /// A position in one of several files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,44 +58,64 @@ pub struct Position {
     /// In characters, from 1.
     pub column: u16,
     /// From 1.
-    pub line: u32,
+    pub line: NonZeroU32,
 }
 
-impl Field {
-    /// The field at `at`, with the fields in it by their keys.
-    pub fn new(at: Option<Position>, mut inner: Vec<(Box<str>, Field)>) -> Self {
-        inner.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Self { at, inner: inner.into() }
-    }
-
-    /// Whether it adds nothing to the field around it, which stands at `around`.
-    pub fn adds_nothing_to(&self, around: Option<Position>) -> bool {
-        self.inner.is_empty() && (self.at.is_none() || self.at == around)
-    }
-
-    /// The field that `path` begins with, and the rest of the path. Keys may have dots themselves,
-    /// so the longest one that fits is meant.
-    fn step<'a>(&self, path: &'a str) -> Option<(&Self, &'a str)> {
-        let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
-        let mut fitting = ends.filter_map(|end| {
-            let found = self.inner.binary_search_by(|(key, _)| (**key).cmp(&path[..end]));
-            found.ok().map(|index| (&self.inner[index].1, path.get(end + 1..).unwrap_or("")))
-        });
-        fitting.next_back()
+impl Default for Places {
+    fn default() -> Self {
+        Self { files: vec![], keys: IndexSet::default(), fields: vec![Field::default()] }
     }
 }
 
 impl Places {
-    /// The places in `files` of everything in `top`.
-    pub fn new(files: Vec<String>, top: Field) -> Self {
-        Self { files, top }
+    /// No places yet, in `files`.
+    pub fn new(files: Vec<String>) -> Self {
+        Self { files, ..Self::default() }
+    }
+
+    /// The field around all others.
+    pub const TOP: FieldIndex = FieldIndex(0);
+
+    /// Adds all fields in `around`: their keys, where they stand, and what the caller knows them by.
+    /// Returns the latter with the fields' indices.
+    pub fn add<T>(
+        &mut self,
+        around: FieldIndex,
+        inner: Vec<(&str, Option<Position>, T)>,
+    ) -> Vec<(FieldIndex, T)> {
+        let mut inner: Vec<_> =
+            inner.into_iter().map(|(key, at, known)| (self.key(key), at, known)).collect();
+        inner.sort_unstable_by_key(|(key, ..)| *key);
+        let first = index(self.fields.len());
+        let fields = inner.iter().map(|&(key, at, _)| Field { key, at, inner: 0..0 });
+        self.fields.extend(fields);
+        self.fields[around.0 as usize].inner = first..index(self.fields.len());
+        (first..).map(FieldIndex).zip(inner.into_iter().map(|(.., known)| known)).collect()
+    }
+
+    fn key(&mut self, key: &str) -> u32 {
+        let known = self.keys.get_index_of(key);
+        index(known.unwrap_or_else(|| self.keys.insert_full(key.into()).0))
+    }
+
+    /// The field in `around` that `path` begins with, and the rest of the path. Keys may have dots
+    /// themselves, so the longest one that fits is meant.
+    fn step<'a>(&self, around: &Field, path: &'a str) -> Option<(&Field, &'a str)> {
+        let inner = &self.fields[around.inner.start as usize..around.inner.end as usize];
+        let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+        let mut fitting = ends.filter_map(|end| {
+            let key = index(self.keys.get_index_of(&path[..end])?);
+            let found = inner.binary_search_by_key(&key, |field| field.key).ok()?;
+            Some((&inner[found], path.get(end + 1..).unwrap_or("")))
+        });
+        fitting.next_back()
     }
 
     /// Whether exactly `path` was written.
     pub fn has(&self, path: &str) -> bool {
-        let (mut field, mut rest) = (&self.top, path);
+        let (mut field, mut rest) = (&self.fields[0], path);
         while !rest.is_empty() {
-            let Some((inner, after)) = field.step(rest) else { return false };
+            let Some((inner, after)) = self.step(field, rest) else { return false };
             (field, rest) = (inner, after);
         }
         field.at.is_some()
@@ -91,30 +123,45 @@ impl Places {
 
     /// The place of `path`, or of the nearest field around it.
     pub fn of(&self, path: &str) -> Option<Place> {
-        let (mut field, mut rest, mut nearest) = (&self.top, path, None);
+        let (mut field, mut rest, mut nearest) = (&self.fields[0], path, None);
         while !rest.is_empty() {
-            let Some((inner, after)) = field.step(rest) else { break };
+            let Some((inner, after)) = self.step(field, rest) else { break };
             (field, rest) = (inner, after);
             nearest = field.at.or(nearest);
         }
         let Position { file, column, line } = nearest?;
         let file = self.files.get(usize::from(file))?.clone();
-        Some(Place { file, line, column: column.into() })
+        Some(Place { file, line: line.get(), column: column.into() })
     }
+}
+
+/// A stack's files have fewer bytes than a `u32` counts.
+fn index(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    fn add<'a>(
+        places: &mut Places,
+        around: FieldIndex,
+        inner: &[(&'a str, u32)],
+    ) -> BTreeMap<&'a str, FieldIndex> {
+        let at = |line| Some(Position { file: 0, column: 5, line: NonZeroU32::new(line)? });
+        let fields = inner.iter().map(|&(key, line)| (key, at(line), key)).collect();
+        places.add(around, fields).into_iter().map(|(field, key)| (key, field)).collect()
+    }
 
     fn places() -> Places {
-        let at = |line| Some(Position { file: 0, column: 5, line });
-        let field = |line, inner| Field::new(at(line), inner);
-        let labels = vec![("com".into(), field(5, vec![])), ("com.a".into(), field(6, vec![]))];
-        let web = vec![("labels".into(), field(4, labels)), ("image".into(), field(9, vec![]))];
-        let services = vec![("web".into(), field(3, web))];
-        let top = vec![("services".into(), Field::new(None, services))];
-        Places::new(vec!["compose.yaml".into()], Field::new(None, top))
+        let mut places = Places::new(vec!["compose.yaml".into()]);
+        let top = add(&mut places, Places::TOP, &[("services", 0)]);
+        let services = add(&mut places, top["services"], &[("web", 3)]);
+        let web = add(&mut places, services["web"], &[("labels", 4), ("image", 9)]);
+        add(&mut places, web["labels"], &[("com", 5), ("com.a", 6)]);
+        places
     }
 
     fn line(path: &str) -> Option<u32> {

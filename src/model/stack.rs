@@ -33,8 +33,8 @@ pub struct Stack {
 /// A service: one definition, run a number of times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// What its containers are made from.
-    pub container: ContainerSpec,
+    /// What its containers are made from; in a box, since it is large.
+    pub container: Box<ContainerSpec>,
     /// Instead of `<stack>-<service>-<number>`; then there is at most one replica.
     pub container_name: Option<String>,
     /// How many run.

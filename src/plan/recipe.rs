@@ -217,7 +217,7 @@ impl Draft<'_> {
         name: String,
         keep_volumes: BTreeMap<String, String>,
     ) -> Step {
-        let mut spec = wanted.service.container.clone();
+        let mut spec = (*wanted.service.container).clone();
         if matches!(wanted.service.on_content_change, OnContentChange::Signal(_))
             && wanted.effective.stop_signal.is_none()
         {

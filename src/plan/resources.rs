@@ -273,7 +273,9 @@ impl<'a> Draft<'a> {
     fn endpoint_on(&self, container: &Container, name: &str, observed: &Endpoint) -> Endpoint {
         let service = self.desired.services.get(&container.slot.service);
         let wanted = service.and_then(|service| match &service.container.networking {
-            Networking::Networks(networks) => networks.get(name).cloned(),
+            Networking::Networks(networks) => {
+                networks.get(name).map(|endpoint| (**endpoint).clone())
+            }
             _ => None,
         });
         wanted.unwrap_or_else(|| Endpoint {

@@ -344,7 +344,7 @@ fn restart(text: &str) -> RestartPolicy {
 
 fn place(spec: &mut ContainerSpec) -> Option<&mut Endpoint> {
     let Networking::Networks(networks) = &mut spec.networking else { return None };
-    networks.values_mut().next()
+    networks.values_mut().next().map(AsMut::as_mut)
 }
 
 /// Takes an option of `docker run` away.
@@ -448,7 +448,7 @@ fn set(spec: &mut ContainerSpec, flag: &str, value: &str) {
         "--uts" => spec.uts = Some(text()),
         "--network" if value == "none" => spec.networking = Networking::None,
         "--network" => {
-            let networks = BTreeMap::from([(text(), Endpoint::default())]);
+            let networks = BTreeMap::from([(text(), Box::new(Endpoint::default()))]);
             spec.networking = Networking::Networks(networks);
         }
         "--network-alias" => {

@@ -17,7 +17,8 @@ fn with_subnet(subnet: &str) -> NetworkSpec {
 fn on(network: &str, address: Option<Ipv4Addr>) -> ContainerSpec {
     let endpoint = Endpoint { ipv4_address: address, ..Endpoint::default() };
     let mut spec = of(SLEEPER);
-    spec.networking = Networking::Networks(BTreeMap::from([(network.to_owned(), endpoint)]));
+    spec.networking =
+        Networking::Networks(BTreeMap::from([(network.to_owned(), Box::new(endpoint))]));
     spec
 }
 
@@ -49,7 +50,7 @@ pub async fn a_container_joins_and_leaves(world: &World) {
         let (network, endpoint) = (name.clone(), endpoint.clone());
         world.perform(Step::Connect { container: container.clone(), network, endpoint }).await;
     }
-    let joined = Networking::Networks(BTreeMap::from([(name, endpoint)]));
+    let joined = Networking::Networks(BTreeMap::from([(name, Box::new(endpoint))]));
     assert_eq!(world.only().await.spec.networking, joined);
 }
 
@@ -92,6 +93,7 @@ pub async fn several_networks_are_joined_at_once(world: &World) {
     let a = world.network("a", with_subnet("10.213.5.0/24")).await;
     let b = world.network("b", with_subnet("10.213.6.0/24")).await;
     let endpoint = Endpoint { aliases: ["web".to_owned()].into(), ..Endpoint::default() };
+    let endpoint = Box::new(endpoint);
     let both = BTreeMap::from([(a, endpoint.clone()), (b, endpoint)]);
     let mut spec = of(SLEEPER);
     spec.networking = Networking::Networks(both.clone());

@@ -26,7 +26,7 @@ fn at(second: i64) -> Timestamp {
 /// A stack of one service, whose image is called `image`.
 fn stack(text: &str, image: &str) -> Stack {
     let service = Service {
-        container: ContainerSpec::new(ImageRef::new(image).unwrap()),
+        container: Box::new(ContainerSpec::new(ImageRef::new(image).unwrap())),
         container_name: None,
         replicas: 1,
         depends_on: BTreeMap::new(),

@@ -29,7 +29,7 @@ pub(super) fn read(
     let mut joined = BTreeMap::new();
     for (network, settings) in networks {
         let endpoint = endpoint(settings, id, name).map_err(|why| format!("{network}: {why}"))?;
-        joined.insert(network.clone(), endpoint);
+        joined.insert(network.clone(), Box::new(endpoint));
     }
     Ok(Networking::Networks(joined))
 }

@@ -150,7 +150,7 @@ fn endpoints_come_back() {
         ..Endpoint::default()
     };
     let other = Endpoint { aliases: [text("web")].into(), ..Endpoint::default() };
-    let networks = [(text("back"), endpoint), (text("front"), other)];
+    let networks = [(text("back"), Box::new(endpoint)), (text("front"), Box::new(other))];
     comes_back(&ContainerSpec { networking: Networking::Networks(networks.into()), ..plain() });
 }
 

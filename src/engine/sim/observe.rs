@@ -223,7 +223,7 @@ fn networking(found: &SimContainer) -> Networking {
             found
                 .attached
                 .iter()
-                .map(|(name, place)| (name.clone(), endpoint(found, place)))
+                .map(|(name, place)| (name.clone(), Box::new(endpoint(found, place))))
                 .collect(),
         ),
     }

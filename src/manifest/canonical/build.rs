@@ -4,37 +4,38 @@ use super::{bytes, command, edit, extra_hosts, for_items, grant, pairs};
 use crate::manifest::merge::{context_to_map, to_list};
 use crate::manifest::node::{Node, Value};
 use crate::manifest::notes::Notes;
+use crate::manifest::trail::Trail;
 
-pub(super) fn build(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn build(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     context_to_map(node);
     let mark = node.mark;
     let Some(map) = node.as_map_mut() else { return };
-    map.entry("context".to_owned()).or_insert(Node::str(".", mark));
+    map.or_insert("context", Node::str(".", mark));
     edit(map, "additional_contexts", |node| pairs(node, true));
-    edit(map, "ssh", |node| ssh(&format!("{path}.ssh"), node, notes));
+    edit(map, "ssh", |node| ssh(&path.key("ssh"), node, notes));
     edit(map, "secrets", |node| {
-        for_items(node, |item| grant(&format!("{path}.secrets"), item, false, notes));
+        for_items(node, |item| grant(&path.key("secrets"), item, false, notes));
     });
     edit(map, "no_cache_filter", to_list);
 }
 
-pub(super) fn values(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn values(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
     edit(map, "args", |node| pairs(node, false));
     edit(map, "labels", |node| pairs(node, true));
-    edit(map, "extra_hosts", |node| extra_hosts(&format!("{path}.extra_hosts"), node, notes));
-    edit(map, "shm_size", |node| bytes(&format!("{path}.shm_size"), node, notes));
+    edit(map, "extra_hosts", |node| extra_hosts(&path.key("extra_hosts"), node, notes));
+    edit(map, "shm_size", |node| bytes(&path.key("shm_size"), node, notes));
     for key in ["provenance", "sbom"] {
         edit(map, key, |node| {
             if let Some(flag) = node.as_bool() {
-                node.value = Value::Str(flag.to_string());
+                node.value = Value::str(flag.to_string());
             }
         });
     }
 }
 
 /// Keys by their names; `default` is the agent of whoever builds.
-fn ssh(path: &str, node: &mut Node, notes: &mut Notes) {
+fn ssh(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     for item in node.items() {
         let name = item.as_str().unwrap_or_default();
         if !["", "default"].contains(&name) && !name.contains('=') {
@@ -47,7 +48,7 @@ fn ssh(path: &str, node: &mut Node, notes: &mut Notes) {
     }
 }
 
-pub(super) fn develop(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn develop(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
     edit(map, "watch", |list| {
         for_items(list, |item| {
@@ -57,16 +58,16 @@ pub(super) fn develop(path: &str, node: &mut Node, notes: &mut Notes) {
             edit(map, "include", to_list);
             edit(map, "exec", |exec| hook(path, exec, notes));
             if map.get("path").and_then(Node::as_str) == Some("") {
-                notes.error(mark, &format!("{path}.watch"), "`path` must not be empty");
+                notes.error(mark, path.key("watch"), "`path` must not be empty");
             }
         });
     });
 }
 
 /// One command around a container's life.
-pub(super) fn hook(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn hook(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Some(map) = node.as_map_mut() else { return };
-    edit(map, "command", |node| command(&format!("{path}.command"), node, notes));
+    edit(map, "command", |node| command(&path.key("command"), node, notes));
     edit(map, "environment", |node| pairs(node, false));
 }
 
@@ -80,8 +81,8 @@ mod tests {
         let parse = |text: &str| yaml::parse(text, 0).unwrap().remove(0);
         let mut notes = Notes::default();
         let mut node = parse("{ssh: [default, k=/x], args: [A, B=], extra_hosts: {h: 1.1.1.1}}");
-        build("b", &mut node, &mut notes);
-        values("b", &mut node, &mut notes);
+        build(&Trail::Start("b"), &mut node, &mut notes);
+        values(&Trail::Start("b"), &mut node, &mut notes);
         assert_eq!(
             node.to_json(),
             serde_json::json!({
@@ -91,7 +92,7 @@ mod tests {
                 "extra_hosts": ["h=1.1.1.1"],
             })
         );
-        build("b", &mut parse("{ssh: [k]}"), &mut notes);
+        build(&Trail::Start("b"), &mut parse("{ssh: [k]}"), &mut notes);
         assert_eq!(
             notes.into_diagnostics().to_string(),
             "error: b.ssh: `k` needs a file: `k=PATH`"

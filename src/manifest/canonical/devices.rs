@@ -3,9 +3,10 @@
 use super::{edit, for_items, map_of, pairs};
 use crate::manifest::node::{Node, Value};
 use crate::manifest::notes::Notes;
+use crate::manifest::trail::Trail;
 
 /// The short form of `devices`: `SOURCE[:TARGET[:PERMISSIONS]]`.
-pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn expand(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     for_items(node, |item| {
         let Some(text) = item.as_str() else {
             if item.as_map().is_some() && item.get("target").is_none() {
@@ -23,7 +24,7 @@ pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
                 return;
             }
         };
-        let owned = |text: &str| Value::Str(text.to_owned());
+        let owned = |text: &str| Value::str(text);
         let entries = vec![
             ("source", owned(source)),
             ("target", owned(target)),
@@ -34,9 +35,9 @@ pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
 }
 
 /// `gpus`: all of them, or requests.
-pub(super) fn gpus(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn gpus(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     if node.as_str() == Some("all") {
-        let all = map_of(node.mark, vec![("count", Value::Int(-1))]);
+        let all = map_of(node.mark, vec![("count", Value::int(-1))]);
         node.value = Value::Seq(vec![Node::new(all, node.mark)]);
     }
     for_items(node, |item| {
@@ -50,7 +51,7 @@ pub(super) fn gpus(path: &str, node: &mut Node, notes: &mut Notes) {
 }
 
 /// Requests of devices; one that says neither how many nor which is for all.
-pub(super) fn requests(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn requests(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     for_items(node, |item| {
         let mark = item.mark;
         let Some(map) = item.as_map_mut() else { return };
@@ -59,13 +60,13 @@ pub(super) fn requests(path: &str, node: &mut Node, notes: &mut Notes) {
             notes.error(mark, path, "`count` and `device_ids` exclude each other");
         }
         if !map.contains_key("count") && !map.contains_key("device_ids") {
-            map.insert("count".to_owned(), Node::new(Value::Int(-1), mark));
+            map.insert("count", Node::new(Value::int(-1), mark));
         }
         edit(map, "count", |count| {
             let Some(text) = count.as_str() else { return };
             match text.parse::<i64>() {
-                _ if text.eq_ignore_ascii_case("all") => count.value = Value::Int(-1),
-                Ok(number) => count.value = Value::Int(number.into()),
+                _ if text.eq_ignore_ascii_case("all") => count.value = Value::int(-1),
+                Ok(number) => count.value = Value::int(number),
                 Err(_) => {
                     let message = format!("`{text}` is neither a number nor `all`");
                     notes.error(count.mark, path, message);

@@ -4,24 +4,25 @@ use super::{bytes, edit, map_of, pairs};
 use crate::manifest::node::{Node, Value};
 use crate::manifest::notes::Notes;
 use crate::manifest::paths::clean;
+use crate::manifest::trail::Trail;
 use std::path::Path;
 
 /// Brings every item into the long form.
-pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn expand(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Value::Seq(items) = &mut node.value else { return };
     for (index, item) in items.iter_mut().enumerate() {
-        let path = format!("{path}.{index}");
+        let path = path.item(index);
         if let Some(text) = item.as_str() {
             match parse(text) {
                 Ok(mount) => {
                     for option in &mount.unknown {
                         let message = format!("`{option}` is no option of a mount: no effect");
-                        notes.warning(item.mark, &path, message);
+                        notes.warning(item.mark, path, message);
                     }
                     item.value = mount.value(item);
                 }
                 Err(message) => {
-                    notes.error(item.mark, &path, message);
+                    notes.error(item.mark, path, message);
                     continue;
                 }
             }
@@ -30,7 +31,7 @@ pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
     }
 }
 
-fn finish(path: &str, item: &mut Node, notes: &mut Notes) {
+fn finish(path: &Trail<'_>, item: &mut Node, notes: &mut Notes) {
     let mark = item.mark;
     let Some(map) = item.as_map_mut() else { return };
     for kind in ["volume", "tmpfs"] {
@@ -39,9 +40,10 @@ fn finish(path: &str, item: &mut Node, notes: &mut Notes) {
             match kind {
                 "volume" => edit(options, "labels", |labels| pairs(labels, true)),
                 _ => edit(options, "size", |size| {
-                    let field = format!("{path}.tmpfs.size");
+                    let field = path.key("tmpfs");
+                    let field = field.key("size");
                     if size.as_int().is_some_and(|size| size < 0) {
-                        notes.error(size.mark, &field, "must not be negative");
+                        notes.error(size.mark, field, "must not be negative");
                     }
                     bytes(&field, size, notes);
                 }),
@@ -52,7 +54,7 @@ fn finish(path: &str, item: &mut Node, notes: &mut Notes) {
         Some(target) => {
             let text = target.as_str().unwrap_or_default();
             if !text.is_empty() {
-                target.value = Value::Str(clean(Path::new(text)).to_string_lossy().into_owned());
+                target.value = Value::str(clean(Path::new(text)).to_string_lossy().into_owned());
             }
         }
         None => notes.error(mark, path, "needs `target`"),
@@ -137,15 +139,15 @@ fn parts(text: &str) -> Vec<String> {
 
 impl Short {
     fn value(self, item: &Node) -> Value {
-        let string = |text: &str| Value::Str(text.to_owned());
+        let string = |text: &str| Value::str(text);
         let is_bind = self.source.as_deref().is_some_and(|source| {
             source.starts_with(['.', '/', '~'])
                 || source.starts_with("\\\\")
                 || source.chars().nth(1) == Some(':')
         });
         let mut entries = vec![("type", string(if is_bind { "bind" } else { "volume" }))];
-        entries.extend(self.source.map(|source| ("source", Value::Str(source))));
-        entries.push(("target", Value::Str(self.target)));
+        entries.extend(self.source.map(|source| ("source", Value::str(source))));
+        entries.push(("target", Value::str(self.target)));
         if self.bare {
             return map_of(item.mark, entries);
         }

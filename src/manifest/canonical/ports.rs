@@ -4,14 +4,15 @@
 use super::map_of;
 use crate::manifest::node::{Node, Value};
 use crate::manifest::notes::Notes;
+use crate::manifest::trail::Trail;
 use std::net::IpAddr;
 
 /// Brings every item into the long form; a range of container ports becomes one item a port.
-pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
+pub(super) fn expand(path: &Trail<'_>, node: &mut Node, notes: &mut Notes) {
     let Value::Seq(items) = &mut node.value else { return };
     let mut expanded = Vec::new();
     for (index, item) in items.drain(..).enumerate() {
-        let path = format!("{path}.{index}");
+        let path = path.item(index);
         if item.as_map().is_some() {
             expanded.push(long(item, &path, notes));
             continue;
@@ -22,7 +23,7 @@ pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
                 expanded.extend(ports.into_iter().map(|port| item.with(port.value(&item))));
             }
             Err(message) => {
-                notes.error(item.mark, &path, message);
+                notes.error(item.mark, path, message);
                 expanded.push(item);
             }
         }
@@ -30,13 +31,13 @@ pub(super) fn expand(path: &str, node: &mut Node, notes: &mut Notes) {
     *items = expanded;
 }
 
-fn long(mut item: Node, path: &str, notes: &mut Notes) -> Node {
+fn long(mut item: Node, path: &Trail<'_>, notes: &mut Notes) -> Node {
     let mark = item.mark;
     if let Some(map) = item.as_map_mut() {
-        map.entry("mode".to_owned()).or_insert(Node::str("ingress", mark));
-        map.entry("protocol".to_owned()).or_insert(Node::str("tcp", mark));
+        map.or_insert("mode", Node::str("ingress", mark));
+        map.or_insert("protocol", Node::str("tcp", mark));
         if let Some(published) = map.get_mut("published") {
-            published.value = Value::Str(published.text().unwrap_or_default());
+            published.value = Value::str(published.text().unwrap_or_default());
         }
         if !map.contains_key("target") {
             notes.error(mark, path, "needs `target`");
@@ -60,11 +61,11 @@ struct Port {
 
 impl Port {
     fn value(self, item: &Node) -> Value {
-        let mut entries = vec![("mode", Value::Str("ingress".to_owned()))];
-        entries.extend(self.host_ip.map(|ip| ("host_ip", Value::Str(ip))));
-        entries.push(("target", Value::Int(i128::from(self.target))));
-        entries.extend(self.published.map(|text| ("published", Value::Str(text))));
-        entries.push(("protocol", Value::Str(self.protocol.to_owned())));
+        let mut entries = vec![("mode", Value::str("ingress"))];
+        entries.extend(self.host_ip.map(|ip| ("host_ip", Value::str(ip))));
+        entries.push(("target", Value::int(self.target)));
+        entries.extend(self.published.map(|text| ("published", Value::str(text))));
+        entries.push(("protocol", Value::str(self.protocol)));
         map_of(item.mark, entries)
     }
 }

@@ -57,7 +57,7 @@ fn mount(
     for key in ["uid", "gid", "mode"] {
         if let Some(node) = grant.get(key) {
             let message = format!("`{key}` has no effect on a file that is mounted");
-            at.notes.warning(node.place(), &format!("{}.{kind}", at.path), message);
+            at.notes.warning(node.place(), format_args!("{}.{kind}", at.path), message);
         }
     }
     let bind = Bind { path: cleaned(path), is_file: true, ..Bind::default() };

@@ -21,7 +21,7 @@ fn hook(node: &Node) -> Hook {
         privileged: flag(node, "privileged"),
         working_dir: text(node, "working_dir"),
         environment: section(node, "environment")
-            .map(|(key, value)| (key.clone(), value.text()))
+            .map(|(key, value)| (key.to_string(), value.text()))
             .collect(),
         per_replica: flag(node, "per_replica"),
     }

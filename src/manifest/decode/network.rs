@@ -35,7 +35,7 @@ fn pool(node: &Node, at: &mut At<'_>) -> IpamPool {
     let mut aux_addresses = BTreeMap::new();
     for (host, address) in section(node, "aux_addresses") {
         match address.as_str().and_then(|text| text.parse().ok()) {
-            Some(ip) => drop(aux_addresses.insert(host.clone(), ip)),
+            Some(ip) => drop(aux_addresses.insert(host.to_string(), ip)),
             None => at.fail(address.mark, "ipam.config", "an auxiliary address is no IP address"),
         }
     }
@@ -78,7 +78,7 @@ pub(crate) fn networking(
             driver_opts: pairs(node, "driver_opts"),
             priority: at.number(node, "priority").unwrap_or(0),
         };
-        joined.insert(name, endpoint);
+        joined.insert(name, Box::new(endpoint));
     }
     let mut networking = Networking::Networks(joined);
     if let Some(address) = mac_address(service, at) {
@@ -101,7 +101,7 @@ fn shared(whole: &Whole<'_>, mode: &Node, at: &mut At<'_>) -> Networking {
             }
             Some(container) => Networking::Container(container),
             // Some network that is there already; no name leads to the service on it.
-            None => Networking::Networks([(text.to_owned(), Endpoint::default())].into()),
+            None => Networking::Networks([(text.to_owned(), Box::default())].into()),
         },
     }
 }

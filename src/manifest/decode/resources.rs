@@ -189,7 +189,7 @@ fn ulimits(node: &Node, at: &mut At<'_>) -> BTreeMap<String, Ulimit> {
                 .zip(at.number(value, "hard"))
                 .map(|(soft, hard)| Ulimit { soft, hard }),
         };
-        ulimits.extend(ulimit.map(|ulimit| (name.clone(), ulimit)));
+        ulimits.extend(ulimit.map(|ulimit| (name.to_string(), ulimit)));
     }
     ulimits
 }

@@ -5,7 +5,7 @@ use super::{
     texts,
 };
 use crate::manifest::Request;
-use crate::manifest::node::Node;
+use crate::manifest::node::{Node, Text};
 use crate::model::{
     Condition, ContainerPort, ContainerSpec, Dependency, Healthcheck, HostPorts, ImageRef, Logging,
     Platform, PortBinding, Protocol, PullPolicy, RestartPolicy, Service, ServiceName, VolumesFrom,
@@ -28,7 +28,7 @@ pub(crate) fn service(
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
     let mode = deploy.and_then(|deploy| text(deploy, "mode")).unwrap_or_default();
     Some(Service {
-        container,
+        container: Box::new(container),
         container_name: text(node, "container_name"),
         replicas: if mode.starts_with("global") { 1 } else { replicas.or(scale).unwrap_or(1) },
         depends_on: depends_on(node),
@@ -62,7 +62,7 @@ fn container(whole: &Whole<'_>, key: &str, node: &Node, at: &mut At<'_>) -> Opti
         entrypoint: words("entrypoint"),
         command: words("command"),
         environment: section(node, "environment")
-            .map(|(key, value)| (key.clone(), value.text()))
+            .map(|(key, value)| (key.to_string(), value.text()))
             .collect(),
         labels: pairs(node, "labels"),
         annotations: pairs(node, "annotations"),
@@ -279,7 +279,7 @@ fn healthcheck(node: &Node, at: &mut At<'_>) -> Option<Healthcheck> {
 }
 
 fn depends_on(node: &Node) -> BTreeMap<ServiceName, Dependency> {
-    let dependency = |(name, value): (&String, &Node)| {
+    let dependency = |(name, value): (&Text, &Node)| {
         let condition = match text(value, "condition").as_deref() {
             Some("service_healthy") => Condition::Healthy,
             Some("service_completed_successfully") => Condition::Completed,
@@ -287,7 +287,7 @@ fn depends_on(node: &Node) -> BTreeMap<ServiceName, Dependency> {
         };
         let required = value.get("required").and_then(Node::as_bool).unwrap_or(true);
         let dependency = Dependency { condition, restart: flag(value, "restart"), required };
-        Some((ServiceName::new(name.clone()).ok()?, dependency))
+        Some((ServiceName::new(name.as_str()).ok()?, dependency))
     };
     section(node, "depends_on").filter_map(dependency).collect()
 }

@@ -28,7 +28,7 @@ fn service(attributes: &str) -> Result<Service, String> {
 }
 
 fn spec(attributes: &str) -> ContainerSpec {
-    service(attributes).unwrap().container
+    *service(attributes).unwrap().container
 }
 
 #[track_caller]

@@ -3,11 +3,12 @@
 use super::{Form, MAX_DEPTH, braced, each_text, name_at_start};
 use crate::manifest::Variable;
 use crate::manifest::node::Node;
+use crate::manifest::trail::Trail;
 use std::collections::BTreeMap;
 
 /// Adds the variables that the texts of `node` name.
 pub(crate) fn variables(node: &mut Node, found: &mut BTreeMap<String, Variable>) {
-    each_text(node, "", &mut |text, _, _| named(text, found, 0));
+    each_text(node, &Trail::Start(""), &mut |text, _, _| named(text, found, 0));
 }
 
 fn named(text: &str, found: &mut BTreeMap<String, Variable>, depth: usize) {

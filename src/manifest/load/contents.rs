@@ -48,7 +48,7 @@ impl Loader<'_> {
             .get("environment")
             .into_iter()
             .flat_map(Node::entries)
-            .filter_map(|(key, value)| Some((key.clone(), value.text()?)))
+            .filter_map(|(key, value)| Some((key.to_string(), value.text()?)))
             .collect();
         let mut found = Map::new();
         for item in files.items() {
@@ -103,7 +103,11 @@ impl Loader<'_> {
                     }
                 }
                 Err(message) => {
-                    self.notes.error(item.mark, &format!("services.{name}.label_file"), message);
+                    self.notes.error(
+                        item.mark,
+                        format_args!("services.{name}.label_file"),
+                        message,
+                    );
                 }
             }
         }
@@ -152,7 +156,7 @@ impl Loader<'_> {
 /// Puts `found` under `key`, below what is written there.
 fn put_below(service: &mut Node, key: &str, files: &Node, mut found: Map) {
     let Some(map) = service.as_map_mut() else { return };
-    let written = map.entry(key.to_owned()).or_insert(Node::null(files.place()));
+    let written = map.or_insert(key, Node::null(files.place()));
     if let Value::Map(entries) = &written.value {
         found.extend(entries.clone());
     }

@@ -4,8 +4,9 @@
 use super::Loader;
 use super::include::is_remote;
 use super::layers::Scope;
-use crate::manifest::node::{Map, Mark, Node};
+use crate::manifest::node::{Map, Mark, Node, Text};
 use crate::manifest::reset::{self, Keys};
+use crate::manifest::trail::Trail;
 use crate::manifest::{canonical, merge, paths};
 use std::path::{Path, PathBuf};
 
@@ -101,7 +102,7 @@ impl Loader<'_> {
             let message = format!("services copy more than {MAX_COPIED_NODES} values in all");
             return self.notes.error(extends.place(), &field, message);
         }
-        let below = reset::below(&all.resets, &["services".to_owned(), name.to_owned()]);
+        let below = reset::below(&all.resets, &["services".into(), name.into()]);
         reset::apply(&mut base, &below);
         let Some(own) = all.by_name.get_mut(name) else { return };
         let key = own.key;
@@ -155,7 +156,7 @@ impl Loader<'_> {
             let home = scope.lookup("HOME");
             let paths = paths::Base { directory: &others.directory, home: home.as_deref() };
             others.by_name.get_mut(base).map(|service| {
-                canonical::service(&field, service, &mut self.notes);
+                canonical::service(&Trail::Start(&field), service, &mut self.notes);
                 paths::resolve_service(&field, service, &paths, &mut self.notes);
                 service.clone()
             })
@@ -192,7 +193,7 @@ impl Loader<'_> {
     }
 
     fn no_such_service(&mut self, all: &Services, base: &str, at: &At<'_>) {
-        let known = all.by_name.keys().map(String::as_str);
+        let known = all.by_name.keys().map(Text::as_str);
         let help = crate::manifest::shape::suggestion(base, known);
         let message = format!("there is no service `{base}` in {}", self.door.shown(&all.file));
         self.notes.error_with_help(at.mark, at.field, message, help);
@@ -207,6 +208,6 @@ struct At<'a> {
 
 fn restore(all: &mut Services, name: &str, extends: &Node) {
     if let Some(service) = all.by_name.get_mut(name).and_then(Node::as_map_mut) {
-        service.insert("extends".to_owned(), extends.clone());
+        service.insert("extends", extends.clone());
     }
 }

@@ -5,6 +5,7 @@ use super::Loader;
 use super::layers::Scope;
 use crate::manifest::node::{Mark, Node, Value};
 use crate::manifest::reset::{self, Keys};
+use crate::manifest::trail::Trail;
 use crate::manifest::{merge, schema, shape};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -49,7 +50,7 @@ impl Loader<'_> {
             return;
         }
         let before = self.notes.errors();
-        shape::check(&mut list, &schema::INCLUDES, "include", &mut self.notes);
+        shape::check(&mut list, &schema::INCLUDES, &Trail::Start("include"), &mut self.notes);
         if self.notes.errors() > before {
             return;
         }
@@ -149,7 +150,7 @@ impl Loader<'_> {
             }
             let Value::Map(resources) = resources.value else { continue };
             let Some(top) = document.as_map_mut() else { return };
-            let own = top.entry(section.clone()).or_insert(Node::map(Mark::default()));
+            let own = top.or_insert(section.clone(), Node::map(Mark::default()));
             if own.is_null() {
                 own.value = Node::map(own.mark).value;
             }

@@ -5,6 +5,7 @@ use super::Loader;
 use crate::manifest::lint::DEPRECATED;
 use crate::manifest::node::{Mark, Node};
 use crate::manifest::support::VERSION;
+use crate::manifest::trail::Trail;
 use crate::manifest::{canonical, interpolate, merge, paths, reset, schema, shape, unique, yaml};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,7 +98,7 @@ impl Loader<'_> {
         reset::apply(merged, &resets);
         merge::merge(merged, document, &[], &mut self.notes);
         unique::unify(merged);
-        shape::check(merged, &schema::FILE, "", &mut self.notes);
+        shape::check(merged, &schema::FILE, &Trail::Start(""), &mut self.notes);
         if let Some(version) = merged.as_map_mut().and_then(|map| map.shift_remove("version")) {
             self.notes.named_warning(DEPRECATED, version.place(), "version", VERSION.why);
         }

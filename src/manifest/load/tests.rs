@@ -98,7 +98,7 @@ fn networks_and_volumes_carry_the_projects_name_and_unused_networks_are_left_out
     let web = &stack.services[&ServiceName::new("web").unwrap()].container;
     let aliases = BTreeSet::from(["web".to_owned(), "www".to_owned()]);
     let endpoint = Endpoint { aliases, ..Endpoint::default() };
-    let expected = BTreeMap::from([("shop_front".to_owned(), endpoint)]);
+    let expected = BTreeMap::from([("shop_front".to_owned(), Box::new(endpoint))]);
     assert_eq!(web.networking, Networking::Networks(expected));
 }
 
