@@ -45,6 +45,18 @@ pub(super) enum Refusal {
 
 /// Opens the database at `path`, which is made if it is not there, and reads all of it.
 pub(super) fn open(path: &Path) -> Result<(Database, Records), Refusal> {
+    let unavailable = |error: io::Error| Refusal::Unavailable(error.to_string());
+    if !path.exists() {
+        // Made beside its place, so that there is never half a database.
+        let half = path.with_extension("redb.new");
+        drop(std::fs::remove_file(&half));
+        open_file(&half)?;
+        std::fs::rename(&half, path).map_err(unavailable)?;
+    }
+    open_file(path)
+}
+
+fn open_file(path: &Path) -> Result<(Database, Records), Refusal> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
