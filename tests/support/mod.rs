@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod registry;
 pub mod repository;
 pub mod sim;
+pub mod site;
 pub mod stacks;
 pub mod wait;
 

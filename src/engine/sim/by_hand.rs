@@ -40,7 +40,9 @@ impl Sim {
     pub fn tag(&self, reference: &str, name: &str) {
         self.act(|world| {
             if let Some(image) = world.image(reference).cloned() {
+                let id = image.image.id.clone();
                 world.tag(name, image);
+                world.tell_of_image(&[&id, name], "tag");
             }
         });
     }

@@ -1,0 +1,133 @@
+//! An agent in this process on the simulated engine, with a real git repository, the real state
+//! directory and the real socket.
+
+use super::program::{Ended, command, run};
+use super::repository::Git;
+use bowline::agent::{self, AgentError, Views};
+use bowline::config::Config;
+use bowline::engine::Engine;
+use bowline::engine::sim::{Behaviour, Sim};
+use bowline::model::{ImageConfig, Query, StackName};
+use bowline::status::StackStatus;
+use bowline::store::Inventory;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How long a state may take to come.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// A repository, an engine and a state directory that outlive agents.
+pub struct Site {
+    pub git: Git,
+    pub dir: TempDir,
+    pub sim: Sim,
+    more: &'static str,
+}
+
+/// An agent in this process.
+pub struct Agent {
+    pub views: Views,
+    stop: CancellationToken,
+    run: JoinHandle<Result<(), AgentError>>,
+}
+
+impl Site {
+    pub fn new(more: &'static str) -> Self {
+        Self { git: Git::new(), dir: tempfile::tempdir().unwrap(), sim: Sim::new(), more }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("bowline.sock")
+    }
+
+    /// A stack of one service; its image is put on the engine.
+    pub fn write(&self, directory: &str, image: &str) -> &Self {
+        self.image(image);
+        let text = format!("services: {{ app: {{ image: {image}, volumes: ['data:/d'] }} }}\n");
+        self.git
+            .write(&format!("{directory}/compose.yaml"), &format!("{text}volumes: {{ data: }}\n"));
+        self
+    }
+
+    pub fn image(&self, image: &str) -> String {
+        let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+        self.sim.image_add(image, config, Behaviour::default())
+    }
+
+    pub fn start(&self) -> Agent {
+        let text = format!(
+            "sources: [{{ name: infra, url: {:?}, interval: 1s }}]\nsocket: bowline.sock\n\
+             state_dir: state\n{}\n",
+            self.git.url(),
+            self.more
+        );
+        let config = Config::parse(&text, &self.dir.path().join("config.yaml")).unwrap();
+        let (views, stop) = (Views::default(), CancellationToken::new());
+        let engine = Arc::new(self.sim.clone());
+        let run = tokio::spawn(agent::run(config, engine, views.clone(), stop.clone()));
+        Agent { views, stop, run }
+    }
+
+    /// The containers of a stack.
+    pub async fn containers(&self, stack: &str) -> usize {
+        let query = Query::owned_by(StackName::new(stack).unwrap());
+        self.sim.observe(&query).await.unwrap().containers.len()
+    }
+
+    pub async fn runs(&self, stack: &str) {
+        until(&format!("{stack} to run"), async || self.containers(stack).await == 1).await;
+    }
+
+    pub async fn is_gone(&self, stack: &str) {
+        until(&format!("{stack} to be gone"), async || self.containers(stack).await == 0).await;
+    }
+
+    /// `bowline prune` with more arguments, as another process.
+    pub async fn prune(&self, arguments: &[&str]) -> Ended {
+        self.prune_at(&self.socket(), arguments).await
+    }
+
+    /// The same, asking at another socket.
+    pub async fn prune_at(&self, socket: &Path, arguments: &[&str]) -> Ended {
+        let fixed = ["prune", "--engine", "sim", "--socket", socket.to_str().unwrap()];
+        let mut command = command(&self.dir.path().join("state"), &[&fixed, arguments].concat());
+        tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
+    }
+
+    pub fn inventory(&self) -> Inventory {
+        let (inventory, mishap) = Inventory::open(&self.dir.path().join("state"));
+        assert_eq!(mishap, None);
+        inventory
+    }
+}
+
+impl Agent {
+    pub fn stack(&self, name: &str) -> Option<StackStatus> {
+        self.views.shared.board().stack(&StackName::new(name).unwrap()).cloned()
+    }
+
+    /// Why a stack is held, once it is.
+    pub async fn held(&self, stack: &str) -> String {
+        let why = || self.stack(stack)?.departure?.held;
+        until(&format!("{stack} to be held"), async || why().is_some()).await;
+        why().unwrap()
+    }
+
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.run.await.unwrap().unwrap();
+    }
+}
+
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + BOUND;
+    while !holds().await {
+        assert!(Instant::now() < end, "waited {BOUND:?} for {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
