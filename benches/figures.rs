@@ -4,7 +4,7 @@
 //! COMPOSE=$(bench/get-compose.sh /tmp/compose) cargo bench -- [--runs N] [FIGURE ...]
 //! ```
 //!
-//! Figures: noop calls cold drift commit idle. Whole processes are timed in turn with the peer, and
+//! Figures: noop calls warm cold drift commit idle. Whole processes are timed in turn with the peer, and
 //! medians are printed. Everything made here is named `bench-...` and taken away at the end.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)] // A bench that cannot go on ends.
@@ -25,7 +25,7 @@ use table::Table;
 /// What every container of the benches runs.
 pub(crate) const IMAGE: &str = "bench-sleep:1";
 
-const FIGURES: [&str; 6] = ["noop", "calls", "cold", "drift", "commit", "idle"];
+const FIGURES: [&str; 7] = ["noop", "calls", "warm", "cold", "drift", "commit", "idle"];
 
 fn main() {
     let mut runs = 7;
@@ -69,6 +69,7 @@ async fn measure(table: &mut Table, chosen: &[String], runs: usize) {
         match figure.as_str() {
             "noop" => passes::noop(table, runs),
             "calls" => passes::calls(table).await,
+            "warm" => passes::warm(table, runs).await,
             "cold" => passes::cold(table, runs).await,
             "drift" => agent::drift(table, runs).await,
             "commit" => agent::commit(table, runs).await,

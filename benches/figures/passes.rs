@@ -5,14 +5,18 @@ use crate::table::{Table, median, millis, ratio, timed};
 use crate::{IMAGE, clean};
 use bowline::engine::Engine;
 use bowline::engine::docker::Docker;
+use bowline::execute::Bounds;
 use bowline::manifest::{DigestKey, Request, load};
-use bowline::pass::preview;
+use bowline::pass::{Means, Moment, Subject, preview};
+use bowline::status::PassResult;
 use std::fmt::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const BOWLINE: &str = env!("CARGO_BIN_EXE_bowline");
 
@@ -117,6 +121,45 @@ pub(crate) async fn calls(table: &mut Table) {
         format!("{counted:?} requests with 1, 10, 40 networks and volumes, 2 containers");
     let flat = counted.iter().all(|count| *count == counted[0]);
     table.add("engine calls of a no-op pass", measured, "flat", flat);
+}
+
+/// A pass over a stack of which nothing was heard since the last one.
+pub(crate) async fn warm(table: &mut Table, runs: usize) {
+    const SERVICES: usize = 100;
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "bench-warm", &manifest("bench-warm", SERVICES));
+    apply(&file, &directory.path().join("state"));
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let docker = Docker::connect(None).unwrap().with_observer(Arc::new(move |_, _, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+    }));
+    let means = Means {
+        engine: Arc::new(docker),
+        bounds: Bounds::new(NonZeroUsize::MIN, NonZeroUsize::MIN),
+        onlooker: Arc::new(|_| {}),
+        snapshots: Arc::default(),
+        stop: CancellationToken::new(),
+    };
+    means.snapshots.listening(Duration::from_secs(600));
+    let stack = stack(&file);
+    let subject = Subject { stack: &stack, source: None, revision: None };
+    let due = |_: &_, _| false;
+    let moment = || Moment { due: &due, ..Moment::by_hand(Duration::ZERO) };
+    let first = means.reconcile(&subject, &moment()).await;
+    assert_eq!(first.result, PassResult::Unchanged, "{}", first.message);
+    calls.store(0, Ordering::Relaxed);
+    let mut times = Vec::new();
+    for _ in 0..runs * 10 {
+        let began = Instant::now();
+        let report = means.reconcile(&subject, &moment()).await;
+        times.push(began.elapsed());
+        assert_eq!(report.result, PassResult::Unchanged, "{}", report.message);
+    }
+    let (took, calls) = (median(times), calls.load(Ordering::Relaxed));
+    let measured = format!("{:.2} ms, {calls} requests", took.as_secs_f64() * 1000.0);
+    let met = took <= Duration::from_millis(1) && calls == 0;
+    table.add("pass without change, warm, 100 services", measured, "at most 1 ms, none", met);
 }
 
 fn stack(file: &Path) -> bowline::model::Stack {
