@@ -89,9 +89,8 @@ fn owner(other: &Stranger) -> String {
 
 fn taken_port(wanted: &Wanted<'_>, other: &Stranger) -> Option<u16> {
     wanted.service.container.ports.iter().find_map(|own| {
-        let range = own.host?;
         let taken = other.ports.iter().any(|port| collide(own, port));
-        (range.first == range.last && taken).then_some(range.first)
+        own.fixed_host_port().filter(|_| taken)
     })
 }
 
@@ -103,15 +102,12 @@ pub(super) fn share_a_port(service: &Service, container: &Container) -> bool {
 
 /// Whether two bindings cannot be at the same time. A range leaves the engine a choice.
 fn collide(one: &PortBinding, other: &PortBinding) -> bool {
-    let fixed = |binding: &PortBinding| {
-        binding.host.filter(|range| range.first == range.last).map(|range| range.first)
-    };
     let addresses_meet = match (one.host_ip, other.host_ip) {
         (Some(one), Some(other)) => one == other || one.is_unspecified() || other.is_unspecified(),
         (None, _) | (_, None) => true,
     };
-    fixed(one).is_some()
-        && fixed(one) == fixed(other)
+    one.fixed_host_port().is_some()
+        && one.fixed_host_port() == other.fixed_host_port()
         && one.container.protocol == other.container.protocol
         && addresses_meet
 }

@@ -63,7 +63,7 @@ pub(super) async fn observe(
         networks: networks::select(&networks, &others, query),
         volumes: volumes::select(&volumes, query),
         images,
-        strangers: strangers(&others, &image_labels),
+        strangers: strangers(&others, &image_labels, query),
         engine: host.facts,
     })
 }
@@ -236,7 +236,11 @@ fn read_all(
     Ok(containers)
 }
 
-fn strangers(others: &[&ContainerSummary], image_labels: &ImageLabels) -> Vec<Stranger> {
+fn strangers(
+    others: &[&ContainerSummary],
+    image_labels: &ImageLabels,
+    query: &Query,
+) -> Vec<Stranger> {
     let mut strangers: Vec<_> = others
         .iter()
         .map(|container| Stranger {
@@ -245,6 +249,7 @@ fn strangers(others: &[&ContainerSummary], image_labels: &ImageLabels) -> Vec<St
             project: label(container, labels::PROJECT).map(str::to_owned),
             ports: ports::held(container.ports.as_deref().unwrap_or_default()),
         })
+        .filter(|stranger| query.concerns(stranger))
         .collect();
     strangers.sort_by(|a, b| a.name.cmp(&b.name));
     strangers

@@ -73,9 +73,9 @@ impl Sim {
             let id = world.find(&new.name).unwrap_or_default();
             let image =
                 world.image(new.spec.image.as_str()).map(|image| image.image.config.clone());
-            if let Some(container) = world.containers.get_mut(&id) {
+            world.containers.change(&id, |container| {
                 relabel(container, &image.unwrap_or_default(), &new.labels);
-            }
+            });
             Ok(())
         })
     }
