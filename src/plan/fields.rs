@@ -42,6 +42,9 @@ const ANOTHER: &str = "another";
 
 /// Compares two definitions in comparable form, in the order of the paths.
 pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Vec<Difference> {
+    if desired == actual {
+        return Vec::new();
+    }
     let (desired, actual) = (fields(desired), fields(actual));
     let paths: BTreeSet<&String> = desired.keys().chain(actual.keys()).collect();
     paths
