@@ -375,7 +375,6 @@ impl World {
         };
         self.record(report);
         self.views.note(report);
-        self.views.tell_summary();
         self.tell_ready(ready);
     }
 
@@ -395,7 +394,7 @@ impl World {
     /// Whether every source was tried and every stack had a pass, for the first time.
     fn becomes_ready(&self, memory: &mut Memory) -> bool {
         let sources = self.config.sources.iter().all(|source| memory.tried.contains(&source.name));
-        let stacks = || self.desired().names().iter().all(|name| memory.passed.contains(name));
+        let stacks = || self.desired().are_all_in(&memory.passed);
         let becomes = !memory.ready && sources && stacks();
         memory.ready |= becomes;
         becomes

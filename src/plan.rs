@@ -8,6 +8,7 @@ mod containers;
 mod effective;
 mod fields;
 mod images;
+mod known;
 mod needs;
 mod order;
 mod recipe;
@@ -25,6 +26,7 @@ pub use show::suggests_secret;
 pub use step::{ContainerRef, Milestone, NewContainer, Step};
 
 use crate::model::{ImageRef, Observed, ServiceName, Slot, SourceName, Stack};
+use known::Known;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What surrounds a plan beside the stack and the snapshot.
@@ -44,7 +46,10 @@ pub fn plan(desired: &Stack, observed: &Observed, around: &Circumstances) -> Pla
         desired,
         observed,
         around,
+        known: Known::of(desired, observed),
         plan: Plan::empty(desired.name.clone()),
+        planned: BTreeMap::new(),
+        planned_names: BTreeMap::new(),
         made: BTreeMap::new(),
         upset: BTreeMap::new(),
         blocked: BTreeSet::new(),
@@ -66,7 +71,12 @@ struct Draft<'a> {
     desired: &'a Stack,
     observed: &'a Observed,
     around: &'a Circumstances,
+    known: Known<'a>,
     plan: Plan,
+    /// The changes of each object.
+    planned: BTreeMap<Object, Vec<usize>>,
+    /// Those of containers by the name that they shall have.
+    planned_names: BTreeMap<String, Vec<usize>>,
     /// The change that makes each image, network or volume.
     made: BTreeMap<Object, usize>,
     /// The changes of each service after which it must be seen to be up again.
@@ -78,6 +88,12 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn push(&mut self, change: Change) -> usize {
         let index = self.plan.changes.len();
+        self.planned.entry(change.object.clone()).or_default().push(index);
+        if let Object::Container(slot) = &change.object
+            && let Some(name) = self.desired.container_name(slot)
+        {
+            self.planned_names.entry(name).or_default().push(index);
+        }
         self.plan.changes.push(change);
         index
     }

@@ -334,7 +334,8 @@ async fn a_container_whose_labels_came_with_its_image_is_a_stranger() {
     let heir = corner.name("heir");
     docker(&["create", "--name", &heir, &image]);
 
-    let observed = corner.observe().await;
+    let query = Query { container_names: [heir.clone()].into(), ..Query::owned_by(corner.stack()) };
+    let observed = corner.engine.observe(&query).await.unwrap();
     let stacks = corner.engine.stacks().await.unwrap();
     docker(&["rm", "-f", &heir]);
     docker(&["rmi", "-f", &image]);
@@ -376,9 +377,12 @@ async fn names_and_ports_in_use_are_told_apart() {
     let named = matches!(&taken, EngineError::PortTaken { port, .. } if *port == bound.to_string());
     assert!(named, "{taken}");
 
-    let other = Query::owned_by(bowline::model::StackName::new("t-docker-nobody").unwrap());
+    let nobody = Query::owned_by(bowline::model::StackName::new("t-docker-nobody").unwrap());
+    let other = Query { host_ports: [38181].into(), ..nobody };
     let strangers = corner.engine.observe(&other).await.unwrap().strangers;
-    let stranger = strangers.iter().find(|s| s.name == first.name).unwrap();
+    let names: Vec<_> = strangers.iter().map(|stranger| &stranger.name).collect();
+    assert_eq!(names, [&first.name]);
+    let stranger = &strangers[0];
     assert_eq!(stranger.ports[0].host, Some(host_port(38181)));
     assert_eq!(stranger.stack, Some(corner.stack()));
 }
@@ -510,9 +514,11 @@ async fn a_container_that_cannot_be_completed_is_not_left_behind() {
     let step = Step::CreateContainer(Box::new(corner.container("web", spec)));
     let error = corner.engine.perform(&step, &|_| {}).await.unwrap_err();
     assert!(error.to_string().starts_with("cannot copy files into container"), "{error}");
-    let observed = corner.observe().await;
+    let query =
+        Query { container_names: [corner.name("web")].into(), ..Query::owned_by(corner.stack()) };
+    let observed = corner.engine.observe(&query).await.unwrap();
     assert!(observed.containers.is_empty());
-    assert!(observed.strangers.iter().all(|stranger| stranger.name != corner.name("web")));
+    assert!(observed.strangers.is_empty(), "{:#?}", observed.strangers);
 }
 
 #[tokio::test]
@@ -526,11 +532,10 @@ async fn networks_volumes_and_images_are_found_by_name_whoever_owns_them() {
     docker(&["create", "--name", &guest, "--network", &net, corner.image().as_str(), "sh"]);
     let absent = ImageRef::new("t-docker-absent:1").unwrap();
     let query = Query {
-        adopt: false,
-        stack: corner.stack(),
         images: [corner.image(), absent].into(),
         networks: [net.clone(), corner.name("missing")].into(),
         volumes: [vol.clone()].into(),
+        ..Query::owned_by(corner.stack())
     };
     let observed = corner.engine.observe(&query).await.unwrap();
     let networks: Vec<_> = observed.networks.iter().map(|n| (&n.spec.name, &n.stack)).collect();
@@ -613,7 +618,9 @@ async fn a_container_of_a_committed_image_is_a_stranger_also_when_the_image_is_g
     assert_eq!(corner.only().await.name, ours);
     docker(&["rmi", "-f", &image]);
     assert_eq!(docker(&["images", "-q", &image]), "", "the image is gone");
-    let found = corner.observe().await;
+    let names = [corner.name("other")].into();
+    let query = Query { container_names: names, ..Query::owned_by(corner.stack()) };
+    let found = corner.engine.observe(&query).await.unwrap();
     assert_eq!(found.containers.len(), 1, "{:#?}", found.containers);
     assert_eq!(found.containers[0].name, ours);
     assert!(found.strangers.iter().any(|stranger| stranger.name == corner.name("other")));

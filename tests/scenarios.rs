@@ -52,6 +52,7 @@ scenarios! {
         a_renamed_container_stays_itself, limits_change_while_it_runs, what_is_missing_is_not_found,
         removing_what_is_gone_succeeds, a_container_without_the_mark_is_a_stranger,
         labels_that_came_with_the_image_make_a_stranger,
+        strangers_with_a_name_or_port_that_is_asked_about_are_told,
         a_port_is_taken_at_the_start, a_volume_in_use_stays, a_volume_is_made_once;
     lifecycle: start_and_stop_may_be_said_twice, a_process_that_takes_no_notice_is_killed,
         a_killed_container_is_not_restarted, a_crashed_container_is_restarted,

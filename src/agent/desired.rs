@@ -16,6 +16,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
     sources: BTreeMap<SourceName, Content>,
+    /// Where each stack is in `sources`: the source, and the index there.
+    items: BTreeMap<StackName, BTreeSet<(SourceName, usize)>>,
     /// The last definition of each stack that was fine, and the source that it came from.
     good: BTreeMap<StackName, (SourceName, Arc<Stack>)>,
     /// Where each stack came from, and when.
@@ -105,7 +107,23 @@ impl Desired {
         if let Some(former) = self.sources.insert(source.clone(), content) {
             concerned.extend(names(&former));
         }
+        self.note_items(source, &concerned);
         concerned
+    }
+
+    /// Notes anew where in `source` the stacks `concerned` are.
+    fn note_items(&mut self, source: &SourceName, concerned: &BTreeSet<StackName>) {
+        for name in concerned {
+            let Some(items) = self.items.get_mut(name) else { continue };
+            items.retain(|(other, _)| other != source);
+            if items.is_empty() {
+                self.items.remove(name);
+            }
+        }
+        let stacks = self.sources.get(source).into_iter().flat_map(|content| &content.stacks);
+        for (index, item) in stacks.enumerate() {
+            self.items.entry(item.name.clone()).or_default().insert((source.clone(), index));
+        }
     }
 
     /// Whether the content of `source` is known.
@@ -124,12 +142,12 @@ impl Desired {
 
     /// What shall become of `name`; `None` if nobody asks for anything.
     pub(crate) fn wish(&self, name: &StackName) -> Option<Wish> {
-        let mut items = self.sources.iter().flat_map(|(source, content)| {
-            let items = content.stacks.iter().filter(|item| item.name == *name);
-            items.map(move |item| (source, content, item))
+        let items = self.items.get(name).into_iter().flatten().filter_map(|(source, index)| {
+            let content = self.sources.get(source)?;
+            Some((source, content, content.stacks.get(*index)?))
         });
         // The name of a file in error may be a guess, so a stack that is fine comes before it.
-        let mut all: Vec<_> = items.by_ref().collect();
+        let mut all: Vec<_> = items.collect();
         all.sort_by_key(|(_, _, item)| item.stack.is_err());
         let Some((source, content, item)) = all.first().copied() else {
             let held = || {
@@ -184,6 +202,12 @@ impl Desired {
         let items = self.sources.values().flat_map(|content| &content.stacks);
         let fine = items.filter_map(|item| item.stack.as_ref().ok());
         fine.chain(self.good.values().map(|(_, stack)| stack))
+    }
+
+    /// Whether all stacks of which something is asked are among `names`.
+    pub(crate) fn are_all_in(&self, names: &BTreeSet<StackName>) -> bool {
+        let left = self.gone.keys().chain(self.held.keys());
+        self.items.keys().chain(left).all(|name| names.contains(name))
     }
 
     /// All stacks of which something is asked.

@@ -64,11 +64,12 @@ impl Views {
     pub(super) fn beat(&self, waiting: usize) {
         self.shared.liveness.tick();
         self.metrics.queue_depth(waiting);
+        self.tell_summary();
         systemd::alive();
     }
 
     /// A line for `systemctl status`.
-    pub(super) fn tell_summary(&self) {
+    fn tell_summary(&self) {
         let board = self.shared.board();
         let synced = board.stacks().filter(|stack| stack.sync == SyncStatus::Synced).count();
         let all = board.stacks().count();

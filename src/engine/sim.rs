@@ -3,6 +3,7 @@
 //! pause it.
 
 mod by_hand;
+mod catalogue;
 mod clock;
 mod containers;
 mod events;

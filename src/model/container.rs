@@ -278,6 +278,13 @@ pub struct PortBinding {
     pub host: Option<HostPorts>,
 }
 
+impl PortBinding {
+    /// The host port, unless the engine has a choice.
+    pub fn fixed_host_port(&self) -> Option<u16> {
+        self.host.filter(|range| range.first == range.last).map(|range| range.first)
+    }
+}
+
 /// What the engine does when a container ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestartPolicy {

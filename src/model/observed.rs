@@ -22,6 +22,10 @@ pub struct Query {
     pub networks: BTreeSet<String>,
     /// Volumes by name, whoever owns them.
     pub volumes: BTreeSet<String>,
+    /// Containers of others that have one of these names.
+    pub container_names: BTreeSet<String>,
+    /// Containers of others that hold one of these host ports, of any protocol and address.
+    pub host_ports: BTreeSet<u16>,
 }
 
 impl Query {
@@ -38,7 +42,21 @@ impl Query {
                 .collect(),
             networks: stack.networks.values().map(|network| network.name.clone()).collect(),
             volumes: stack.volumes.values().map(|volume| volume.name.clone()).collect(),
+            container_names: container_names(stack).collect(),
+            host_ports: stack
+                .services
+                .values()
+                .flat_map(|service| &service.container.ports)
+                .filter_map(PortBinding::fixed_host_port)
+                .collect(),
         }
+    }
+
+    /// Whether `stranger` holds a name or a host port that is asked about.
+    pub fn concerns(&self, stranger: &Stranger) -> bool {
+        let mut ports = stranger.ports.iter().filter_map(PortBinding::fixed_host_port);
+        self.container_names.contains(&stranger.name)
+            || ports.any(|port| self.host_ports.contains(&port))
     }
 
     /// The stack that owns a network or volume with these labels: `stack`, or the one asked for, if
@@ -61,8 +79,17 @@ impl Query {
             images: BTreeSet::new(),
             networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
+            container_names: BTreeSet::new(),
+            host_ports: BTreeSet::new(),
         }
     }
+}
+
+/// The names that the containers of `stack` have, and those that replacements have for a while.
+fn container_names(stack: &Stack) -> impl Iterator<Item = String> {
+    let slots = stack.services.keys().flat_map(|name| stack.slots(name));
+    let names = slots.filter_map(|slot| stack.container_name(&slot));
+    names.flat_map(|name| [format!("{name}{}", labels::TEMPORARY), name])
 }
 
 /// A snapshot of an engine as far as one stack is concerned.
@@ -78,7 +105,7 @@ pub struct Observed {
     pub volumes: Vec<ObservedVolume>,
     /// The images asked for, as far as they are there or containers of the stack are made from them.
     pub images: BTreeMap<ImageRef, Image>,
-    /// Containers of others.
+    /// The containers of others that were asked about, by name.
     pub strangers: Vec<Stranger>,
 }
 

@@ -5,7 +5,7 @@ use super::{
     StackName,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -70,17 +70,13 @@ impl Stack {
         (1..=replicas).map(move |number| Slot { service: name.clone(), number })
     }
 
-    /// Whether `name` runs to its end rather than for ever: it says so, or something waits for its
-    /// completion.
-    pub fn is_job(&self, name: &ServiceName) -> bool {
-        let says_so = self.services.get(name).is_some_and(|service| service.one_shot);
-        says_so
-            || self.services.values().any(|service| {
-                service
-                    .depends_on
-                    .get(name)
-                    .is_some_and(|dependency| dependency.condition == Condition::Completed)
-            })
+    /// The services that run to their end rather than for ever: they say so, or something waits for
+    /// their completion.
+    pub fn jobs(&self) -> BTreeSet<&ServiceName> {
+        let say_so = self.services.iter().filter(|(_, service)| service.one_shot);
+        let dependencies = self.services.values().flat_map(|service| &service.depends_on);
+        let awaited = dependencies.filter(|(_, it)| it.condition == Condition::Completed);
+        say_so.map(|(name, _)| name).chain(awaited.map(|(name, _)| name)).collect()
     }
 }
 

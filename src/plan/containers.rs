@@ -2,7 +2,7 @@
 
 use super::effective::{comparable, effective};
 use super::fields::{Difference, differences};
-use super::{Action, Draft, Object};
+use super::{Action, Draft};
 use crate::model::{
     Container, ContainerSpec, Image, ImageConfig, Mount, MountSource, Networking, OnContentChange,
     Service, ServiceName, Slot, State,
@@ -60,10 +60,8 @@ impl<'a> Draft<'a> {
         final_name: &str,
     ) -> Found<'a> {
         let mut candidates: Vec<Candidate<'a>> = self
-            .observed
-            .containers
-            .iter()
-            .filter(|container| container.slot == *slot && container.state != State::Removing)
+            .containers_in(slot)
+            .filter(|container| container.state != State::Removing)
             .map(|container| {
                 let found = self.compare(container, service, effective);
                 let ignores =
@@ -92,18 +90,14 @@ impl<'a> Draft<'a> {
 
     /// Whether the container called `name` is one of the stack that this plan makes.
     fn is_made_anew(&self, name: &str) -> bool {
-        let makes = [Action::Create, Action::Replace];
-        self.plan.changes.iter().filter(|change| makes.contains(&change.action)).any(|change| {
-            let Object::Container(slot) = &change.object else { return false };
-            self.desired.container_name(slot).as_deref() == Some(name)
-        })
+        self.changes_of_named(name).any(|index| self.is_anew(index))
     }
 
     /// `spec` with the containers that it shares something with by the names that they shall have:
     /// one that is only to be renamed stays the same.
     fn with_final_names(&self, mut spec: ContainerSpec) -> ContainerSpec {
         let rename = |name: &mut String| {
-            let holder = self.observed.containers.iter().find(|other| other.name == *name);
+            let holder = self.container_named(name);
             if let Some(wanted) = holder.and_then(|other| self.desired.container_name(&other.slot))
             {
                 *name = wanted;

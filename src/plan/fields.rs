@@ -44,6 +44,9 @@ const UNSAID: &str = "the default";
 
 /// Compares two definitions in comparable form, in the order of the paths.
 pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Vec<Difference> {
+    if desired == actual {
+        return Vec::new();
+    }
     let (desired, actual) = (fields(desired), fields(actual));
     let can_be_unset = |path: &str| match path {
         "pids_limit" => true,

@@ -3,9 +3,9 @@
 use super::effective::time_to_verdict;
 use super::slots::Wanted;
 use super::step::ContainerRef;
-use super::{Action, Draft, Milestone, Object, Step};
+use super::{Action, Draft, Milestone, Step};
 use crate::model::{Condition, Container, Dependency, Health, ServiceName, Slot, State};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long to wait for a container to run once it was started.
@@ -21,25 +21,37 @@ impl Draft<'_> {
     pub(super) fn ordered_services(&mut self) -> Vec<ServiceName> {
         let desired = self.desired;
         let mut ordered: Vec<ServiceName> = Vec::new();
-        let mut left: BTreeSet<&ServiceName> = desired.services.keys().collect();
-        loop {
-            let ready: Vec<&ServiceName> = left
-                .iter()
-                .copied()
-                .filter(|name| {
-                    let mut needs = desired.services[*name].depends_on.keys();
-                    needs.all(|need| !left.contains(need) || need == *name)
-                })
-                .collect();
-            if ready.is_empty() {
-                break;
+        // How many services each still waits for, and those that wait for each.
+        let mut left: BTreeMap<&ServiceName, usize> = BTreeMap::new();
+        let mut waiting: BTreeMap<&ServiceName, Vec<&ServiceName>> = BTreeMap::new();
+        for (name, service) in &desired.services {
+            let needs = service.depends_on.keys();
+            let needs = needs.filter(|need| *need != name && desired.services.contains_key(*need));
+            let mut count = 0;
+            for need in needs {
+                waiting.entry(need).or_default().push(name);
+                count += 1;
             }
+            left.insert(name, count);
+        }
+        let free = left.iter().filter(|(_, needs)| **needs == 0);
+        let mut ready: BTreeSet<&ServiceName> = free.map(|(name, _)| *name).collect();
+        while !ready.is_empty() {
+            let mut next = BTreeSet::new();
             for name in ready {
                 left.remove(name);
                 ordered.push(name.clone());
+                for dependent in waiting.remove(name).unwrap_or_default() {
+                    let Some(needs) = left.get_mut(dependent) else { continue };
+                    *needs -= 1;
+                    if *needs == 0 {
+                        next.insert(dependent);
+                    }
+                }
             }
+            ready = next;
         }
-        for name in left {
+        for name in left.into_keys() {
             let message = "is part of a circle of dependencies; remove one of them".to_owned();
             let field = format!("services.{name}.depends_on");
             self.refuse(field, message, std::slice::from_ref(name));
@@ -86,8 +98,7 @@ impl Draft<'_> {
             return Vec::new();
         };
         let is_younger = |slot: &Slot| {
-            let found = |other: &&Container| other.slot == *slot;
-            let others: Vec<_> = self.observed.containers.iter().filter(found).collect();
+            let others: Vec<_> = self.containers_in(slot).collect();
             self.makes_anew(slot)
                 || (!others.is_empty() && others.iter().all(|other| other.created > started))
         };
@@ -99,9 +110,12 @@ impl Draft<'_> {
     }
 
     fn makes_anew(&self, slot: &Slot) -> bool {
-        let object = Object::Container(slot.clone());
-        let anew = [Action::Create, Action::Replace];
-        self.plan.changes.iter().any(|it| it.object == object && anew.contains(&it.action))
+        self.changes_of(slot).any(|index| self.is_anew(index))
+    }
+
+    /// Whether a change makes a container.
+    pub(super) fn is_anew(&self, index: usize) -> bool {
+        matches!(self.plan.changes[index].action, Action::Create | Action::Replace)
     }
 
     /// The changes after which a service must be seen to be up again.
@@ -128,7 +142,7 @@ impl Draft<'_> {
             Condition::Healthy => (Milestone::Healthy, self.health_bound(need)),
             Condition::Completed => (Milestone::Completed, JOB_BOUND),
         };
-        let until = if until == Milestone::Running && self.desired.is_job(need) {
+        let until = if until == Milestone::Running && self.is_job(need) {
             Milestone::Started
         } else {
             until
@@ -154,11 +168,9 @@ impl Draft<'_> {
     }
 
     fn holds(&self, name: &ServiceName, condition: Condition) -> bool {
-        let containers: Vec<_> =
-            self.observed.containers.iter().filter(|c| c.slot.service == *name).collect();
-        self.desired.slots(name).all(|slot| {
-            containers.iter().any(|container| container.slot == slot && meets(container, condition))
-        })
+        self.desired
+            .slots(name)
+            .all(|slot| self.containers_in(&slot).any(|container| meets(container, condition)))
     }
 
     fn container_in(&self, slot: &Slot) -> ContainerRef {

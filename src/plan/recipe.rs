@@ -7,7 +7,7 @@ use super::fields::Difference;
 use super::order::START_BOUND;
 use super::slots::Wanted;
 use super::strangers::share_a_port;
-use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Object, Step};
+use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Step};
 use crate::model::{
     Container, CopiedFile, Limits, Networking, OnContentChange, Service, State, labels,
 };
@@ -57,8 +57,8 @@ impl Draft<'_> {
 
     /// A container that somebody removes right now still has its name, ports and addresses.
     fn await_removals(&self, wanted: &Wanted<'_>) -> Vec<Step> {
-        let slot = self.observed.containers.iter().filter(|c| c.slot == wanted.slot);
-        slot.filter(|container| container.state == State::Removing)
+        self.containers_in(&wanted.slot)
+            .filter(|container| container.state == State::Removing)
             .map(|container| Step::Await {
                 container: ContainerRef::of(container),
                 until: Milestone::Gone,
@@ -173,9 +173,8 @@ impl Draft<'_> {
     /// Frees the name that a container shall get, if another one of ours holds it and is renamed
     /// later.
     fn make_way(&self, wanted: &Wanted<'_>, container: Option<&Container>) -> Option<Step> {
-        let holder = self.observed.containers.iter().find(|other| {
+        let holder = self.container_named(&wanted.final_name).filter(|other| {
             container.is_none_or(|container| other.id != container.id)
-                && other.name == wanted.final_name
                 && other.slot != wanted.slot
                 && !self.is_planned(other)
         })?;
@@ -188,9 +187,7 @@ impl Draft<'_> {
     /// Stops the containers of ours that hold a host port which a container shall get, and are
     /// replaced later: their own replacements may be waiting for a port that this one gives up.
     fn free_ports(&self, wanted: &Wanted<'_>) -> Vec<Step> {
-        self.observed
-            .containers
-            .iter()
+        self.containers_on_ports_of(wanted.service)
             .filter(|other| other.slot != wanted.slot && is_up(other) && !self.is_planned(other))
             .filter(|other| share_a_port(wanted.service, other))
             .map(stop)
@@ -198,12 +195,11 @@ impl Draft<'_> {
     }
 
     fn is_planned(&self, other: &Container) -> bool {
-        let object = Object::Container(other.slot.clone());
-        self.plan.changes.iter().any(|change| change.object == object)
+        self.changes_of(&other.slot).next().is_some()
     }
 
     fn await_up(&self, wanted: &Wanted<'_>, container: ContainerRef) -> Option<Step> {
-        if self.desired.is_job(wanted.name) {
+        if self.is_job(wanted.name) {
             return None;
         }
         let checked = wanted.effective.healthcheck.as_ref().is_some_and(|c| !c.is_disabled());

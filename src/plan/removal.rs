@@ -92,13 +92,10 @@ impl<'a> Draft<'a> {
     }
 
     fn is_in_the_way(&self, container: &Container) -> bool {
-        self.desired.services.iter().any(|(name, service)| {
-            let wants_name = self
-                .desired
-                .slots(name)
-                .any(|slot| self.desired.container_name(&slot).as_ref() == Some(&container.name));
-            wants_name || (*name != container.slot.service && share_a_port(service, container))
-        })
+        self.is_wanted_name(&container.name)
+            || self.desired.services.iter().any(|(name, service)| {
+                *name != container.slot.service && share_a_port(service, container)
+            })
     }
 }
 

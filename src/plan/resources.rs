@@ -54,14 +54,14 @@ impl<'a> Draft<'a> {
         for (key, volume) in &desired.volumes {
             let field = format!("volumes.{key}");
             let found = self.observed.volumes.iter().find(|v| v.spec.name == volume.name);
-            let users = self.users(|s| mounts(s, &volume.name));
+            let mounts_it = |service: &Service| mounts(service, &volume.name);
             match found {
                 None if volume.external => {
                     let message = format!(
                         "external volume {} does not exist; create it, or drop `external`",
                         volume.name
                     );
-                    self.refuse(field, message, &users);
+                    self.refuse(field, message, &self.users(mounts_it));
                 }
                 None => {
                     let step = self.create_volume(key, volume);
@@ -77,7 +77,7 @@ impl<'a> Draft<'a> {
                         "volume {} exists and is not of this stack; set `external: true` to use it, or give another `name`",
                         volume.name
                     );
-                    self.refuse(field, message, &users);
+                    self.refuse(field, message, &self.users(mounts_it));
                 }
                 Some(found) => {
                     let found = volume_differences(volume, &found.spec);
@@ -185,7 +185,7 @@ impl<'a> Draft<'a> {
         }
         let differences = network_differences(desired, &actual);
         let differences = self.without_ignored(field, differences);
-        let users = self.users(|s| is_on(s, &desired.name));
+        let is_user = |service: &Service| is_on(service, &desired.name);
         let name = &desired.name;
         if !self.owns(found.stack.as_ref()) {
             let owner = match &found.stack {
@@ -195,7 +195,7 @@ impl<'a> Draft<'a> {
             let message = format!(
                 "network {name} exists and {owner}; set `external: true` to use it, or give another `name`"
             );
-            self.refuse(field.to_owned(), message, &users);
+            self.refuse(field.to_owned(), message, &self.users(is_user));
             return;
         }
         if differences.is_empty() {
@@ -204,7 +204,7 @@ impl<'a> Draft<'a> {
         if !found.foreign_containers.is_empty() {
             let message =
                 attached_message(found, "differs from the stack's and cannot be replaced");
-            self.refuse(field.to_owned(), message, &users);
+            self.refuse(field.to_owned(), message, &self.users(is_user));
             return;
         }
         let reasons = differences

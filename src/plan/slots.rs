@@ -169,7 +169,7 @@ impl<'a> Draft<'a> {
         wanted: &Wanted<'_>,
         container: &Container,
     ) -> Option<(Action, &'static str)> {
-        let job = self.desired.is_job(wanted.name);
+        let job = self.is_job(wanted.name);
         match container.state {
             State::Running | State::Restarting | State::Removing => None,
             State::Paused => Some((Action::Unpause, "running")),
@@ -267,7 +267,7 @@ impl<'a> Draft<'a> {
             after.extend(networks.keys().filter_map(|name| made(Object::Network(name.clone()))));
         }
         for (_, other) in shared(wanted.service) {
-            after.extend(self.changes_of(other));
+            after.extend(self.changes_of_named(other));
         }
         for mount in spec.mounts.values() {
             if let crate::model::MountSource::Volume { name, .. } = &mount.source {
@@ -285,14 +285,6 @@ impl<'a> Draft<'a> {
             after.extend(self.holders_that_go(wanted));
         }
         after.into_iter().collect()
-    }
-
-    /// The changes planned so far of the container that shall be called `name`.
-    fn changes_of(&self, name: &str) -> impl Iterator<Item = usize> {
-        self.plan.changes.iter().enumerate().filter_map(move |(index, change)| {
-            let Object::Container(slot) = &change.object else { return None };
-            (self.desired.container_name(slot).as_deref() == Some(name)).then_some(index)
-        })
     }
 
     fn warn_of_unsupported(&mut self, name: &ServiceName, service: &Service) {

@@ -1,7 +1,7 @@
 //! Names and host ports that are held by others: found before anything is changed.
 
 use super::slots::{Wanted, takes_name};
-use super::{Action, Change, Draft, Object, Problem};
+use super::{Action, Change, Draft, Problem};
 use crate::model::{Container, PortBinding, Service, Stranger};
 
 impl Draft<'_> {
@@ -37,34 +37,23 @@ impl Draft<'_> {
 
     /// A container of a service with a problem, which stays, on a host port that is wanted.
     fn held_by_the_blocked(&self, wanted: &Wanted<'_>) -> Option<&str> {
-        let blocked = |service| self.blocked.contains(service);
-        let mut others =
-            self.observed.containers.iter().filter(|other| blocked(&other.slot.service));
+        let mut others = self
+            .containers_on_ports_of(wanted.service)
+            .filter(|other| self.blocked.contains(&other.slot.service));
         others.find(|other| share_a_port(wanted.service, other)).map(|other| other.name.as_str())
     }
 
     /// The changes planned so far that free a name or host port which `wanted` needs.
     pub(super) fn holders_that_go(&self, wanted: &Wanted<'_>) -> Vec<usize> {
-        let holders = self.observed.containers.iter().filter(|other| {
-            let holds_port =
-                other.spec.ports.iter().any(|port| {
-                    wanted.service.container.ports.iter().any(|own| collide(own, port))
-                });
-            other.slot != wanted.slot && (other.name == wanted.final_name || holds_port)
-        });
+        let on_its_ports = self
+            .containers_on_ports_of(wanted.service)
+            .filter(|other| share_a_port(wanted.service, other));
+        let holders = on_its_ports.chain(self.container_named(&wanted.final_name));
+        let goes = [Action::Remove, Action::Replace, Action::Rename];
         holders
-            .flat_map(|holder| {
-                let object = Object::Container(holder.slot.clone());
-                self.plan
-                    .changes
-                    .iter()
-                    .enumerate()
-                    .filter(move |(_, change)| {
-                        let moves = [Action::Remove, Action::Replace, Action::Rename];
-                        change.object == object && moves.contains(&change.action)
-                    })
-                    .map(|(index, _)| index)
-            })
+            .filter(|holder| holder.slot != wanted.slot)
+            .flat_map(|holder| self.changes_of(&holder.slot))
+            .filter(|index| goes.contains(&self.plan.changes[*index].action))
             .collect()
     }
 }
@@ -89,9 +78,8 @@ fn owner(other: &Stranger) -> String {
 
 fn taken_port(wanted: &Wanted<'_>, other: &Stranger) -> Option<u16> {
     wanted.service.container.ports.iter().find_map(|own| {
-        let range = own.host?;
         let taken = other.ports.iter().any(|port| collide(own, port));
-        (range.first == range.last && taken).then_some(range.first)
+        own.fixed_host_port().filter(|_| taken)
     })
 }
 
@@ -103,15 +91,12 @@ pub(super) fn share_a_port(service: &Service, container: &Container) -> bool {
 
 /// Whether two bindings cannot be at the same time. A range leaves the engine a choice.
 fn collide(one: &PortBinding, other: &PortBinding) -> bool {
-    let fixed = |binding: &PortBinding| {
-        binding.host.filter(|range| range.first == range.last).map(|range| range.first)
-    };
     let addresses_meet = match (one.host_ip, other.host_ip) {
         (Some(one), Some(other)) => one == other || one.is_unspecified() || other.is_unspecified(),
         (None, _) | (_, None) => true,
     };
-    fixed(one).is_some()
-        && fixed(one) == fixed(other)
+    one.fixed_host_port().is_some()
+        && one.fixed_host_port() == other.fixed_host_port()
         && one.container.protocol == other.container.protocol
         && addresses_meet
 }

@@ -1,17 +1,23 @@
 //! Counts how a stack's containers are.
 
 use super::Workload;
-use crate::model::{Container, Health, Observed, Stack, State};
+use crate::model::{Container, Health, Observed, Slot, Stack, State};
+use std::collections::BTreeMap;
 
 impl Workload {
     /// How the containers of `stack` are in a snapshot. Of several in one slot the best counts.
     pub fn of(stack: &Stack, observed: &Observed) -> Self {
         let mut workload = Self::default();
+        let jobs = stack.jobs();
+        let mut found: BTreeMap<&Slot, Vec<&Container>> = BTreeMap::new();
+        for container in &observed.containers {
+            found.entry(&container.slot).or_default().push(container);
+        }
         for name in stack.services.keys() {
-            let job = stack.is_job(name);
+            let job = jobs.contains(name);
             for slot in stack.slots(name) {
                 workload.desired += 1;
-                let there = observed.containers.iter().filter(|container| container.slot == slot);
+                let there = found.get(&slot).into_iter().flatten();
                 match there.filter_map(|container| verdict(container, job)).min() {
                     Some(Verdict::Up) => workload.up += 1,
                     Some(Verdict::Starting) => workload.starting += 1,

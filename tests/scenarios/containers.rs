@@ -4,8 +4,8 @@ use super::support::images::{INHERITED, INHERITED_STACK, SLEEPER};
 use super::world::{World, of};
 use bowline::engine::EngineError;
 use bowline::model::{
-    ContainerPort, HostPorts, Limits, Mount, MountSource, PortBinding, Protocol, Query,
-    RestartPolicy, StackName, State, VolumeSpec,
+    ContainerPort, ContainerSpec, HostPorts, Limits, Mount, MountSource, PortBinding, Protocol,
+    Query, RestartPolicy, StackName, State, VolumeSpec,
 };
 use bowline::plan::{ContainerRef, Step};
 
@@ -80,10 +80,43 @@ pub async fn removing_what_is_gone_succeeds(world: &World) {
 
 pub async fn a_container_without_the_mark_is_a_stranger(world: &World) {
     world.foreign("guest", SLEEPER);
-    let found = world.observe().await;
+    let names = [world.name("guest")].into();
+    let query = Query { container_names: names, ..Query::owned_by(world.stack()) };
+    let found = world.engine.observe(&query).await.unwrap();
     assert!(found.containers.is_empty());
     let guest = found.strangers.iter().find(|s| s.name == world.name("guest")).unwrap();
     assert_eq!((&guest.stack, &guest.project), (&None, &None));
+}
+
+pub async fn strangers_with_a_name_or_port_that_is_asked_about_are_told(world: &World) {
+    let publishing = |first| {
+        let container = ContainerPort { port: 80, protocol: Protocol::Tcp };
+        let host = Some(HostPorts { first, last: first });
+        let ports = [PortBinding { container, host_ip: None, host }].into();
+        ContainerSpec { ports, ..of(SLEEPER) }
+    };
+    let running = world.run("a", publishing(38282)).await;
+    world.create("b", publishing(38283)).await;
+    world.run("c", publishing(38284)).await;
+    world.foreign("guest", SLEEPER);
+    let asked = Query {
+        container_names: [world.name("guest"), world.name("nobody")].into(),
+        host_ports: [38282, 38283].into(),
+        ..Query::owned_by(StackName::new("t-scn-nobody").unwrap())
+    };
+    let told = async |query: &Query| -> Vec<_> {
+        let found = world.engine.observe(query).await.unwrap().strangers;
+        found.into_iter().map(|stranger| (stranger.name, stranger.stack)).collect()
+    };
+    let (a, guest) = (world.name("a"), world.name("guest"));
+    let expected = [(a, Some(world.stack())), (guest.clone(), None)];
+    assert_eq!(told(&asked).await, expected, "one that does not run holds no port");
+    world.perform(Step::Stop { container: running, grace: None }).await;
+    assert_eq!(told(&asked).await, [(guest, None)]);
+    let nothing = Query::owned_by(asked.stack.clone());
+    assert_eq!(told(&nothing).await, []);
+    let own = Query { host_ports: [38284].into(), ..Query::owned_by(world.stack()) };
+    assert_eq!(told(&own).await, [], "what is the stack's own is no stranger");
 }
 
 pub async fn a_port_is_taken_at_the_start(world: &World) {
@@ -130,7 +163,9 @@ pub async fn a_volume_is_made_once(world: &World) {
 pub async fn labels_that_came_with_the_image_make_a_stranger(world: &World) {
     world.foreign("guest", INHERITED);
     let stack = StackName::new(INHERITED_STACK).unwrap();
-    let found = world.engine.observe(&Query::owned_by(stack.clone())).await.unwrap();
+    let names = [world.name("guest")].into();
+    let query = Query { container_names: names, ..Query::owned_by(stack.clone()) };
+    let found = world.engine.observe(&query).await.unwrap();
     assert!(found.containers.is_empty(), "{:#?}", found.containers);
     assert!(found.strangers.iter().any(|stranger| stranger.name == world.name("guest")));
     assert!(!world.engine.stacks().await.unwrap().contains_key(&stack));

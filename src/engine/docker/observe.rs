@@ -63,7 +63,7 @@ pub(super) async fn observe(
         networks: networks::select(&networks, &others, query),
         volumes: volumes::select(&volumes, query),
         images,
-        strangers: strangers(&others, &known),
+        strangers: strangers(&others, &known, query),
         engine: host.facts,
     };
     observed.note_nameless(&query.images, |id| known.get(id).cloned());
@@ -237,7 +237,7 @@ fn read_all(
     Ok(containers)
 }
 
-fn strangers(others: &[&ContainerSummary], known: &Images) -> Vec<Stranger> {
+fn strangers(others: &[&ContainerSummary], known: &Images, query: &Query) -> Vec<Stranger> {
     let mut strangers: Vec<_> = others
         .iter()
         .map(|container| Stranger {
@@ -246,6 +246,7 @@ fn strangers(others: &[&ContainerSummary], known: &Images) -> Vec<Stranger> {
             project: label(container, labels::PROJECT).map(str::to_owned),
             ports: ports::held(container.ports.as_deref().unwrap_or_default()),
         })
+        .filter(|stranger| query.concerns(stranger))
         .collect();
     strangers.sort_by(|a, b| a.name.cmp(&b.name));
     strangers

@@ -89,9 +89,9 @@ impl Sim {
             let id = world.find(&new.name).unwrap_or_default();
             let image =
                 world.image(new.spec.image.as_str()).map(|image| image.image.config.clone());
-            if let Some(container) = world.containers.get_mut(&id) {
+            world.containers.change(&id, |container| {
                 relabel(container, &image.unwrap_or_default(), &new.labels);
-            }
+            });
             Ok(())
         })
     }
@@ -116,7 +116,8 @@ impl Sim {
                 keep_volumes: BTreeMap::new(),
             };
             world.perform(&Step::CreateContainer(Box::new(new)))?;
-            world.container("copy", &ContainerRef::named(name))?.spec.labels = all;
+            let id = world.container("copy", &ContainerRef::named(name))?.id.clone();
+            world.containers.change(&id, |made| made.spec.labels = all);
             Ok(())
         })
     }

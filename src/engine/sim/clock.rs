@@ -3,16 +3,34 @@
 
 use super::Shared;
 use super::state::World;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Something that will happen to a container.
-#[derive(Debug, Clone)]
-pub(super) struct Timer {
-    pub at: Instant,
-    pub container: String,
-    pub due: Due,
+/// What will happen to containers: by time, then in the order in which it was noted.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    timers: BTreeMap<(Instant, u64), (String, Due)>,
+    noted: u64,
+}
+
+impl Agenda {
+    fn earliest(&self) -> Option<Instant> {
+        self.timers.keys().next().map(|(at, _)| *at)
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<(Instant, String, Due)> {
+        self.earliest().filter(|at| *at <= now)?;
+        let ((at, _), (container, due)) = self.timers.pop_first()?;
+        Some((at, container, due))
+    }
+
+    /// What will happen to `container`, and when.
+    pub(super) fn of(&self, container: &str) -> impl Iterator<Item = (Instant, Due)> {
+        let timers = self.timers.iter().filter(move |(_, (other, _))| other == container);
+        timers.map(|((at, _), (_, due))| (*at, *due))
+    }
 }
 
 /// What will happen.
@@ -29,13 +47,12 @@ pub(super) enum Due {
 impl World {
     /// Lets everything happen that is due until `now`.
     pub(super) fn settle(&mut self, now: Instant) {
-        while let Some(index) = self.earliest().filter(|&index| self.timers[index].at <= now) {
-            let timer = self.timers.remove(index);
-            self.now = timer.at;
-            match timer.due {
-                Due::Exit(code) => self.exit(&timer.container, code),
-                Due::Probe => self.probe(&timer.container),
-                Due::Restart => self.restart(&timer.container),
+        while let Some((at, container, due)) = self.agenda.take_due(now) {
+            self.now = at;
+            match due {
+                Due::Exit(code) => self.exit(&container, code),
+                Due::Probe => self.probe(&container),
+                Due::Restart => self.restart(&container),
             }
         }
         self.now = now;
@@ -43,17 +60,14 @@ impl World {
 
     /// Notes that `due` happens to `container` after `wait`.
     pub(super) fn schedule(&mut self, container: &str, wait: Duration, due: Due) {
-        let at = self.now + wait;
-        self.timers.push(Timer { at, container: container.to_owned(), due });
+        self.agenda.noted += 1;
+        let place = (self.now + wait, self.agenda.noted);
+        self.agenda.timers.insert(place, (container.to_owned(), due));
     }
 
     /// Nothing more happens to `container` by itself.
     pub(super) fn unschedule(&mut self, container: &str) {
-        self.timers.retain(|timer| timer.container != container);
-    }
-
-    fn earliest(&self) -> Option<usize> {
-        (0..self.timers.len()).min_by_key(|&index| (self.timers[index].at, index))
+        self.agenda.timers.retain(|_, (other, _)| other != container);
     }
 }
 
@@ -73,7 +87,7 @@ async fn run(shared: Weak<Shared>) {
         let next = {
             let mut world = shared.lock();
             world.settle(Instant::now());
-            world.earliest().map(|index| world.timers[index].at)
+            world.agenda.earliest()
         };
         let next = next.unwrap_or_else(|| Instant::now() + IDLE);
         tokio::select! {

@@ -36,7 +36,8 @@ impl World {
                 self.container("copy files into", container).map(drop)
             }
             Step::NoteContents { container, contents } => {
-                self.container("note", container)?.spec.contents.clone_from(contents);
+                let id = self.container("note", container)?.id.clone();
+                self.containers.change(&id, |found| found.spec.contents.clone_from(contents));
                 Ok(())
             }
             Step::Stop { container, .. } => {
@@ -64,7 +65,7 @@ impl World {
         let reference = new.spec.image.as_str();
         let image = self.image(reference).cloned();
         let image = image.ok_or_else(|| not_found("use", format!("image {reference}")))?;
-        if self.containers.values().any(|other| other.name == new.name) {
+        if self.named(&new.name).is_some() {
             return Err(EngineError::NameTaken { operation: "create", object });
         }
         let mark = self.next_id()[..16].to_owned();
@@ -193,12 +194,10 @@ impl World {
             return Ok(());
         }
         check_name("rename", &object, to)?;
-        if self.containers.values().any(|other| other.name == to) {
+        if self.named(to).is_some() {
             return Err(EngineError::NameTaken { operation: "rename", object });
         }
-        if let Some(container) = self.containers.get_mut(&id) {
-            to.clone_into(&mut container.name);
-        }
+        self.containers.change(&id, |container| to.clone_into(&mut container.name));
         self.tell_of(&id, "rename");
         Ok(())
     }

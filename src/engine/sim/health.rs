@@ -12,12 +12,15 @@ const RETRIES: u32 = 3;
 impl World {
     /// Begins to ask, if there is a check.
     pub(super) fn watch_health(&mut self, id: &str) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        container.failed_probes = 0;
-        container.health = Health::Unchecked;
-        let Some(wait) = effective(container).map(|check| pace(check, true)) else { return };
-        container.health = Health::Starting;
-        self.schedule(id, wait, Due::Probe);
+        let first_wait = self.containers.change(id, |container| {
+            let wait = effective(container).map(|check| pace(check, true));
+            container.failed_probes = 0;
+            container.health = wait.map_or(Health::Unchecked, |_| Health::Starting);
+            wait
+        });
+        if let Some(wait) = first_wait.flatten() {
+            self.schedule(id, wait, Due::Probe);
+        }
     }
 
     /// Asks once.
@@ -31,17 +34,19 @@ impl World {
         let (before, age) = (container.health, now - started);
         let passes = passes(&self.behaviour(container), age);
         let in_start_period = age < check.start_period.unwrap_or_default();
-        let Some(container) = self.containers.get_mut(id) else { return };
-        if passes {
-            container.failed_probes = 0;
-            container.health = Health::Healthy;
-        } else if before != Health::Starting || !in_start_period {
-            container.failed_probes += 1;
-            if container.failed_probes >= check.retries.filter(|&n| n > 0).unwrap_or(RETRIES) {
-                container.health = Health::Unhealthy;
+        let changed = self.containers.change(id, |container| {
+            if passes {
+                container.failed_probes = 0;
+                container.health = Health::Healthy;
+            } else if before != Health::Starting || !in_start_period {
+                container.failed_probes += 1;
+                if container.failed_probes >= check.retries.filter(|&n| n > 0).unwrap_or(RETRIES) {
+                    container.health = Health::Unhealthy;
+                }
             }
-        }
-        let after = container.health;
+            container.health
+        });
+        let after = changed.unwrap_or(before);
         if after != before {
             self.tell_of(id, "health_status");
         }

@@ -1,5 +1,6 @@
 //! Containers start, stop, freeze, end and come back.
 
+use super::catalogue::Key;
 use super::clock::Due;
 use super::containers::FIRST_BACKOFF;
 use super::images::Behaviour;
@@ -36,9 +37,11 @@ impl World {
             }
             _ => {}
         }
-        container.stopped_by_hand = false;
-        container.backoff = FIRST_BACKOFF;
-        container.restarts = 0;
+        self.containers.change(&id, |container| {
+            container.stopped_by_hand = false;
+            container.backoff = FIRST_BACKOFF;
+            container.restarts = 0;
+        });
         self.unschedule(&id);
         self.launch(&id, &object)
     }
@@ -53,20 +56,20 @@ impl World {
         if let Err(error) = launched {
             self.leave_all(id);
             let fails_to_start = behaviour.fails_to_start.is_some();
-            if let Some(container) = self.containers.get_mut(id) {
+            self.containers.change(id, |container| {
                 container.ports.clear();
                 if fails_to_start {
                     container.state = State::Created;
                 }
-            }
+            });
             return Err(error);
         }
         let (now, at) = (self.now, self.timestamp());
-        if let Some(container) = self.containers.get_mut(id) {
+        self.containers.change(id, |container| {
             container.state = State::Running;
             container.started = Some(now);
             container.started_at = Some(at);
-        }
+        });
         self.watch_health(id);
         if let Some((after, code)) = behaviour.exits {
             self.schedule(id, after, Due::Exit(code));
@@ -90,17 +93,15 @@ impl World {
             held.push(PortBinding { host: Some(HostPorts { first: host, last: host }), ..wanted });
         }
         held.sort_unstable();
-        if let Some(container) = self.containers.get_mut(id) {
-            container.ports = held;
-        }
+        self.containers.change(id, |container| container.ports = held);
         Ok(())
     }
 
     fn free_port(&self, wanted: PortBinding, own: &[PortBinding]) -> Result<u16, u16> {
         let range = wanted.host.unwrap_or(HostPorts { first: FIRST_FREE_PORT, last: u16::MAX });
         let is_held = |port: u16| {
-            let others = self.containers.values().flat_map(|container| &container.ports);
-            others.chain(own).any(|held| {
+            let holders = self.containers.having(&Key::HostPort(port));
+            holders.flat_map(|holder| &holder.ports).chain(own).any(|held| {
                 held.host.is_some_and(|host| host.first == port)
                     && held.container.protocol == wanted.container.protocol
                     && (held.host_ip == wanted.host_ip
@@ -115,50 +116,49 @@ impl World {
     pub(super) fn exit(&mut self, id: &str, code: i64) {
         let now = self.now;
         self.end(id, code);
-        let Some(container) = self.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.get(id) else { return };
         if container.stopped_by_hand || !restarts_after(container, code) {
             return;
         }
-        if container.started.is_some_and(|started| now - started >= PROVEN) {
-            container.backoff = FIRST_BACKOFF;
-        }
-        let wait = container.backoff;
-        container.backoff = (wait * 2).min(LONGEST_BACKOFF);
-        container.restarts += 1;
-        container.state = State::Restarting;
+        let is_proven = container.started.is_some_and(|started| now - started >= PROVEN);
+        let wait = if is_proven { FIRST_BACKOFF } else { container.backoff };
+        self.containers.change(id, |container| {
+            container.backoff = (wait * 2).min(LONGEST_BACKOFF);
+            container.restarts += 1;
+            container.state = State::Restarting;
+        });
         self.schedule(id, wait, Due::Restart);
     }
 
     /// The restart policy's turn.
     pub(super) fn restart(&mut self, id: &str) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        container.state = State::Exited { code: 0 };
+        let ended =
+            |code| move |container: &mut SimContainer| container.state = State::Exited { code };
+        let Some(container) = self.containers.get(id) else { return };
         let object = format!("container {}", container.name);
-        if self.launch(id, &object).is_err()
-            && let Some(container) = self.containers.get_mut(id)
-        {
-            container.state = State::Exited { code: 128 };
+        self.containers.change(id, ended(0));
+        if self.launch(id, &object).is_err() {
+            self.containers.change(id, ended(128));
         }
     }
 
     fn end(&mut self, id: &str, code: i64) {
         self.unschedule(id);
-        let Some(container) = self.containers.get_mut(id) else { return };
-        container.state = State::Exited { code };
-        container.frozen.clear();
-        container.ports.clear();
-        if container.health != Health::Unchecked {
-            container.health = Health::Unhealthy;
-        }
+        self.containers.change(id, |container| {
+            container.state = State::Exited { code };
+            container.frozen.clear();
+            container.ports.clear();
+            if container.health != Health::Unchecked {
+                container.health = Health::Unhealthy;
+            }
+        });
         self.tell_of(id, "die");
         self.leave_all(id);
     }
 
     /// Ends a container because somebody said so: no policy starts it again.
     pub(super) fn end_by_hand(&mut self, id: &str, code: i64) {
-        if let Some(container) = self.containers.get_mut(id) {
-            container.stopped_by_hand = true;
-        }
+        self.containers.change(id, |container| container.stopped_by_hand = true);
         self.end(id, code);
     }
 
@@ -169,11 +169,13 @@ impl World {
         grace: Option<Duration>,
     ) -> Option<Duration> {
         let id = self.find(&wanted.key)?;
-        let container = self.containers.get_mut(&id)?;
+        let container = self.containers.get(&id)?;
         let own = container.spec.stop_grace_period.unwrap_or(DEFAULT_GRACE);
         if container.state == State::Restarting {
-            container.stopped_by_hand = true;
-            container.state = State::Exited { code: 0 };
+            self.containers.change(&id, |container| {
+                container.stopped_by_hand = true;
+                container.state = State::Exited { code: 0 };
+            });
             self.unschedule(&id);
             self.tell_of(&id, "stop");
             return None;
@@ -181,8 +183,8 @@ impl World {
         if !container.is_up() {
             return None;
         }
-        container.stopped_by_hand = true;
         let kills = container.spec.stop_signal.as_deref().is_some_and(is_kill);
+        self.containers.change(&id, |container| container.stopped_by_hand = true);
         self.tell_of(&id, "kill");
         let code = if kills { Some(137) } else { self.behaviour(&self.containers[&id]).stops_with };
         match code {
@@ -222,7 +224,7 @@ impl World {
         // Without a stop signal of its own any signal counts as a stop by hand.
         let stop_signal = container.spec.stop_signal.clone();
         let cancels = is_kill(signal) || stop_signal.as_deref().is_none_or(|own| own == signal);
-        container.stopped_by_hand |= cancels;
+        self.containers.change(&id, |container| container.stopped_by_hand |= cancels);
         self.tell_of(&id, "kill");
         if is_kill(signal) {
             self.end_by_hand(&id, 137);
@@ -242,13 +244,12 @@ impl World {
         if self.containers[&id].state != State::Running {
             return Err(refused("pause", object, 409, format!("Container {id} is not running")));
         }
-        let mine = self.timers.iter().filter(|timer| timer.container == id);
-        let frozen = mine.map(|timer| (timer.at - now, timer.due)).collect();
+        let frozen = self.agenda.of(&id).map(|(at, due)| (at - now, due)).collect();
         self.unschedule(&id);
-        if let Some(container) = self.containers.get_mut(&id) {
+        self.containers.change(&id, |container| {
             container.frozen = frozen;
             container.state = State::Paused;
-        }
+        });
         self.tell_of(&id, "pause");
         Ok(())
     }
@@ -260,8 +261,11 @@ impl World {
             return Ok(());
         }
         let id = container.id.clone();
-        container.state = State::Running;
-        for (wait, due) in std::mem::take(&mut container.frozen) {
+        let frozen = self.containers.change(&id, |container| {
+            container.state = State::Running;
+            std::mem::take(&mut container.frozen)
+        });
+        for (wait, due) in frozen.into_iter().flatten() {
             self.schedule(&id, wait, due);
         }
         self.tell_of(&id, "unpause");

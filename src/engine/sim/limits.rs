@@ -34,7 +34,8 @@ impl World {
         let old = container.spec.limits.clone();
         // Together with memory its swap is always set.
         let swap = if limits.memory.is_some() { None } else { old.memory_swap };
-        container.spec.limits = observed(&Limits {
+        let id = container.id.clone();
+        let new = observed(&Limits {
             nano_cpus: limits.nano_cpus.or(old.nano_cpus),
             cpu_shares: limits.cpu_shares.or(old.cpu_shares),
             cpuset: limits.cpuset.clone().or(old.cpuset),
@@ -45,8 +46,10 @@ impl World {
             memory_swap: limits.memory_swap.or(swap),
             pids: limits.pids.or(old.pids),
         });
-        container.spec.restart = restart;
-        let id = container.id.clone();
+        self.containers.change(&id, |container| {
+            container.spec.limits = new;
+            container.spec.restart = restart;
+        });
         self.tell_of(&id, "update");
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Networks, their addresses, and who is on them.
 
-use super::state::{Attachment, SimNetwork, World, not_found, refused};
+use super::catalogue::Key;
+use super::state::{Attachment, SimContainer, SimNetwork, World, not_found, refused};
 use crate::engine::EngineError;
 use crate::model::{Endpoint, Ipam, IpamPool, NetworkSpec, State};
 use crate::plan::ContainerRef;
@@ -40,7 +41,8 @@ impl World {
 
     /// The network that `key`, an id or a name, stands for.
     pub(super) fn network(&self, key: &str) -> Option<&SimNetwork> {
-        self.networks.get(key).or_else(|| self.networks.values().find(|net| net.spec.name == key))
+        let named = || self.networks.having(&Key::Name(key.to_owned())).next();
+        self.networks.get(key).or_else(named)
     }
 
     /// Makes a network; a second one of the same name is refused.
@@ -108,9 +110,7 @@ impl World {
             let message = format!("{name} is a pre-defined network and cannot be removed");
             return Err(refused("remove", object, 403, message));
         }
-        let active = self.containers.values().any(|container| {
-            container.is_up() && container.attached.values().any(|place| place.network_id == id)
-        });
+        let active = self.containers.having(&Key::Network(id.clone())).any(SimContainer::is_up);
         if active {
             let message = format!(
                 "error while removing network: network {name} id {id} has active endpoints"
@@ -144,9 +144,7 @@ impl World {
         }
         let place = Attachment::of(endpoint);
         let place = if up { self.join("connect", &object, &name, place)? } else { place };
-        if let Some(container) = self.containers.get_mut(&id) {
-            container.attached.insert(name.clone(), place);
-        }
+        self.containers.change(&id, |container| container.attached.insert(name.clone(), place));
         if up {
             self.tell_of_network(&name, "connect");
         }
@@ -163,9 +161,10 @@ impl World {
         let missing = || not_found("disconnect", object.clone());
         let name = self.network(network).ok_or_else(missing)?.spec.name.clone();
         let id = self.find(&wanted.key).ok_or_else(missing)?;
-        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
-        let was_there = container.attached.remove(&name).is_some();
-        if was_there && container.is_up() {
+        let left = self.containers.change(&id, |container| {
+            container.attached.remove(&name).is_some() && container.is_up()
+        });
+        if left == Some(true) {
             self.tell_of_network(&name, "disconnect");
         }
         Ok(())
@@ -176,9 +175,7 @@ impl World {
         let places = self.containers[id].attached.clone();
         for (name, place) in places {
             let place = self.join("start", object, &name, place)?;
-            if let Some(container) = self.containers.get_mut(id) {
-                container.attached.insert(name.clone(), place);
-            }
+            self.containers.change(id, |container| container.attached.insert(name.clone(), place));
             self.tell_of_network(&name, "connect");
         }
         Ok(())
@@ -186,15 +183,15 @@ impl World {
 
     /// Frees the addresses of a container that no longer runs.
     pub(super) fn leave_all(&mut self, id: &str) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        let mut left = Vec::new();
-        for (name, place) in &mut container.attached {
-            if !std::mem::take(&mut place.addresses).is_empty() || container.state != State::Created
-            {
-                left.push(name.clone());
-            }
-        }
-        for name in left {
+        let left = self.containers.change(id, |container| {
+            let was_there = container.state != State::Created;
+            let places = container.attached.iter_mut().filter_map(|(name, place)| {
+                let had_address = !std::mem::take(&mut place.addresses).is_empty();
+                (had_address || was_there).then(|| name.clone())
+            });
+            places.collect::<Vec<_>>()
+        });
+        for name in left.into_iter().flatten() {
             self.tell_of_network(&name, "disconnect");
         }
     }
@@ -236,7 +233,8 @@ impl World {
     }
 
     fn taken(&self, network: &SimNetwork) -> BTreeSet<IpAddr> {
-        let places = self.containers.values().flat_map(|container| container.attached.values());
+        let here = self.containers.having(&Key::Network(network.id.clone()));
+        let places = here.flat_map(|container| container.attached.values());
         let here = places.filter(|place| place.network_id == network.id);
         let gateways = network.spec.ipam.iter().flat_map(|ipam| &ipam.pools);
         let gateways = gateways.filter_map(|pool| pool.gateway);

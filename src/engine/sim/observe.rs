@@ -1,5 +1,6 @@
 //! What is seen of a simulated engine.
 
+use super::catalogue::Key;
 use super::health::passes;
 use super::state::{Attachment, SimContainer, SimNetwork, World};
 use crate::engine::{EngineError, Sighting};
@@ -8,7 +9,7 @@ use crate::model::{
     ObservedVolume, Query, Slot, SourceName, StackName, Stranger, labels, recall,
 };
 use crate::plan::ContainerRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A hardware address that nobody asked for.
 const MADE_UP: &str = "02:42:ac:11:00:02";
@@ -16,12 +17,13 @@ const MADE_UP: &str = "02:42:ac:11:00:02";
 impl World {
     /// A snapshot.
     pub(super) fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
-        let (ours, others): (Vec<_>, Vec<_>) = self.containers.values().partition(|found| {
-            let adopts = || query.adopt && self.project(found).as_ref() == Some(&query.stack);
-            self.owner(found).as_ref() == Some(&query.stack) || adopts()
-        });
+        let claimed = self.containers.having(&claim(query));
+        let ours: Ours<'_> = claimed
+            .filter(|found| self.is_asked_for(found, query))
+            .map(|found| (found.id.as_str(), found))
+            .collect();
         let mut containers =
-            ours.into_iter().map(|found| self.read(found)).collect::<Result<Vec<_>, _>>()?;
+            ours.values().map(|found| self.read(found)).collect::<Result<Vec<_>, _>>()?;
         containers.sort_by(|a, b| (&a.slot, &a.name).cmp(&(&b.slot, &b.name)));
         let images = query.images.iter().filter_map(|reference| {
             let image = self.image(reference.as_str())?.image.clone();
@@ -31,10 +33,10 @@ impl World {
         let mut observed = Observed {
             engine: self.facts.clone(),
             containers,
-            networks: self.observed_networks(query, &others),
+            networks: self.observed_networks(query, &ours),
             volumes: self.observed_volumes(query),
             images: images.collect(),
-            strangers: self.strangers(&others),
+            strangers: self.strangers(query, &ours),
         };
         let by_id = |id: &str| self.images.get(id).map(|found| found.image.clone());
         observed.note_nameless(&query.images, by_id);
@@ -104,6 +106,12 @@ impl World {
         Ok(container)
     }
 
+    /// Whether a container is the stack's.
+    fn is_asked_for(&self, found: &SimContainer, query: &Query) -> bool {
+        let adopts = || query.adopt && self.project(found).as_ref() == Some(&query.stack);
+        self.owner(found).as_ref() == Some(&query.stack) || adopts()
+    }
+
     fn owner(&self, found: &SimContainer) -> Option<StackName> {
         let image = self.images.get(&found.image_id).map(|image| &image.image.config.labels);
         labels::owning_stack(&found.name, &found.spec.labels, image)
@@ -117,33 +125,36 @@ impl World {
         StackName::new(project).ok()
     }
 
-    fn strangers(&self, others: &[&SimContainer]) -> Vec<Stranger> {
-        let mut strangers: Vec<_> = others
-            .iter()
-            .map(|found| Stranger {
-                name: found.name.clone(),
-                stack: self.owner(found),
-                project: found.spec.labels.get(labels::PROJECT).cloned(),
-                ports: found.ports.clone(),
-            })
+    fn strangers(&self, query: &Query, ours: &Ours<'_>) -> Vec<Stranger> {
+        let names = query.container_names.iter().cloned().map(Key::Name);
+        let holders = names.chain(query.host_ports.iter().copied().map(Key::HostPort));
+        let strangers: BTreeMap<&str, Stranger> = holders
+            .flat_map(|key| self.containers.having(&key))
+            .filter(|found| !ours.contains_key(found.id.as_str()))
+            .map(|found| (found.name.as_str(), self.stranger(found)))
             .collect();
-        strangers.sort_by(|a, b| a.name.cmp(&b.name));
-        strangers
+        strangers.into_values().collect()
     }
 
-    fn observed_networks(&self, query: &Query, others: &[&SimContainer]) -> Vec<ObservedNetwork> {
-        let mut selected: Vec<_> = self
-            .networks
-            .values()
+    fn stranger(&self, found: &SimContainer) -> Stranger {
+        Stranger {
+            name: found.name.clone(),
+            stack: self.owner(found),
+            project: found.spec.labels.get(labels::PROJECT).cloned(),
+            ports: found.ports.clone(),
+        }
+    }
+
+    fn observed_networks(&self, query: &Query, ours: &Ours<'_>) -> Vec<ObservedNetwork> {
+        let names = query.networks.iter().cloned().map(Key::Name);
+        let mut selected: Vec<_> = names
+            .chain([claim(query)])
+            .flat_map(|key| self.networks.having(&key))
             .map(|network| ObservedNetwork {
                 id: network.id.clone(),
                 spec: network.spec.clone(),
                 stack: query.owner(stack_of(&network.spec.labels).as_ref(), &network.spec.labels),
-                foreign_containers: others
-                    .iter()
-                    .filter(|found| is_on(found, network))
-                    .map(|found| found.name.clone())
-                    .collect(),
+                foreign_containers: self.foreign_containers(network, ours),
             })
             .filter(|network| {
                 network.stack.as_ref() == Some(&query.stack)
@@ -154,12 +165,25 @@ impl World {
             let foreign = network.stack.as_ref() != Some(&query.stack);
             (network.spec.name.clone(), foreign, network.id.clone())
         });
+        selected.dedup_by(|one, other| one.id == other.id);
         selected
     }
 
+    fn foreign_containers(&self, network: &SimNetwork, ours: &Ours<'_>) -> BTreeSet<String> {
+        [&network.id, &network.spec.name]
+            .into_iter()
+            .flat_map(|key| self.containers.having(&Key::Network(key.clone())))
+            .filter(|found| is_on(found, network) && !ours.contains_key(found.id.as_str()))
+            .map(|found| found.name.clone())
+            .collect()
+    }
+
     fn observed_volumes(&self, query: &Query) -> Vec<ObservedVolume> {
-        self.volumes
-            .values()
+        let named = query.volumes.iter().filter_map(|name| self.volumes.get(name));
+        let selected: BTreeMap<String, ObservedVolume> = self
+            .volumes
+            .having(&claim(query))
+            .chain(named)
             .map(|spec| ObservedVolume {
                 spec: spec.clone(),
                 stack: query.owner(stack_of(&spec.labels).as_ref(), &spec.labels),
@@ -168,8 +192,18 @@ impl World {
                 volume.stack.as_ref() == Some(&query.stack)
                     || query.volumes.contains(&volume.spec.name)
             })
-            .collect()
+            .map(|volume| (volume.spec.name.clone(), volume))
+            .collect();
+        selected.into_values().collect()
     }
+}
+
+/// The stack's containers by id.
+type Ours<'a> = BTreeMap<&'a str, &'a SimContainer>;
+
+/// What all that is the stack's has, and perhaps more.
+fn claim(query: &Query) -> Key {
+    Key::Claim(query.stack.to_string())
 }
 
 fn read(found: &SimContainer) -> Result<Container, EngineError> {

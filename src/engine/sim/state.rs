@@ -1,6 +1,7 @@
 //! All that a simulated engine knows. It decides nothing.
 
-use super::clock::Timer;
+use super::catalogue::{Catalogue, Entry, Key};
+use super::clock::Agenda;
 use super::events::Subscriber;
 use super::faults::Faults;
 use super::images::{Behaviour, SimImage};
@@ -22,9 +23,10 @@ pub(super) struct World {
     pub now: Instant,
     pub born: Instant,
     pub serial: u64,
-    pub containers: BTreeMap<String, SimContainer>,
-    pub networks: BTreeMap<String, SimNetwork>,
-    pub volumes: BTreeMap<String, VolumeSpec>,
+    pub containers: Catalogue<SimContainer>,
+    pub networks: Catalogue<SimNetwork>,
+    /// By name.
+    pub volumes: Catalogue<VolumeSpec>,
     /// By reference.
     pub tags: BTreeMap<String, String>,
     /// By id.
@@ -33,7 +35,7 @@ pub(super) struct World {
     pub registry: BTreeMap<String, SimImage>,
     /// By container name; goes before what the image declares.
     pub behaviours: BTreeMap<String, Behaviour>,
-    pub timers: Vec<Timer>,
+    pub agenda: Agenda,
     pub clock_runs: bool,
     pub subscribers: Vec<Subscriber>,
     pub faults: Faults,
@@ -98,14 +100,14 @@ impl World {
             now: Instant::now(),
             born: Instant::now(),
             serial: 0,
-            containers: BTreeMap::new(),
-            networks: BTreeMap::new(),
-            volumes: BTreeMap::new(),
+            containers: Catalogue::default(),
+            networks: Catalogue::default(),
+            volumes: Catalogue::default(),
             tags: BTreeMap::new(),
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
             behaviours: BTreeMap::new(),
-            timers: Vec::new(),
+            agenda: Agenda::default(),
             clock_runs: false,
             subscribers: Vec::new(),
             faults: Faults::default(),
@@ -130,23 +132,52 @@ impl World {
 
     /// The id of the container that `key` (id, name or short id) stands for.
     pub(super) fn find(&self, key: &str) -> Option<String> {
-        let by = |matches: &dyn Fn(&SimContainer) -> bool| {
-            self.containers.values().find(|found| matches(found)).map(|found| found.id.clone())
-        };
-        by(&|found| found.id == key)
-            .or_else(|| by(&|found| found.name == key))
-            .or_else(|| by(&|found| key.len() >= 12 && found.id.starts_with(key)))
+        let by_short_id = || self.containers.beginning_with(key).filter(|_| key.len() >= 12);
+        let found = self.containers.get(key).or_else(|| self.named(key)).or_else(by_short_id);
+        found.map(|found| found.id.clone())
+    }
+
+    /// The container called `name`.
+    pub(super) fn named(&self, name: &str) -> Option<&SimContainer> {
+        self.containers.having(&Key::Name(name.to_owned())).next()
     }
 
     /// The container, or that it is not there.
     pub(super) fn container(
-        &mut self,
+        &self,
         operation: &'static str,
         wanted: &ContainerRef,
-    ) -> Result<&mut SimContainer, EngineError> {
+    ) -> Result<&SimContainer, EngineError> {
         let missing = || not_found(operation, format!("container {}", wanted.name));
         let id = self.find(&wanted.key).ok_or_else(missing)?;
-        self.containers.get_mut(&id).ok_or_else(missing)
+        self.containers.get(&id).ok_or_else(missing)
+    }
+}
+
+impl Entry for SimContainer {
+    fn keys(&self) -> BTreeSet<Key> {
+        let ports = self.ports.iter().filter_map(PortBinding::fixed_host_port).map(Key::HostPort);
+        let by_name = self.attached.keys();
+        let networks = by_name.chain(self.attached.values().map(|place| &place.network_id));
+        [Key::Name(self.name.clone())]
+            .into_iter()
+            .chain(Key::claims(&self.spec.labels))
+            .chain(ports)
+            .chain(networks.cloned().map(Key::Network))
+            .collect()
+    }
+}
+
+impl Entry for SimNetwork {
+    fn keys(&self) -> BTreeSet<Key> {
+        let name = Key::Name(self.spec.name.clone());
+        Key::claims(&self.spec.labels).chain([name]).collect()
+    }
+}
+
+impl Entry for VolumeSpec {
+    fn keys(&self) -> BTreeSet<Key> {
+        Key::claims(&self.labels).collect()
     }
 }
 

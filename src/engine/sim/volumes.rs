@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 impl World {
     /// Makes a volume; one of that name is left as it is.
     pub(super) fn create_volume(&mut self, spec: &VolumeSpec, labels: &BTreeMap<String, String>) {
-        if self.volumes.contains_key(&spec.name) {
+        if self.volumes.get(&spec.name).is_some() {
             return;
         }
         let driver = spec.driver.clone().unwrap_or_else(|| "local".to_owned());
@@ -30,7 +30,7 @@ impl World {
             .filter(|user| uses(user, name))
             .map(|c| c.id.as_str())
             .collect();
-        if !users.is_empty() && self.volumes.contains_key(name) {
+        if !users.is_empty() && self.volumes.get(name).is_some() {
             let message = format!("remove {name}: volume is in use - [{}]", users.join(", "));
             return Err(refused("remove", format!("volume {name}"), 409, message));
         }
