@@ -148,6 +148,9 @@ pub struct Container {
     pub spec: ContainerSpec,
     /// Compose made it, and it was taken over: what it was asked for is not noted on it.
     pub adopted: bool,
+    /// Whether it is known what configs, secrets and mounted files it has. Of one that Compose made
+    /// it is once it was taken over.
+    pub contents_known: bool,
     /// When it was made, by the engine's clock.
     pub created: Timestamp,
     /// When it was started last; absent if it never was.

@@ -37,7 +37,10 @@ impl World {
             }
             Step::NoteContents { container, contents } => {
                 let id = self.container("note", container)?.id.clone();
-                self.containers.change(&id, |found| found.spec.contents.clone_from(contents));
+                self.containers.change(&id, |found| {
+                    found.spec.contents.clone_from(contents);
+                    found.contents_noted = true;
+                });
                 Ok(())
             }
             Step::Stop { container, .. } => {
@@ -91,6 +94,7 @@ impl World {
             health: Health::Unchecked,
             failed_probes: 0,
             started: None,
+            contents_noted: false,
             created_at,
             started_at: None,
             stopped_by_hand: false,

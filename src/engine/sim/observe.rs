@@ -232,6 +232,7 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
         name: found.name.clone(),
         slot,
         adopted,
+        contents_known: !adopted || found.contents_noted,
         image_id: found.image_id.clone(),
         spec,
         created: found.created_at,

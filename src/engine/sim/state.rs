@@ -55,6 +55,8 @@ pub(super) struct SimContainer {
     pub health: Health,
     pub failed_probes: u32,
     pub started: Option<Instant>,
+    /// Its contents were noted after it was made.
+    pub contents_noted: bool,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     /// Somebody stopped it: no policy starts it again.
