@@ -80,6 +80,12 @@ impl World {
             return Err(refused("create", object, 400, "No command specified"));
         }
         let attached = Self::attachments(&new.spec.networking);
+        if let Networking::Networks(networks) = &mut spec.networking {
+            // What it is attached to tells which.
+            if std::mem::take(networks).is_empty() {
+                spec.networking = Networking::DefaultBridge;
+            }
+        }
         let anonymous_volumes = self.make_mounted_volumes(new, &spec);
         let id = self.next_id();
         let created_at = self.timestamp();

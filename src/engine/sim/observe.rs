@@ -251,9 +251,6 @@ fn networking(found: &SimContainer) -> Networking {
         Networking::Container(other) => Networking::Container(other.clone()),
         Networking::None if only("none") => Networking::None,
         Networking::DefaultBridge if only("bridge") => Networking::DefaultBridge,
-        Networking::Networks(networks) if networks.is_empty() && only("bridge") => {
-            Networking::DefaultBridge
-        }
         _ => Networking::Networks(
             found
                 .attached

@@ -47,7 +47,7 @@ pub(super) struct SimContainer {
     pub id: String,
     pub name: String,
     pub image_id: String,
-    /// In the observed form, except for its networks.
+    /// In the observed form, except that its networks are in `attached`.
     pub spec: ContainerSpec,
     pub attached: BTreeMap<String, Attachment>,
     pub anonymous_volumes: BTreeMap<String, String>,
