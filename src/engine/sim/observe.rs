@@ -147,9 +147,11 @@ impl World {
 
     fn observed_networks(&self, query: &Query, ours: &Ours<'_>) -> Vec<ObservedNetwork> {
         let names = query.networks.iter().cloned().map(Key::Name);
+        let all = self.networks.values().filter(|_| !query.subnets.is_empty());
         let mut selected: Vec<_> = names
             .chain([claim(query)])
             .flat_map(|key| self.networks.having(&key))
+            .chain(all)
             .map(|network| ObservedNetwork {
                 id: network.id.clone(),
                 spec: network.spec.clone(),
@@ -157,8 +159,7 @@ impl World {
                 foreign_containers: self.foreign_containers(network, ours),
             })
             .filter(|network| {
-                network.stack.as_ref() == Some(&query.stack)
-                    || query.networks.contains(&network.spec.name)
+                network.stack.as_ref() == Some(&query.stack) || query.names(&network.spec)
             })
             .collect();
         selected.sort_by_key(|network| {
