@@ -6,9 +6,10 @@
 mod support;
 
 use bowline::engine::{Engine, EngineError};
-use bowline::model::{ContainerSpec, ImageRef, Query, StackName, labels};
+use bowline::model::{ContainerSpec, ImageRef, Query, SourceName, StackName, labels};
 use bowline::plan::NewContainer;
-use bowline::store::Adopted;
+use bowline::status::HoldReason;
+use bowline::store::{Adopted, HoldRecord, Origin};
 use std::path::Path;
 use std::sync::Arc;
 use support::site::{Site, until};
@@ -182,6 +183,63 @@ async fn a_lost_inventory_loses_no_control() {
     assert!(agent.views.metrics.render().contains("bowline_inventory_up 1"));
     agent.end().await;
     assert!(site.dir.path().join("state/state.redb.damaged-1").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_removed_while_the_inventory_cannot_be_read_and_what_was_held_is_so_later() {
+    let site = Site::new("");
+    for name in ["a", "b", "c", "d"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c", "d"] {
+        site.runs(name).await;
+    }
+    site.git.remove("b");
+    site.write("bee", "b:1").git.push("Rename one");
+    agent.held("b").await;
+    agent.end().await;
+
+    // Another process has it open.
+    let other = site.inventory();
+    site.git.remove("c").remove("bee").push("Others are gone");
+    let agent = site.start();
+    until("the source", async || agent.stack("d").is_some_and(|d| d.last_success.is_some())).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    for name in ["b", "bee", "c"] {
+        assert_eq!(site.containers(name).await, 1, "{name}");
+    }
+    drop(other);
+    // Something to write, so that it is tried at once.
+    site.write("d", "d:2").git.push("Another image");
+    assert_eq!(agent.held("b").await, "it seems renamed to bee");
+    site.is_gone("c").await;
+    site.is_gone("bee").await;
+    assert_eq!(site.containers("b").await, 1);
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_of_a_source_outlives_an_agent_without_that_source() {
+    let site = Site::new("");
+    site.write("a", "a:1").git.push("Begin");
+    std::fs::create_dir(site.dir.path().join("state")).unwrap();
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let held = StackName::new("held").unwrap();
+    let inventory = site.inventory();
+    inventory.update(&held, |record| {
+        let source = SourceName::new("other").unwrap();
+        record.origin = Some(Origin { source, file: String::new(), since, left: Some(since) });
+        record.held = Some(HoldRecord { reason: HoldReason::TooMany, since });
+    });
+    inventory.flush().unwrap();
+    let record = inventory.stack(&held);
+    drop(inventory);
+    let agent = site.start();
+    until("a pass", async || agent.stack("a").is_some_and(|a| a.last_success.is_some())).await;
+    agent.end().await;
+    assert_eq!(site.inventory().stack(&held), record);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -198,6 +198,11 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
     if !world.config.prune.enabled {
         return true;
     }
+    if !world.inventory.is_read() {
+        return false;
+    }
+    // Should it have been read only now, what was held is known from here on.
+    world.remember();
     let (made, outlines) = match look(world, name).await {
         Ok(seen) => seen,
         Err(error) => {

@@ -10,7 +10,8 @@ use crate::execute::Bounds;
 use crate::model::StackName;
 use crate::pass::Means;
 use crate::status::{Confirmation, Departed, Departure, Holdings, elapsed};
-use crate::store::{self, Adopted, Inventory, RemovalRecord, StackRecord};
+use crate::store::{self, Adopted, Inventory, Mishap, RemovalRecord, StackRecord};
+use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +174,7 @@ async fn without_agent(
         state_dir.display()
     );
     let _lock = store::lock(&state_dir)?;
-    let inventory = open(&state_dir);
+    let inventory = open(&state_dir)?;
     let engine = engine::open(common)?;
     let adopted = Adopted::of(&state_dir);
     let departed = departed(&inventory, &adopted, &*engine).await;
@@ -190,12 +191,14 @@ async fn without_agent(
     remove(&inventory, &means, &adopted, departed, wanted).await
 }
 
-fn open(state_dir: &Path) -> Inventory {
+fn open(state_dir: &Path) -> anyhow::Result<Inventory> {
     let (inventory, mishap) = Inventory::open(state_dir);
-    if let Some(mishap) = mishap {
-        anstream::eprintln!("warning: {mishap}");
+    match mishap {
+        Some(mishap @ Mishap::Unavailable { .. }) => bail!("{mishap}"),
+        Some(mishap) => anstream::eprintln!("warning: {mishap}"),
+        None => {}
     }
-    inventory
+    Ok(inventory)
 }
 
 async fn departed(inventory: &Inventory, adopted: &Adopted, engine: &dyn Engine) -> Vec<Departed> {

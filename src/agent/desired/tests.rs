@@ -1,6 +1,6 @@
 //! What becomes of stacks as sources change.
 
-use super::departures::Judgement;
+use super::departures::{Judgement, Memo};
 use super::*;
 use crate::model::{ContainerSpec, ImageRef, PullPolicy, Service};
 use crate::status::HoldReason;
@@ -275,6 +275,27 @@ fn a_removal_that_was_confirmed_and_failed_goes_on_after_a_restart() {
     let removal = state.unwrap_err();
     assert_eq!((removal.failures, removal.since), (1, at(2)));
     assert_eq!(removal.problem.as_deref(), Some("no"));
+}
+
+#[test]
+fn what_was_held_is_so_again_when_it_is_known_late_unless_it_came_back() {
+    let mut earlier = holding(vec![fine("new")]);
+    judge(&mut earlier, &["old", "back"], 1);
+    let records: BTreeMap<_, _> = earlier
+        .memos()
+        .into_iter()
+        .map(|(name, memo)| {
+            let Memo { origin, held, removal } = memo;
+            (name, StackRecord { origin, held, removal, ..StackRecord::default() })
+        })
+        .collect();
+    let mut desired = Desired::default();
+    desired.set(&source("infra"), content(vec![fine("new"), fine("back")]), at(9));
+    let held = desired.recall(&records, &[source("infra")].into(), at(10));
+    assert_eq!(held, names(&["old"]));
+    assert_eq!(reason(&desired, "old"), Some(HoldReason::TooMany));
+    assert_eq!(desired.memos()[&name("new")].origin, earlier.memos()[&name("new")].origin);
+    assert_eq!(removes(&mut desired, &["new", "back", "old"]), names(&[]));
 }
 
 #[test]
