@@ -278,6 +278,17 @@ fn a_removal_that_was_confirmed_and_failed_goes_on_after_a_restart() {
 }
 
 #[test]
+fn the_services_of_what_is_held_or_in_error_are_not_known() {
+    let mut desired = holding(vec![fine("a"), broken("b"), fine("c")]);
+    assert_eq!(desired.undefined(), names(&["b"]));
+    judge(&mut desired, &["a", "old"], 1);
+    desired.set(&source("infra"), content(vec![fine("a"), broken("c")]), at(2));
+    assert_eq!(desired.undefined(), names(&["old"]), "c was fine before");
+    desired.confirm(&[name("old")], at(3));
+    assert_eq!(desired.undefined(), names(&[]));
+}
+
+#[test]
 fn what_was_held_is_so_again_when_it_is_known_late_unless_it_came_back() {
     let mut earlier = holding(vec![fine("new")]);
     judge(&mut earlier, &["old", "back"], 1);
