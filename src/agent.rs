@@ -24,10 +24,10 @@ use crate::control::{self, ControlError};
 use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
-use crate::model::{ContentDigest, DriftPolicy, Query, SourceName, Stack, StackName};
+use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Snapshots, Subject};
-use crate::status::{Acts, Departure, PassResult, Report, SourceReport};
-use crate::store::{self, Inventory, StoreError};
+use crate::status::{Acts, Departure, Holdings, PassResult, Report, SourceReport};
+use crate::store::{self, Adopted, Inventory, StoreError};
 use crate::systemd;
 use backoff::Backoff;
 use crashes::Crashes;
@@ -65,6 +65,7 @@ struct World {
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
     inventory: Inventory,
+    adopted: Adopted,
     /// Told when the inventory has something to write.
     unsaved: Notify,
     stop: CancellationToken,
@@ -133,6 +134,7 @@ pub async fn run(
     let bounds = Bounds::new(config.parallel, config.passes);
     let world = Arc::new(World {
         queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
+        adopted: Adopted::of(&config.state_dir),
         config,
         engine,
         views,
@@ -171,7 +173,6 @@ fn watched(source: &crate::config::Source, config: &Config, digest_key: &DigestK
             variables: source.variables.clone(),
             profiles: source.profiles.clone(),
             digest_key: digest_key.clone(),
-            adopted: store::Notes::of(&config.state_dir, store::ADOPTED),
         },
         config: source.clone(),
     }
@@ -313,21 +314,39 @@ impl World {
         name: &StackName,
         source: Option<SourceName>,
     ) -> Report {
-        let adopt = self.adopted().read(name.as_str()).is_some();
-        let query = Query { adopt, ..Query::owned_by(name.clone()) };
+        let query = self.adopted.owned_by(name, source.as_ref());
         let report = means.remove(&query, source, false).await;
         if report.result.is_success() {
-            self.adopted().forget(name.as_str());
+            self.adopted.forget(name);
         }
         report
     }
 
-    fn adopted(&self) -> store::Notes {
-        store::Notes::of(&self.config.state_dir, store::ADOPTED)
+    /// Forgets that stacks of `source` were taken over, of which nothing is left.
+    async fn forget_adoptions(&self, source: &SourceName, stacks: &BTreeSet<StackName>) {
+        for stack in stacks {
+            let query = self.adopted.owned_by(stack, Some(source));
+            if !query.adopt {
+                continue;
+            }
+            // What Compose made has no label of ours; while it is there, `bowline remove` needs the note.
+            let Ok(observed) = self.engine.observe(&query).await else { continue };
+            let left = Holdings::of(stack, &observed);
+            if left.containers.is_empty() && left.networks.is_empty() {
+                self.adopted.forget(stack);
+            }
+        }
     }
 
     async fn run(&self, means: &Means, name: &StackName, wish: &Wish, stack: &Stack) -> Report {
         let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
+        // Looked up each time: somebody may take it over by hand meanwhile.
+        let taken_over = self.adopted.has(name, source.as_ref());
+        let adopting = (taken_over && !stack.policy.adopt).then(|| {
+            let policy = Policy { adopt: true, ..stack.policy.clone() };
+            Stack { policy, ..stack.clone() }
+        });
+        let stack = adopting.as_ref().unwrap_or(stack);
         let subject = Subject { stack, source, revision };
         let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
         let now = Instant::now();
@@ -349,8 +368,8 @@ impl World {
         }
         if report.workload.is_some() {
             if stack.policy.adopt
-                && self.adopted().read(name.as_str()).is_none()
-                && let Err(error) = self.adopted().write(name.as_str(), wish.source.as_str())
+                && !taken_over
+                && let Err(error) = self.adopted.note(name, Some(&wish.source))
             {
                 tracing::warn!(stack = %name, "cannot note that it was taken over: {error}");
             }

@@ -122,7 +122,7 @@ impl Means {
             let mark = self.snapshots.mark(&query.stack);
             let observed = self.engine.observe(&query).await?;
             let refresh = if round == 0 {
-                images_due(subject.stack, &observed, moment.due)
+                images_due(subject.stack, &observed, moment)
             } else {
                 BTreeSet::new()
             };
@@ -179,7 +179,7 @@ impl Means {
         notes: &mut Notes,
     ) -> Option<PassResult> {
         let known = self.snapshots.known(query)?;
-        let refresh = images_due(subject.stack, &known, moment.due);
+        let refresh = images_due(subject.stack, &known, moment);
         let source = subject.source.clone();
         let around = Circumstances { source, refresh, ..Circumstances::default() };
         let plan = plan(subject.stack, &known, &around);
@@ -259,17 +259,18 @@ fn started(change: &Change) -> Option<Slot> {
     }
 }
 
-fn images_due(
-    stack: &Stack,
-    observed: &Observed,
-    due: &(dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
-) -> BTreeSet<ImageRef> {
+/// The images that are pulled again. Where differences are only told none is: a pull that is due is
+/// no difference.
+fn images_due(stack: &Stack, observed: &Observed, moment: &Moment<'_>) -> BTreeSet<ImageRef> {
+    if moment.only_report {
+        return BTreeSet::new();
+    }
     stack
         .services
         .values()
         .filter(|service| {
             let image = &service.container.image;
-            observed.images.contains_key(image) && due(image, service.pull_policy)
+            observed.images.contains_key(image) && (moment.due)(image, service.pull_policy)
         })
         .map(|service| service.container.image.clone())
         .collect()

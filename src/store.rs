@@ -4,6 +4,7 @@
 //! Losing the inventory loses history, never control: whose an object on the engine is, its labels
 //! say. So no failure of the inventory ends the agent.
 
+mod adopted;
 mod file;
 mod inventory;
 mod key;
@@ -11,6 +12,7 @@ mod lock;
 mod notes;
 mod record;
 
+pub use adopted::Adopted;
 pub use inventory::{Inventory, Mishap};
 pub use key::digest_key;
 pub use lock::{Lock, lock};
@@ -21,9 +23,6 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-
-/// The kind of notes that tell, by stack, that it has taken over a Compose project.
-pub const ADOPTED: &str = "adopted";
 
 /// The state directory cannot be used.
 #[derive(Debug, thiserror::Error)]

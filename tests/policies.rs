@@ -244,6 +244,21 @@ async fn drift_can_be_reported_only(engine: Arc<dyn Engine>) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pull_that_is_due_is_no_drift() {
+    let sim = Sim::new();
+    let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+    sim.registry_add("web:1", config, Behaviour::default());
+    let engine: Arc<dyn Engine> = Arc::new(sim);
+    let services = "services: { web: { image: web:1, pull_policy: always } }";
+    let stack = support::passes::stack(&format!("x-bowline: {{ drift: report }}\n{services}\n"));
+    assert!(pass(&engine, &stack).await.result.is_success());
+    let subject = Subject { stack: &stack, source: None, revision: None };
+    let moment = Moment { only_report: true, ..Moment::by_hand(Duration::ZERO) };
+    let report = means(Arc::clone(&engine)).reconcile(&subject, &moment).await;
+    assert_eq!((report.result, report.reasons), (PassResult::Unchanged, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn simulated() {
     a_new_config_is_told_by_a_signal(sim()).await;
     a_mounted_file_is_read_after_a_restart(sim()).await;

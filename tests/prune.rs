@@ -6,7 +6,10 @@
 mod support;
 
 use bowline::engine::{Engine, EngineError};
-use bowline::model::{Query, StackName};
+use bowline::model::{ContainerSpec, ImageRef, Query, SourceName, StackName, labels};
+use bowline::plan::NewContainer;
+use bowline::status::HoldReason;
+use bowline::store::{Adopted, HoldRecord, Origin};
 use std::path::Path;
 use std::sync::Arc;
 use support::site::{Site, until};
@@ -183,6 +186,63 @@ async fn a_lost_inventory_loses_no_control() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_removed_while_the_inventory_cannot_be_read_and_what_was_held_is_so_later() {
+    let site = Site::new("");
+    for name in ["a", "b", "c", "d"] {
+        site.write(name, &format!("{name}:1"));
+    }
+    site.git.push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c", "d"] {
+        site.runs(name).await;
+    }
+    site.git.remove("b");
+    site.write("bee", "b:1").git.push("Rename one");
+    agent.held("b").await;
+    agent.end().await;
+
+    // Another process has it open.
+    let other = site.inventory();
+    site.git.remove("c").remove("bee").push("Others are gone");
+    let agent = site.start();
+    until("the source", async || agent.stack("d").is_some_and(|d| d.last_success.is_some())).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    for name in ["b", "bee", "c"] {
+        assert_eq!(site.containers(name).await, 1, "{name}");
+    }
+    drop(other);
+    // Something to write, so that it is tried at once.
+    site.write("d", "d:2").git.push("Another image");
+    assert_eq!(agent.held("b").await, "it seems renamed to bee");
+    site.is_gone("c").await;
+    site.is_gone("bee").await;
+    assert_eq!(site.containers("b").await, 1);
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_of_a_source_outlives_an_agent_without_that_source() {
+    let site = Site::new("");
+    site.write("a", "a:1").git.push("Begin");
+    std::fs::create_dir(site.dir.path().join("state")).unwrap();
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let held = StackName::new("held").unwrap();
+    let inventory = site.inventory();
+    inventory.update(&held, |record| {
+        let source = SourceName::new("other").unwrap();
+        record.origin = Some(Origin { source, file: String::new(), since, left: Some(since) });
+        record.held = Some(HoldRecord { reason: HoldReason::TooMany, since });
+    });
+    inventory.flush().unwrap();
+    let record = inventory.stack(&held);
+    drop(inventory);
+    let agent = site.start();
+    until("a pass", async || agent.stack("a").is_some_and(|a| a.last_success.is_some())).await;
+    agent.end().await;
+    assert_eq!(site.inventory().stack(&held), record);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_configuration_can_confirm() {
     let site = Site::new("prune: { confirm: [b, c] }");
     for name in ["a", "b", "c"] {
@@ -258,4 +318,83 @@ async fn without_an_agent_the_inventory_itself_is_asked_under_the_lock() {
     site.prune(&["--confirm", "a"]).await.expect(0);
     let left = site.inventory().stacks();
     assert_eq!(left.keys().map(StackName::as_str).collect::<Vec<_>>(), ["b"]);
+}
+
+/// A container as Docker Compose makes it.
+fn compose_made(site: &Site, project: &str, service: &str) {
+    site.image("c:1");
+    let labels = [
+        (labels::PROJECT, project),
+        (labels::SERVICE, service),
+        (labels::NUMBER, "1"),
+        (labels::ONEOFF, "False"),
+        (labels::CONFIG_HASH, "00"),
+    ];
+    let new = NewContainer {
+        name: format!("{project}-{service}-1"),
+        spec: ContainerSpec::new(ImageRef::new("c:1").unwrap()),
+        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        keep_volumes: std::collections::BTreeMap::new(),
+    };
+    site.sim.foreign(&new).unwrap();
+}
+
+fn adopted(site: &Site) -> Adopted {
+    Adopted::of(&site.dir.path().join("state"))
+}
+
+/// The containers of a stack, and what Compose made of it.
+async fn all_of(site: &Site, stack: &str) -> usize {
+    let query = Query { adopt: true, ..Query::owned_by(StackName::new(stack).unwrap()) };
+    site.sim.observe(&query).await.unwrap().containers.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_compose_made_of_a_stack_is_known_to_the_guard_told_and_removed_with_it() {
+    let site = Site::new("");
+    site.write("a", "a:1").write("c", "c:1");
+    compose_made(&site, "b", "old");
+    let app = "app: { image: b:1 }";
+    site.image("b:1");
+    let file = |more: &str| format!("x-bowline: {{ adopt: true }}\nservices: {{ {app}{more} }}\n");
+    site.git.write("b/compose.yaml", &file("")).push("Begin");
+    let agent = site.start();
+    for name in ["a", "b", "c"] {
+        site.runs(name).await;
+    }
+    let b = StackName::new("b").unwrap();
+    until("the note", async || adopted(&site).has(&b, None)).await;
+    let renamed = file(", old: { image: c:1 }").replace("adopt: true", "adopt: false");
+    site.git.remove("b").write("bee/compose.yaml", &renamed).push("Rename it");
+    assert_eq!(agent.held("b").await, "it seems renamed to bee");
+    let listed = site.prune(&[]).await.expect(0).out;
+    assert!(listed.contains("goes: containers b-app-1, b-old-1"), "{listed}");
+    site.prune(&["--confirm", "b"]).await.expect(0);
+    assert_eq!(all_of(&site, "b").await, 0);
+    until("the note to be gone", async || !adopted(&site).has(&b, None)).await;
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_over_by_hand_is_so_for_the_agent_that_runs() {
+    let site = Site::new("");
+    compose_made(&site, "b", "app");
+    site.write("a", "a:1").write("b", "c:1").git.push("Begin");
+    let agent = site.start();
+    until("the complaint", async || {
+        agent.stack("b").is_some_and(|b| b.message.contains("not made by Bowline"))
+    })
+    .await;
+    let b = StackName::new("b").unwrap();
+    adopted(&site).note(&b, None).unwrap();
+    until("success", async || agent.stack("b").is_some_and(|b| b.last_success.is_some())).await;
+    assert_eq!(all_of(&site, "b").await, 1);
+
+    // Once nothing is left of it, a stack of this name that comes later is not taken over.
+    site.git.remove("b").write("broken/compose.yaml", "services: 3\n").push("It leaves");
+    agent.held("b").await;
+    let means = support::passes::means(Arc::new(site.sim.clone()));
+    means.remove(&adopted(&site).owned_by(&b, None), None, false).await;
+    until("the note to be gone", async || !adopted(&site).has(&b, None)).await;
+    agent.end().await;
 }

@@ -19,12 +19,20 @@ impl World {
     /// `stack` is the one that a pass has just changed.
     pub(super) async fn clean_images(&self, stack: &StackName) {
         let Some(keep) = self.config.keep_images else { return };
+        // What is needed is not known before.
+        if !self.knows_all_sources() || !self.inventory.is_read() {
+            return;
+        }
         let records = self.inventory.images();
-        let (services, wanted) = {
+        let (services, open, wanted) = {
             let desired = self.desired();
-            (desired.services(), desired.images().iter().map(|image| familiar(image)).collect())
+            let wanted = desired.images().iter().map(|image| familiar(image)).collect();
+            (desired.services(), desired.undefined(), wanted)
         };
-        let superfluous = superfluous(&records, &services, keep);
+        let is_there = |(stack, service): &(StackName, ServiceName)| {
+            open.contains(stack) || services.contains(&(stack.clone(), service.clone()))
+        };
+        let superfluous = superfluous(&records, is_there, keep);
         let images = superfluous.keys().filter_map(|id| ImageRef::new(id.clone()).ok()).collect();
         if superfluous.is_empty() {
             return;
@@ -78,17 +86,17 @@ impl World {
     }
 }
 
-/// The ids of images that no service of `services` runs, and that are not among the `keep` newest
+/// The ids of images that no service runs that `is_there`, and that are not among the `keep` newest
 /// that some service ran before, with the references they were asked for by.
 fn superfluous(
     records: &Records,
-    services: &BTreeSet<(StackName, ServiceName)>,
+    is_there: impl Fn(&(StackName, ServiceName)) -> bool,
     keep: usize,
 ) -> BTreeMap<String, BTreeSet<String>> {
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (service, record) in records {
-        let present = usize::from(services.contains(service));
+        let present = usize::from(is_there(service));
         let kept = record.used.iter().take(present.saturating_add(keep));
         needed.extend(kept.map(|image| image.id.as_str()));
         for image in &record.used {
@@ -164,8 +172,8 @@ mod tests {
     }
 
     fn ids(records: &Records, services: &[&str], keep: usize) -> Vec<String> {
-        let services = services.iter().map(|service| key(service)).collect();
-        superfluous(records, &services, keep).into_keys().collect()
+        let services: BTreeSet<_> = services.iter().map(|service| key(service)).collect();
+        superfluous(records, |service| services.contains(service), keep).into_keys().collect()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::control::{self, Door, Office};
-use crate::model::{Query, StackName};
+use crate::model::{SourceName, StackName};
 use crate::status::{Confirmation, Confirmed, Departed, Departure, Holdings};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ impl Office for Desk {
         let departed = self.0.desired().departed();
         let mut list = Vec::new();
         for (stack, (source, state)) in departed {
-            let holdings = self.holdings(&stack).await;
+            let holdings = self.holdings(&stack, &source).await;
             list.push(match state {
                 Ok(hold) => Departed {
                     stack,
@@ -61,8 +61,9 @@ impl Office for Desk {
 
 impl Desk {
     /// What a stack owns now; while the engine cannot tell, what it owned at its last pass.
-    async fn holdings(&self, stack: &StackName) -> Holdings {
-        match self.0.engine.observe(&Query::owned_by(stack.clone())).await {
+    async fn holdings(&self, stack: &StackName, source: &SourceName) -> Holdings {
+        let query = self.0.adopted.owned_by(stack, Some(source));
+        match self.0.engine.observe(&query).await {
             Ok(observed) => Holdings::of(stack, &observed),
             Err(_) => self.0.inventory.stack(stack).holdings,
         }

@@ -180,6 +180,18 @@ impl Desired {
         Some(Wish { source: source.clone(), revision: content.revision.clone(), want })
     }
 
+    /// Stacks that may run though it is not known which services they have: those that are held, or
+    /// not judged yet, and those in error that were never fine.
+    pub(crate) fn undefined(&self) -> BTreeSet<StackName> {
+        let mut names = self.names();
+        names.extend(self.unfinished.keys().cloned());
+        names.retain(|name| match self.wish(name).map(|wish| wish.want) {
+            Some(Want::Run(_) | Want::Gone(_) | Want::Invalid { last_good: Some(_), .. }) => false,
+            Some(Want::Held(_) | Want::Invalid { last_good: None, .. }) | None => true,
+        });
+        names
+    }
+
     /// The services that are asked for.
     pub(crate) fn services(&self) -> BTreeSet<(StackName, ServiceName)> {
         let of = |stack: &Arc<Stack>| {

@@ -4,9 +4,11 @@
 use super::World;
 use super::desired::Desired;
 use crate::config::Config;
+use crate::model::SourceName;
 use crate::status::{PassResult, Report};
 use crate::store::{Applied, Inventory, Mishap};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -19,8 +21,7 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// What an earlier process decided about the stacks of the configured sources.
 pub(super) fn restored(inventory: &Inventory, config: &Config) -> Desired {
-    let sources = config.sources.iter().map(|source| source.name.clone()).collect();
-    let desired = Desired::remembering(&inventory.stacks(), &sources);
+    let desired = Desired::remembering(&inventory.stacks(), &sources(config));
     for (stack, (source, state)) in desired.departed() {
         if let Ok(hold) = state {
             tracing::warn!(
@@ -33,17 +34,30 @@ pub(super) fn restored(inventory: &Inventory, config: &Config) -> Desired {
     desired
 }
 
+fn sources(config: &Config) -> BTreeSet<SourceName> {
+    config.sources.iter().map(|source| source.name.clone()).collect()
+}
+
 /// Writes the inventory whenever it has something new, until the agent stops. `mishap` is what
 /// went wrong when it was opened.
 pub(super) async fn keep(world: Arc<World>, mishap: Option<Mishap>) {
     let mut trouble = tell(&world, None, mishap);
+    if !world.inventory.is_read() {
+        tracing::warn!(
+            "until the inventory can be read, nothing that leaves its source is removed"
+        );
+    }
     loop {
         tokio::select! {
             () = world.unsaved.notified() => {}
             () = sleep(RETRY), if trouble.is_some() => {}
             () = world.stop.cancelled() => return,
         }
+        let was_read = world.inventory.is_read();
         let mishap = flush(&world).await;
+        if !was_read && world.inventory.is_read() {
+            world.remember();
+        }
         trouble = tell(&world, trouble.as_ref(), mishap);
     }
 }
@@ -83,7 +97,11 @@ impl World {
     /// Has the inventory know what is decided about every stack. The lock is held over it, so that
     /// nothing older comes after.
     pub(super) fn remember(&self) {
-        let desired = self.desired();
+        let mut desired = self.desired();
+        if let Some(found) = self.inventory.found_late() {
+            let held = desired.recall(&found, &sources(&self.config), Timestamp::now());
+            held.into_iter().for_each(|stack| self.queue.add(stack));
+        }
         let memos = desired.memos();
         let mut changed = false;
         for (name, memo) in &memos {
@@ -93,8 +111,13 @@ impl World {
                 record.removal.clone_from(&memo.removal);
             });
         }
-        for name in self.inventory.stacks().keys().filter(|name| !memos.contains_key(name)) {
-            changed |= self.inventory.forget(name);
+        let sources = sources(&self.config);
+        for (name, record) in self.inventory.stacks() {
+            // A source may be missing from the configuration for a while only.
+            let is_ours = record.origin.is_none_or(|origin| sources.contains(&origin.source));
+            if is_ours && !memos.contains_key(&name) {
+                changed |= self.inventory.forget(&name);
+            }
         }
         let held = memos.values().filter(|memo| memo.held.is_some()).count();
         let removing = memos.values().filter(|memo| memo.removal.is_some() && memo.held.is_none());

@@ -4,7 +4,6 @@ use super::desired::{Content, Item};
 use crate::manifest::{self, DigestKey, FILE_NAMES, Request};
 use crate::model::{SourceName, StackName};
 use crate::source::{self, Checkout};
-use crate::store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +19,6 @@ pub(super) struct Reading {
     pub(super) profiles: BTreeSet<String>,
     /// The key of contents' digests.
     pub(super) digest_key: DigestKey,
-    /// The stacks that have taken over a Compose project.
-    pub(super) adopted: store::Notes,
 }
 
 /// All stacks in a checkout, in the order of their directories, and what was in error about the
@@ -71,7 +68,6 @@ fn item(
     match manifest::load(&request, &|path| source::read_within(&request.roots, path)) {
         Ok(mut loaded) => {
             let stack = &mut loaded.stack;
-            stack.policy.adopt |= reading.adopted.read(stack.name.as_str()).is_some();
             for warning in &loaded.warnings.0 {
                 tracing::warn!(stack = %stack.name, source = %source, "{warning}");
             }

@@ -7,7 +7,7 @@ use super::load::{Reading, load};
 use super::schedule::Schedule;
 use crate::config::Source;
 use crate::engine::EngineError;
-use crate::model::{Query, SourceName, StackName};
+use crate::model::{SourceName, StackName};
 use crate::source::{Checkout, Credentials, Repository, SourceError, Spec, watch};
 use crate::status::SourceReport;
 use jiff::Timestamp;
@@ -198,6 +198,11 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
     if !world.config.prune.enabled {
         return true;
     }
+    if !world.inventory.is_read() {
+        return false;
+    }
+    // Should it have been read only now, what was held is known from here on.
+    world.remember();
     let (made, outlines) = match look(world, name).await {
         Ok(seen) => seen,
         Err(error) => {
@@ -208,6 +213,7 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
     let allowed = &world.config.prune.confirm;
     let judgement = world.desired().judge(name, &made, &outlines, allowed, Timestamp::now());
     world.remember();
+    world.forget_adoptions(name, &judgement.forgotten).await;
     for stack in &judgement.removed {
         tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
     }
@@ -234,7 +240,8 @@ async fn look(
     let undecided = world.desired().undecided(&made);
     let mut outlines = BTreeMap::new();
     for stack in undecided {
-        let observed = world.engine.observe(&Query::owned_by(stack.clone())).await?;
+        let query = world.adopted.owned_by(&stack, Some(name));
+        let observed = world.engine.observe(&query).await?;
         outlines.insert(stack, outline_of(&observed));
     }
     Ok((made, outlines))

@@ -7,7 +7,7 @@ use crate::execute::Bounds;
 use crate::model::SourceName;
 use crate::pass::{Means, Moment, Subject};
 use crate::status::{PassResult, Report};
-use crate::store;
+use crate::store::Adopted;
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -45,7 +45,7 @@ pub(super) async fn all(
     parallel: NonZeroUsize,
     settle: Duration,
 ) -> anyhow::Result<ExitCode> {
-    let adopted = store::Notes::of(&common.state_dir(), store::ADOPTED);
+    let adopted = Adopted::of(&common.state_dir());
     let means = Means {
         engine: engine::open(common)?,
         bounds: Bounds::new(parallel, NonZeroUsize::MIN),
@@ -70,7 +70,7 @@ pub(super) async fn all(
                     );
                 }
                 if loaded.stack.policy.adopt && report.workload.is_some() {
-                    adopted.write(report.stack.as_str(), "by hand")?;
+                    adopted.note(&report.stack, None)?;
                 }
                 print(&report);
                 if !report.result.is_success() || unhealthy(&report) > 0 {

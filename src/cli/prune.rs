@@ -7,10 +7,11 @@ use super::{Common, engine, onlooker};
 use crate::control::{Asker, SOCKET};
 use crate::engine::Engine;
 use crate::execute::Bounds;
-use crate::model::{Query, StackName};
+use crate::model::StackName;
 use crate::pass::Means;
 use crate::status::{Confirmation, Departed, Departure, Holdings, elapsed};
-use crate::store::{self, Inventory, RemovalRecord, StackRecord};
+use crate::store::{self, Adopted, Inventory, Mishap, RemovalRecord, StackRecord};
+use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,9 +174,10 @@ async fn without_agent(
         state_dir.display()
     );
     let _lock = store::lock(&state_dir)?;
-    let inventory = open(&state_dir);
+    let inventory = open(&state_dir)?;
     let engine = engine::open(common)?;
-    let departed = departed(&inventory, &*engine).await;
+    let adopted = Adopted::of(&state_dir);
+    let departed = departed(&inventory, &adopted, &*engine).await;
     if !arguments.confirm {
         return show(&departed, arguments.output);
     }
@@ -186,19 +188,20 @@ async fn without_agent(
         snapshots: std::sync::Arc::default(),
         stop: stop_on_interrupt(),
     };
-    let adopted = store::Notes::of(&state_dir, store::ADOPTED);
     remove(&inventory, &means, &adopted, departed, wanted).await
 }
 
-fn open(state_dir: &Path) -> Inventory {
+fn open(state_dir: &Path) -> anyhow::Result<Inventory> {
     let (inventory, mishap) = Inventory::open(state_dir);
-    if let Some(mishap) = mishap {
-        anstream::eprintln!("warning: {mishap}");
+    match mishap {
+        Some(mishap @ Mishap::Unavailable { .. }) => bail!("{mishap}"),
+        Some(mishap) => anstream::eprintln!("warning: {mishap}"),
+        None => {}
     }
-    inventory
+    Ok(inventory)
 }
 
-async fn departed(inventory: &Inventory, engine: &dyn Engine) -> Vec<Departed> {
+async fn departed(inventory: &Inventory, adopted: &Adopted, engine: &dyn Engine) -> Vec<Departed> {
     let mut departed = Vec::new();
     for (stack, record) in inventory.stacks() {
         let StackRecord { origin: Some(origin), held, removal, holdings, .. } = record else {
@@ -209,7 +212,7 @@ async fn departed(inventory: &Inventory, engine: &dyn Engine) -> Vec<Departed> {
             (None, Some(removal)) => Departure { since: removal.since, held: None },
             (None, None) => continue,
         };
-        let now = engine.observe(&Query::owned_by(stack.clone())).await;
+        let now = engine.observe(&adopted.owned_by(&stack, Some(&origin.source))).await;
         departed.push(Departed {
             holdings: now.map_or(holdings, |observed| Holdings::of(&stack, &observed)),
             stack,
@@ -225,7 +228,7 @@ async fn departed(inventory: &Inventory, engine: &dyn Engine) -> Vec<Departed> {
 async fn remove(
     inventory: &Inventory,
     means: &Means,
-    adopted: &store::Notes,
+    adopted: &Adopted,
     departed: Vec<Departed>,
     wanted: &Confirmation,
 ) -> anyhow::Result<ExitCode> {
@@ -248,12 +251,12 @@ async fn remove(
         println!("nothing is held");
     }
     for one in chosen {
-        let adopt = adopted.read(one.stack.as_str()).is_some();
-        let query = Query { adopt, ..Query::owned_by(one.stack.clone()) };
+        let query = adopted.owned_by(&one.stack, Some(&one.source));
         let report = means.remove(&query, Some(one.source.clone()), false).await;
         print(&report);
         if report.result.is_success() {
             inventory.forget(&one.stack);
+            adopted.forget(&one.stack);
             continue;
         }
         failed = true;

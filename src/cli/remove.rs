@@ -3,9 +3,9 @@
 use super::apply::{print, stop_on_interrupt};
 use super::{Common, engine, onlooker};
 use crate::execute::Bounds;
-use crate::model::{Query, StackName};
+use crate::model::StackName;
 use crate::pass::Means;
-use crate::store;
+use crate::store::Adopted;
 use anyhow::bail;
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -33,21 +33,20 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         stop: stop_on_interrupt(),
     };
     let owner = means.engine.stacks().await?.remove(&name).flatten();
-    if let Some(source) = owner {
+    if let Some(source) = &owner {
         anstream::eprintln!(
             "warning: {name} comes from the source {source}; an agent that watches it makes it again"
         );
     }
-    let adopted = store::Notes::of(&common.state_dir(), store::ADOPTED);
-    let adopt = adopted.read(name.as_str()).is_some();
-    let query = Query { adopt, ..Query::owned_by(name.clone()) };
+    let adopted = Adopted::of(&common.state_dir());
+    let query = adopted.owned_by(&name, owner.as_ref());
     let report = means.remove(&query, None, arguments.volumes).await;
     let nothing = report.actions.is_empty() && report.message.is_empty();
     if report.result.is_success() && nothing {
         bail!("Bowline owns nothing of a stack named {name} here; `bowline status` lists stacks");
     }
     if report.result.is_success() {
-        adopted.forget(name.as_str());
+        adopted.forget(&name);
     }
     print(&report);
     Ok(if report.result.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -7,7 +7,7 @@ use crate::manifest::{
 };
 use crate::model::{Place, Revision, SourceName, StackName};
 use crate::source::{self, Location, Reference, Repository};
-use crate::store;
+use crate::store::{self, Adopted};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,7 @@ impl Target {
             bail!("--project-name fits one stack, but {} holds {}", self.place, stacks.len());
         }
         let key = DigestKey::new(store::digest_key(&common.state_dir())?);
-        let adopted = store::Notes::of(&common.state_dir(), store::ADOPTED);
+        let adopted = Adopted::of(&common.state_dir());
         let variables = self.variables()?;
         let entries = stacks
             .into_iter()
@@ -76,8 +76,7 @@ impl Target {
                 let read = |path: &Path| source::read_within(&request.roots, path);
                 let mut loaded = manifest::load(&request, &read);
                 if let Ok(loaded) = &mut loaded {
-                    let name = loaded.stack.name.as_str();
-                    loaded.stack.policy.adopt |= adopted.read(name).is_some();
+                    loaded.stack.policy.adopt |= adopted.has(&loaded.stack.name, None);
                     let unfollowed =
                         source::digest_mounted(&mut loaded.stack, &request.roots, &key);
                     loaded.warnings.0.extend(unfollowed.into_iter().map(|(field, message)| {

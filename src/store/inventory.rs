@@ -4,6 +4,7 @@
 use super::file::{self, Records, Refusal};
 use super::record::{ImageRecord, StackRecord};
 use crate::model::{ServiceName, StackName};
+use crate::status::Holdings;
 use redb::Database;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +25,10 @@ pub struct Inventory {
 #[derive(Default)]
 struct Memory {
     records: Records,
+    /// Whether these are all that earlier processes wrote, too.
+    is_read: bool,
+    /// What was found when it could be read at last, until it is asked for.
+    found: Option<BTreeMap<StackName, StackRecord>>,
     unsaved_stacks: BTreeSet<StackName>,
     unsaved_images: BTreeSet<(StackName, ServiceName)>,
 }
@@ -68,8 +73,8 @@ impl fmt::Display for Mishap {
             ),
             Self::Unavailable { path, problem } => write!(
                 f,
-                "cannot use the inventory {}: {problem}; going on without writing to it, so a restart forgets \
-                 what is held; make room or let this user write there",
+                "cannot use the inventory {}: {problem}; going on without it, so a restart forgets what \
+                 is held; make room or let this user write there",
                 path.display()
             ),
         }
@@ -82,9 +87,20 @@ impl Inventory {
     pub fn open(state_dir: &Path) -> (Self, Option<Mishap>) {
         let path = state_dir.join(FILE);
         let (database, records, mishap) = open(&path);
-        let memory = Memory { records, ..Memory::default() };
+        let memory = Memory { records, is_read: database.is_some(), ..Memory::default() };
         let inventory = Self { path, memory: Mutex::new(memory), database: Mutex::new(database) };
         (inventory, mishap)
+    }
+
+    /// Whether what earlier processes wrote is known. While it is not, nothing tells which stacks are
+    /// held.
+    pub fn is_read(&self) -> bool {
+        self.memory().is_read
+    }
+
+    /// What was remembered of stacks, once, if it could be read only after the inventory was opened.
+    pub fn found_late(&self) -> Option<BTreeMap<StackName, StackRecord>> {
+        self.memory().found.take()
     }
 
     /// What is remembered of every stack.
@@ -169,11 +185,15 @@ impl Inventory {
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         let mut mishap = None;
         if database.is_none() {
-            let (again, _, opening) = open(&self.path);
+            let (again, records, opening) = open(&self.path);
             *database = again;
             mishap = opening;
+            let mut memory = self.memory();
+            if database.is_some() && !memory.is_read {
+                memory.take_in(records);
+            }
             // What is in the file now is not known to be what was written.
-            self.memory().all_unsaved();
+            memory.all_unsaved();
         }
         if let Some(opened) = database.as_ref() {
             let changes = self.memory().take_unsaved();
@@ -202,6 +222,28 @@ impl Changes {
 }
 
 impl Memory {
+    /// Adds what earlier processes wrote to what this one came to know without it.
+    fn take_in(&mut self, found: Records) {
+        for (name, former) in &found.stacks {
+            let record = self.records.stacks.entry(name.clone()).or_default();
+            record.origin = record.origin.take().or_else(|| former.origin.clone());
+            record.applied = record.applied.take().or_else(|| former.applied.clone());
+            record.definition = record.definition.take().or_else(|| former.definition.clone());
+            record.held = record.held.take().or_else(|| former.held.clone());
+            record.removal = record.removal.take().or_else(|| former.removal.clone());
+            if record.holdings == Holdings::default() {
+                record.holdings.clone_from(&former.holdings);
+            }
+        }
+        for (key, mut former) in found.images {
+            let record = self.records.images.entry(key).or_default();
+            former.used.retain(|image| record.used.iter().all(|known| known.id != image.id));
+            record.used.append(&mut former.used);
+        }
+        self.found = Some(found.stacks);
+        self.is_read = true;
+    }
+
     fn all_unsaved(&mut self) {
         self.unsaved_stacks.extend(self.records.stacks.keys().cloned());
         self.unsaved_images.extend(self.records.images.keys().cloned());

@@ -56,6 +56,37 @@ impl Desired {
         desired
     }
 
+    /// What an earlier process remembered, if that is known only after sources were: their stays are
+    /// older, and what was held and did not come back is so again. Returns what is.
+    pub(crate) fn recall(
+        &mut self,
+        records: &BTreeMap<StackName, StackRecord>,
+        sources: &BTreeSet<SourceName>,
+        now: Timestamp,
+    ) -> BTreeSet<StackName> {
+        let former = Self::remembering(records, sources);
+        let wanted: BTreeSet<StackName> = self.wanted().cloned().collect();
+        for (name, mut origin) in former.origins {
+            if let Some(stay) = self.origins.get_mut(&name) {
+                if stay.source == origin.source && origin.left.is_none() {
+                    stay.since = origin.since;
+                }
+                continue;
+            }
+            if self.knows(&origin.source) {
+                origin.left = origin.left.or(Some(now));
+            }
+            self.origins.insert(name, origin);
+        }
+        let is_open = |name: &StackName| !wanted.contains(name) && !self.gone.contains_key(name);
+        let open = former.unfinished.into_iter().filter(|(name, _)| is_open(name));
+        self.unfinished.extend(open);
+        let held: Vec<_> = former.held.into_iter().filter(|(name, _)| is_open(name)).collect();
+        let names = held.iter().map(|(name, _)| name.clone()).collect();
+        self.held.extend(held);
+        names
+    }
+
     /// All that the next process must know.
     pub(crate) fn memos(&self) -> BTreeMap<StackName, Memo> {
         let mut memos: BTreeMap<StackName, Memo> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! What becomes of stacks as sources change.
 
-use super::departures::Judgement;
+use super::departures::{Judgement, Memo};
 use super::*;
 use crate::model::{ContainerSpec, ImageRef, PullPolicy, Service};
 use crate::status::HoldReason;
@@ -275,6 +275,38 @@ fn a_removal_that_was_confirmed_and_failed_goes_on_after_a_restart() {
     let removal = state.unwrap_err();
     assert_eq!((removal.failures, removal.since), (1, at(2)));
     assert_eq!(removal.problem.as_deref(), Some("no"));
+}
+
+#[test]
+fn the_services_of_what_is_held_or_in_error_are_not_known() {
+    let mut desired = holding(vec![fine("a"), broken("b"), fine("c")]);
+    assert_eq!(desired.undefined(), names(&["b"]));
+    judge(&mut desired, &["a", "old"], 1);
+    desired.set(&source("infra"), content(vec![fine("a"), broken("c")]), at(2));
+    assert_eq!(desired.undefined(), names(&["old"]), "c was fine before");
+    desired.confirm(&[name("old")], at(3));
+    assert_eq!(desired.undefined(), names(&[]));
+}
+
+#[test]
+fn what_was_held_is_so_again_when_it_is_known_late_unless_it_came_back() {
+    let mut earlier = holding(vec![fine("new")]);
+    judge(&mut earlier, &["old", "back"], 1);
+    let records: BTreeMap<_, _> = earlier
+        .memos()
+        .into_iter()
+        .map(|(name, memo)| {
+            let Memo { origin, held, removal } = memo;
+            (name, StackRecord { origin, held, removal, ..StackRecord::default() })
+        })
+        .collect();
+    let mut desired = Desired::default();
+    desired.set(&source("infra"), content(vec![fine("new"), fine("back")]), at(9));
+    let held = desired.recall(&records, &[source("infra")].into(), at(10));
+    assert_eq!(held, names(&["old"]));
+    assert_eq!(reason(&desired, "old"), Some(HoldReason::TooMany));
+    assert_eq!(desired.memos()[&name("new")].origin, earlier.memos()[&name("new")].origin);
+    assert_eq!(removes(&mut desired, &["new", "back", "old"]), names(&[]));
 }
 
 #[test]

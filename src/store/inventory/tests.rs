@@ -128,6 +128,40 @@ fn what_cannot_be_written_is_kept_in_memory_and_written_once_it_can_be() {
     assert_eq!(opened(&missing).stacks().len(), 1);
 }
 
+#[test]
+fn what_can_be_read_only_late_is_taken_in_and_not_thrown_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let earlier = opened(dir.path());
+    hold(&earlier, "a");
+    hold(&earlier, "b");
+    let web = ServiceName::new("web").unwrap();
+    let noting = |id: &'static str| {
+        move |record: &mut ImageRecord| record.note(id, "web:1", Timestamp::UNIX_EPOCH)
+    };
+    earlier.update_images(&name("a"), &web, noting("old"));
+    earlier.flush().unwrap();
+    // It is locked by another process: here by one that does not end yet.
+    let (inventory, mishap) = Inventory::open(dir.path());
+    assert!(matches!(mishap, Some(Mishap::Unavailable { .. })), "{mishap:?}");
+    assert!(!inventory.is_read() && inventory.stacks().is_empty());
+    inventory.update(&name("b"), |record| record.holdings.networks = ["b_x".to_owned()].into());
+    inventory.update_images(&name("a"), &web, noting("new"));
+    assert!(inventory.flush().is_err() && !inventory.is_read());
+    let stacks = earlier.stacks();
+    drop(earlier);
+    inventory.flush().unwrap();
+    assert_eq!(inventory.found_late(), Some(stacks));
+    assert!(inventory.is_read() && inventory.found_late().is_none());
+    let known = inventory.stacks();
+    drop(inventory);
+    let again = opened(dir.path());
+    assert_eq!(again.stacks(), known);
+    assert!(known.values().all(|record| record.held.is_some() && record.origin.is_some()));
+    assert_eq!(known[&name("b")].holdings.networks.len(), 1);
+    let used = &again.images()[&(name("a"), web)].used;
+    assert_eq!(used.iter().map(|image| image.id.as_str()).collect::<Vec<_>>(), ["new", "old"]);
+}
+
 /// The directory for the process that is killed; without it that test does nothing.
 const VICTIM: &str = "BOWLINE_TEST_INVENTORY";
 
