@@ -181,6 +181,13 @@ pub struct Container {
     pub anonymous_volumes: BTreeMap<String, String>,
 }
 
+impl Container {
+    /// Whether it was made by us, or by Compose and taken over since.
+    pub fn is_taken_over(&self) -> bool {
+        !self.adopted || self.contents_known
+    }
+}
+
 /// What a container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

@@ -92,7 +92,7 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
     let ranks = ranks(&observed.containers);
     let rank = |container: &Container| ranks.get(&container.slot.service).copied();
     let mut containers: Vec<&Container> =
-        observed.containers.iter().rev().filter(|container| was_taken_over(container)).collect();
+        observed.containers.iter().rev().filter(|container| container.is_taken_over()).collect();
     containers.sort_by_key(|container| rank(container));
     for container in &containers {
         let service = &container.slot.service;
@@ -107,7 +107,7 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
     }
     let containers: Vec<usize> = (0..plan.changes.len()).collect();
     let owned = |stack: &Option<StackName>| stack.as_ref() == Some(name);
-    let left: Vec<_> = observed.containers.iter().filter(|other| !was_taken_over(other)).collect();
+    let left: Vec<_> = observed.containers.iter().filter(|other| !other.is_taken_over()).collect();
     for network in observed.networks.iter().filter(|network| owned(&network.stack)) {
         if left.iter().any(|container| container.network_ids.contains_key(&network.spec.name)) {
             continue;
@@ -149,11 +149,6 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
         });
     }
     plan
-}
-
-/// Whether a container was made by us, or by Compose and taken over since.
-fn was_taken_over(container: &Container) -> bool {
-    !container.adopted || container.contents_known
 }
 
 /// The key under which the stack's file had a network or volume, from its labels.

@@ -34,8 +34,9 @@ impl Holdings {
         let owned = |owner: &Option<StackName>| owner.as_ref() == Some(stack);
         let networks = observed.networks.iter().filter(|network| owned(&network.stack));
         let volumes = observed.volumes.iter().filter(|volume| owned(&volume.stack));
+        let containers = observed.containers.iter().filter(|found| found.is_taken_over());
         Self {
-            containers: observed.containers.iter().map(|found| found.name.clone()).collect(),
+            containers: containers.map(|found| found.name.clone()).collect(),
             networks: networks.map(|network| network.spec.name.clone()).collect(),
             volumes: volumes.map(|volume| volume.spec.name.clone()).collect(),
         }
