@@ -100,7 +100,9 @@ impl World {
         let mut desired = self.desired();
         if let Some(found) = self.inventory.found_late() {
             let held = desired.recall(&found, &sources(&self.config), Timestamp::now());
-            held.into_iter().for_each(|stack| self.queue.add(stack));
+            for stack in held {
+                self.queue.add(stack);
+            }
         }
         let memos = desired.memos();
         let mut changed = false;
