@@ -11,6 +11,7 @@ mod images;
 mod known;
 mod needs;
 mod order;
+mod orphans;
 mod recipe;
 mod removal;
 mod resources;
@@ -42,6 +43,9 @@ pub struct Circumstances {
 
 /// What must change for `observed` to become `desired`.
 pub fn plan(desired: &Stack, observed: &Observed, around: &Circumstances) -> Plan {
+    let containers = &observed.containers;
+    let with_strangers = orphans::with_orphans_as_strangers(desired, observed);
+    let observed = with_strangers.as_ref().unwrap_or(observed);
     let mut draft = Draft {
         desired,
         observed,
@@ -61,7 +65,7 @@ pub fn plan(desired: &Stack, observed: &Observed, around: &Circumstances) -> Pla
     draft.services();
     draft.leftovers();
     draft.ignored_leftovers();
-    draft.orphans_of_compose();
+    draft.orphans_of_compose(containers);
     draft.unused_networks();
     draft.plan
 }

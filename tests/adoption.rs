@@ -138,10 +138,15 @@ fn take_over(program: &Path, version: &str) {
     // The first generation knew configs for swarms alone.
     let with_configs = !version.starts_with("1.");
     write(&directory, with_configs, "");
+    // Of a service that the file does not have: left alone, also at the end.
+    let orphan = format!(
+        "services:\n  old:\n    image: {IMAGE}\n    command: [busybox, sleep, '3600']\n    stop_signal: SIGKILL\n    ports: ['127.0.0.1:18089:80']\n    networks: [back]\n"
+    );
+    std::fs::write(directory.join("orphan.yaml"), format!("version: '3.8'\n{orphan}")).unwrap();
     let project = Project { program, directory: &directory, name: &name };
-    project.compose(&["up", "-d"]);
+    project.compose(&["-f", "orphan.yaml", "up", "-d"]);
     let before = marks(&name);
-    assert_eq!(before.len(), 3, "{before:?}");
+    assert_eq!(before.len(), 4, "{before:?}");
     let place = directory.to_str().unwrap();
 
     let told = bowline(state.path(), &["plan", place]);
@@ -151,6 +156,11 @@ fn take_over(program: &Path, version: &str) {
         assert!(!told.out.contains(word), "Compose {version}: {}", told.out);
     }
     assert_eq!(marks(&name), before);
+    assert!(
+        told.out.contains("made by Compose for a service that is not in the file"),
+        "{}",
+        told.out
+    );
     let told = bowline(state.path(), &["adopt", place, "--confirm"]);
     assert_eq!(told.code, 0, "{}{}", told.out, told.err);
     assert_eq!(marks(&name), before, "nothing was restarted");
@@ -172,15 +182,41 @@ fn take_over(program: &Path, version: &str) {
     };
     assert!(!scratch(&web).is_null());
 
+    // A content that is asked for only now gets there.
+    let later = "mem_limit: 64m\n    configs: [{ source: later, target: /later }]";
+    write(&directory, with_configs, later);
+    let path = directory.join("compose.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = if text.contains("\nconfigs:") {
+        text.replace("configs: { app:", "configs: { later: { content: new }, app:")
+    } else {
+        format!("{text}configs: {{ later: {{ content: new }} }}\n")
+    };
+    std::fs::write(&path, text).unwrap();
+    let told = bowline(state.path(), &["apply", place]);
+    assert_eq!(told.code, 0, "{}{}", told.out, told.err);
+    let db = format!("{name}-db-1");
+    assert_eq!(docker(&["exec", &db, "busybox", "cat", "/later"]), "new");
+    // A port that the orphan holds is in the way, and the orphan is not touched.
+    write(&directory, with_configs, "ports: ['127.0.0.1:18089:80']");
+    let told = bowline(state.path(), &["plan", place]);
+    assert!(told.out.contains("host port 18089 is taken by the container"), "{}", told.out);
+    write(&directory, with_configs, "mem_limit: 64m");
+    assert_eq!(bowline(state.path(), &["apply", place]).code, 0);
+
     for arguments in [&["ps"][..], &["logs"], &["top"]] {
         project.compose(arguments);
     }
     assert!(project.compose(&["ps", "-q"]).out.lines().count() >= 3);
     let told = project.compose(&["exec", "-T", "web", "busybox", "cat", "/conf/a"]);
-    assert_eq!(told.out.trim(), "c");
+    assert_eq!(told.out.trim(), "a");
     let told = bowline(state.path(), &["remove", &name]);
     assert_eq!(told.code, 0, "{}{}", told.out, told.err);
-    assert_eq!(containers(&name).len(), 0);
+    let left = marks(&name);
+    assert_eq!(left.len(), 1, "only what was never taken over is left");
+    assert!(before.contains(&left[0]));
+    project.compose(&["-f", "orphan.yaml", "rm", "-sf"]);
+    docker(&["network", "rm", &format!("{name}_back")]);
     docker(&["volume", "rm", &format!("{name}_data")]);
 }
 

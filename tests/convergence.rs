@@ -295,6 +295,30 @@ async fn a_service_in_trouble_keeps_its_port_and_its_container() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subnet_that_another_network_has_is_told_before_anything_is_changed() {
+    let sim = engine();
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let text = |name: &str, subnet: &str| {
+        format!(
+            "name: {name}\nservices:\n  a: {{ image: app:1, networks: [n] }}\n  b: {{ image: app:1 }}\n\
+             networks: {{ n: {{ ipam: {{ config: [{{ subnet: {subnet} }}] }} }} }}\n"
+        )
+    };
+    let (other, ours) = (stack(&text("other", "10.9.0.0/16")), stack(&text("s", "10.9.8.0/24")));
+    assert!(pass(&engine, &other).await.result.is_success());
+    let report = pass(&engine, &ours).await;
+    assert_eq!(report.result, PassResult::Failed);
+    let told = "networks.n.ipam.config: the subnet 10.9.8.0/24 overlaps with 10.9.0.0/16 of the network other_n";
+    assert!(report.message.contains(told), "{}", report.message);
+    let found: Vec<_> = containers(&sim).await.into_iter().map(|found| found.name).collect();
+    assert_eq!(found, ["s-b-1"], "what does not need it runs");
+    let elsewhere = stack(&text("s", "10.10.0.0/24"));
+    assert!(pass(&engine, &elsewhere).await.result.is_success());
+    assert_eq!(pass(&engine, &ours).await.result, PassResult::Failed);
+    assert_eq!(containers(&sim).await.len(), 2, "the network of before stays in use");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_ends_at_once_is_started_once_a_pass_and_told_with_its_last_words() {
     let sim = engine();
     let ends = Behaviour {

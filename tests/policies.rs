@@ -8,7 +8,9 @@ mod support;
 use bowline::engine::sim::{Behaviour, Sim};
 use bowline::engine::{Engine, InMemory, Notes};
 use bowline::manifest::{DigestKey, Request, load};
-use bowline::model::{Container, ImageConfig, ImageRef, Query, Stack, State};
+use bowline::model::{
+    Container, ImageConfig, ImageRef, Limits, Query, RestartPolicy, Stack, State,
+};
 use bowline::pass::{Moment, Subject, preview};
 use bowline::plan::{ContainerRef, Step};
 use bowline::source::{digest_mounted, read};
@@ -114,7 +116,8 @@ async fn a_new_config_is_told_by_a_signal(engine: Arc<dyn Engine>) -> Container 
 
 async fn a_mounted_file_is_read_after_a_restart(engine: Arc<dyn Engine>) -> Directory {
     let directory = Directory::new();
-    let mounts = "    volumes: ['./conf:/conf:ro', './one.conf:/one.conf:ro', './data:/data']";
+    let mounts = "    stop_signal: SIGTERM\n    \
+                  volumes: ['./conf:/conf:ro', './one.conf:/one.conf:ro', './data:/data']";
     directory.write("conf/a", "one").write("one.conf", "one").write("data/x", "one");
     directory.web("{ on_content_change: restart }", mounts, "");
     settles(&engine, &directory).await;
@@ -167,6 +170,64 @@ async fn what_does_not_run_gets_a_new_content_when_it_is_started(engine: Arc<dyn
     assert_eq!(web(&engine).await.id, before.id);
 }
 
+/// The engine takes a signal for a stop by hand where no stop signal is set.
+async fn what_has_no_stop_signal_is_restarted_instead(engine: Arc<dyn Engine>) {
+    let directory = Directory::new();
+    directory.web("{}", GRANT, &config("one"));
+    settles(&engine, &directory).await;
+    directory.web("{ on_content_change: signal SIGHUP }", GRANT, &config("two"));
+    assert!(settles(&engine, &directory).await.starts_with("restart "));
+}
+
+/// What is mounted to be read by one and written by another is nobody's configuration.
+async fn what_another_service_writes_is_not_followed(engine: Arc<dyn Engine>) {
+    let directory = Directory::new();
+    let ship = format!(
+        "  ship: {{ image: {IMAGE}, pull_policy: never, network_mode: none, command: {PROGRAM}, \
+         volumes: ['./logs:/logs:ro', './logs/sub:/sub:ro'] }}"
+    );
+    directory.write("logs/sub/a", "one").web("{}", "    volumes: ['./logs:/logs']", &ship);
+    let stack = directory.stack();
+    assert!(pass(&engine, &stack).await.result.is_success());
+    directory.write("logs/sub/a", "two");
+    assert_eq!(settles(&engine, &directory).await, "");
+}
+
+/// What is ignored stays as it is whatever else changes.
+async fn ignored_fields_stay_as_they_are(engine: Arc<dyn Engine>) {
+    let directory = Directory::new();
+    let limits = |pids: u32| format!("    mem_limit: 64m\n    pids_limit: {pids}");
+    directory.web("{}", &limits(10), "");
+    settles(&engine, &directory).await;
+    let before = web(&engine).await;
+    let by_hand = [
+        Step::Rename { container: ContainerRef::of(&before), to: "t-policy-other".to_owned() },
+        Step::Update {
+            container: ContainerRef::of(&before),
+            limits: Limits {
+                memory: Some(64 << 20),
+                memory_swap: Some(100 << 20),
+                ..Limits::default()
+            },
+            restart: RestartPolicy::No,
+        },
+    ];
+    for step in by_hand {
+        engine.perform(&step, &|_| {}).await.unwrap();
+    }
+    directory.web("{ ignore: [container_name, memswap_limit] }", &limits(20), "");
+    settles(&engine, &directory).await;
+    let after = web(&engine).await;
+    assert_eq!((after.id, after.name.as_str()), (before.id, "t-policy-other"));
+    assert_eq!(after.spec.limits.pids, Some(20));
+    if after.spec.limits.memory_swap != Some(-1) {
+        assert_eq!(after.spec.limits.memory_swap, Some(100 << 20));
+    }
+    let back =
+        Step::Rename { container: ContainerRef::named("t-policy-other"), to: WEB.to_owned() };
+    engine.perform(&back, &|_| {}).await.unwrap();
+}
+
 /// What differs is told, and nothing is done.
 async fn drift_can_be_reported_only(engine: Arc<dyn Engine>) {
     let directory = Directory::new();
@@ -204,6 +265,9 @@ async fn simulated() {
     without_a_word_a_new_content_makes_a_new_container(sim()).await;
     what_does_not_run_gets_a_new_content_when_it_is_started(sim()).await;
     drift_can_be_reported_only(sim()).await;
+    what_has_no_stop_signal_is_restarted_instead(sim()).await;
+    what_another_service_writes_is_not_followed(sim()).await;
+    ignored_fields_stay_as_they_are(sim()).await;
 }
 
 fn in_web(command: &[&str]) -> String {
@@ -240,6 +304,10 @@ async fn on_docker() {
     assert_eq!(in_web(&["cat", "/etc/app.conf"]), "two");
     clear();
     drift_can_be_reported_only(Arc::clone(&engine)).await;
+    clear();
+    what_has_no_stop_signal_is_restarted_instead(Arc::clone(&engine)).await;
+    clear();
+    ignored_fields_stay_as_they_are(Arc::clone(&engine)).await;
     clear();
     docker(&["rmi", IMAGE]);
 }

@@ -48,13 +48,23 @@ impl Host {
 
     /// So many stacks of `services` services, all of them up.
     pub(crate) async fn with(stacks: usize, services: usize) -> Self {
-        let mut host = Self::empty();
-        for number in 0..stacks {
-            let stack = stack(&manifest(number, services, "one"));
-            assert_eq!(host.pass(&stack).await.result, PassResult::Changed);
-            host.stacks.insert(stack.name.clone(), stack);
-        }
+        let host = Self::defining(stacks, services);
+        host.start().await;
         host
+    }
+
+    /// So many stacks that do not run yet.
+    pub(crate) fn defining(stacks: usize, services: usize) -> Self {
+        let stacks = (0..stacks).map(|number| stack(&manifest(number, services, "one")));
+        let stacks = stacks.map(|stack| (stack.name.clone(), stack)).collect();
+        Self { stacks, ..Self::empty() }
+    }
+
+    /// Brings all stacks up.
+    pub(crate) async fn start(&self) {
+        for stack in self.stacks.values() {
+            assert_eq!(self.pass(stack).await.result, PassResult::Changed);
+        }
     }
 
     /// One pass over `stack`.

@@ -5,6 +5,7 @@ use super::World;
 use crate::engine::{EngineError, Event, EventStream, Subject};
 use crate::model::StackName;
 use crate::pass::Snapshots;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -89,20 +90,22 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
 }
 
 /// The stacks that an event concerns; what was seen of them holds no longer.
-fn concerned(snapshots: &Snapshots, event: &Event) -> Vec<StackName> {
-    if let Some(stack) = &event.stack {
-        snapshots.heard(stack);
-        return vec![stack.clone()];
-    }
-    let stacks = match &event.subject {
+fn concerned(snapshots: &Snapshots, event: &Event) -> BTreeSet<StackName> {
+    let mut stacks: BTreeSet<StackName> = event.stack.iter().cloned().collect();
+    match &event.subject {
         // One of others: it can only be in the way of what is to be done.
-        Subject::Container => return vec![],
-        Subject::Resource(name) => snapshots.using_name(name),
+        Subject::Container => {}
+        Subject::Resource(name) => stacks.extend(snapshots.using_name(name)),
         Subject::Image(names) => {
-            names.iter().flat_map(|name| snapshots.using_image(name)).collect()
+            stacks.extend(names.iter().flat_map(|name| snapshots.using_image(name)));
         }
-    };
-    // A pass that is under way may have looked before.
-    snapshots.heard_of_all();
+    }
+    for stack in &stacks {
+        snapshots.heard(stack);
+    }
+    if event.subject != Subject::Container && event.stack.is_none() {
+        // A pass that is under way may have looked before, and nothing is known of its stack.
+        snapshots.heard_of_all();
+    }
     stacks
 }

@@ -108,6 +108,7 @@ impl Engine for Docker {
         for container in &mut observed.containers {
             if let Some(noted) = self.notes.contents(&container.id) {
                 container.spec.contents = noted;
+                container.contents_known = true;
             }
         }
         Ok(observed)

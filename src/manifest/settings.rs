@@ -16,6 +16,8 @@ pub(crate) const KEY: &str = "x-bowline";
 const OF_A_SERVICE: &[&str] = &["allow", "ignore", "on_content_change"];
 /// What one at the top may say.
 const OF_THE_STACK: &[&str] = &["adopt", "allow", "drift", "ignore", "on_content_change"];
+/// How many `*` a field may have.
+const MOST_STARS: usize = 4;
 /// Fields of a container that no attribute of Compose names.
 const FURTHER_FIELDS: [&str; 2] = ["replicas", "state"];
 
@@ -177,6 +179,9 @@ impl At<'_> {
         let mut patterns = Vec::new();
         for (item, text) in self.list(node, "ignore", "fields") {
             let checked = match service {
+                _ if text.matches('*').count() > MOST_STARS => {
+                    Err((format!("`{text}` has more than {MOST_STARS} `*`"), None))
+                }
                 Some(_) => check_field("services", &text),
                 None => check_path(&text),
             };

@@ -29,6 +29,20 @@ pub struct NetworkSpec {
     pub labels: BTreeMap<String, String>,
 }
 
+impl NetworkSpec {
+    /// The subnets that it asks for, or has.
+    pub fn subnets(&self) -> impl Iterator<Item = IpNet> + '_ {
+        self.ipam.iter().flat_map(|ipam| &ipam.pools).filter_map(|pool| pool.subnet)
+    }
+
+    /// Whether it has addresses of `subnet`.
+    pub fn overlaps(&self, subnet: &IpNet) -> bool {
+        let net = subnet.trunc();
+        let meets = |own: IpNet| own.trunc().contains(&net) || net.contains(&own.trunc());
+        self.subnets().any(meets)
+    }
+}
+
 /// Address management of a network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ipam {

@@ -4,6 +4,7 @@ use super::{
     ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, Platform, PortBinding, Slot,
     Stack, StackName, VolumeSpec, labels,
 };
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,8 @@ pub struct Query {
     pub images: BTreeSet<ImageRef>,
     /// Networks by name, whoever owns them.
     pub networks: BTreeSet<String>,
+    /// Networks that have addresses of one of these subnets.
+    pub subnets: BTreeSet<IpNet>,
     /// Volumes by name, whoever owns them.
     pub volumes: BTreeSet<String>,
     /// Containers of others that have one of these names.
@@ -41,6 +44,12 @@ impl Query {
                 .cloned()
                 .collect(),
             networks: stack.networks.values().map(|network| network.name.clone()).collect(),
+            subnets: stack
+                .networks
+                .values()
+                .filter(|network| !network.external)
+                .flat_map(NetworkSpec::subnets)
+                .collect(),
             volumes: stack.volumes.values().map(|volume| volume.name.clone()).collect(),
             container_names: container_names(stack).collect(),
             host_ports: stack
@@ -50,6 +59,12 @@ impl Query {
                 .filter_map(PortBinding::fixed_host_port)
                 .collect(),
         }
+    }
+
+    /// Whether a network of somebody else is asked about, by its name or its addresses.
+    pub fn names(&self, network: &NetworkSpec) -> bool {
+        self.networks.contains(&network.name)
+            || self.subnets.iter().any(|subnet| network.overlaps(subnet))
     }
 
     /// Whether `stranger` holds a name or a host port that is asked about.
@@ -78,6 +93,7 @@ impl Query {
             adopt: false,
             images: BTreeSet::new(),
             networks: BTreeSet::new(),
+            subnets: BTreeSet::new(),
             volumes: BTreeSet::new(),
             container_names: BTreeSet::new(),
             host_ports: BTreeSet::new(),
@@ -148,6 +164,9 @@ pub struct Container {
     pub spec: ContainerSpec,
     /// Compose made it, and it was taken over: what it was asked for is not noted on it.
     pub adopted: bool,
+    /// Whether it is known what configs, secrets and mounted files it has. Of one that Compose made
+    /// it is once it was taken over.
+    pub contents_known: bool,
     /// When it was made, by the engine's clock.
     pub created: Timestamp,
     /// When it was started last; absent if it never was.

@@ -53,18 +53,19 @@ impl FieldPattern {
 
     /// Whether `field` is what the pattern names, or stands below it.
     pub fn matches(&self, field: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = field.strip_prefix(first) else { return false };
-        let mut open = false;
-        for part in parts {
-            open = true;
-            let Some(at) = rest.find(part) else { return false };
-            rest = &rest[at + part.len()..];
-        }
-        // After a last `*` anything may follow; else the field ends there or goes on below.
-        (open && self.0.ends_with('*')) || rest.is_empty() || rest.starts_with('.')
+        matches(&self.0, field)
     }
+}
+
+fn matches(pattern: &str, field: &str) -> bool {
+    let Some((first, after)) = pattern.split_once('*') else {
+        // The field ends there or goes on below.
+        let rest = field.strip_prefix(pattern);
+        return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    };
+    let Some(rest) = field.strip_prefix(first) else { return false };
+    let mut starts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+    after.is_empty() || starts.any(|at| matches(after, &rest[at..]))
 }
 
 #[cfg(test)]
@@ -83,6 +84,7 @@ mod tests {
             ("services.web.networks.*.aliases", "services.web.networks.front.aliases", true),
             ("services.web.networks.*.aliases", "services.web.networks.front.ipv4_address", false),
             ("services.web.mem_limit", "services.web", false),
+            ("services.web.labels.*.rule", "services.web.labels.traefik.rules.x.rule", true),
         ];
         for (pattern, field, expected) in cases {
             assert_eq!(FieldPattern::new(pattern).matches(field), expected, "{pattern} {field}");

@@ -2,6 +2,7 @@
 
 use super::effective::{comparable, effective};
 use super::fields::{Difference, differences};
+use super::slots::STATE;
 use super::{Action, Draft};
 use crate::model::{
     Container, ContainerSpec, Image, ImageConfig, Mount, MountSource, Networking, OnContentChange,
@@ -64,8 +65,11 @@ impl<'a> Draft<'a> {
             .filter(|container| container.state != State::Removing)
             .map(|container| {
                 let found = self.compare(container, service, effective);
-                let ignores =
-                    |difference: &Difference| self.ignores(&slot.service, &difference.path);
+                let stays_down = self.ignores(&slot.service, STATE);
+                let ignores = |difference: &Difference| {
+                    self.ignores(&slot.service, &difference.path)
+                        || (stays_down && difference.action == Action::Start)
+                };
                 let (ignored, differences) = found.into_iter().partition(ignores);
                 Candidate { container, differences, ignored }
             })
@@ -131,14 +135,14 @@ impl<'a> Draft<'a> {
             return image_difference(effective, &actual).into_iter().collect();
         };
         let mut found = differences(effective, &actual);
+        found.retain(|difference| !is_followed_no_more(service, difference));
         for difference in &mut found {
             let contents = [&service.container.contents, &actual.contents];
             if contents.iter().any(|contents| contents.contains_key(&difference.path)) {
-                let unknown = container.adopted && !actual.contents.contains_key(&difference.path);
-                difference.action = if unknown {
-                    Action::Adopt
-                } else {
+                difference.action = if container.contents_known {
                     on_content_change(service, container, &difference.path)
+                } else {
+                    Action::Adopt
                 };
                 difference.of_content = true;
                 shorten(&mut difference.desired);
@@ -182,6 +186,15 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Whether it is about a mounted tree that is still mounted, but became too large to be followed.
+fn is_followed_no_more(service: &Service, difference: &Difference) -> bool {
+    let mounts = &service.container.mounts;
+    let field = difference.path.strip_prefix("volumes.");
+    let target = field.and_then(|field| field.strip_suffix(MOUNTED));
+    target.is_some_and(|target| mounts.contains_key(target))
+        && !service.container.contents.contains_key(&difference.path)
+}
+
 /// A digest, or that there is none, short enough to be read.
 fn shorten(digest: &mut String) {
     if digest.len() > SHORT_DIGEST {
@@ -205,7 +218,12 @@ fn on_content_change(service: &Service, container: &Container, field: &str) -> A
         _ if !spec.contents.contains_key(field) => Action::Replace,
         OnContentChange::Replace => Action::Replace,
         OnContentChange::Restart | OnContentChange::Signal(_) if !is_up => Action::Start,
-        OnContentChange::Signal(_) if runs && !needs_restart => Action::Signal,
+        // Without a stop signal of its own it would not be restarted by its policy any more.
+        OnContentChange::Signal(_)
+            if runs && !needs_restart && container.spec.stop_signal.is_some() =>
+        {
+            Action::Signal
+        }
         OnContentChange::Restart | OnContentChange::Signal(_) => Action::Restart,
     }
 }

@@ -1,5 +1,5 @@
-//! What planning asks again and again of the stack and the snapshot, so that a plan takes a time in
-//! proportion to them.
+//! What planning asks again and again of the stack and the snapshot, answered without walking all of
+//! them each time.
 
 use super::{Draft, Object};
 use crate::model::{Container, Observed, PortBinding, Service, ServiceName, Slot, Stack};

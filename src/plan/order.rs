@@ -106,7 +106,8 @@ impl Draft<'_> {
             let mut slots = self.desired.slots(need).peekable();
             slots.peek().is_some() && slots.all(|slot| is_younger(&slot))
         };
-        self.restart_with(wanted.name).filter(is_anew).collect()
+        let minds = |need: &&ServiceName| !self.ignores(wanted.name, &format!("depends_on.{need}"));
+        self.restart_with(wanted.name).filter(minds).filter(is_anew).collect()
     }
 
     fn makes_anew(&self, slot: &Slot) -> bool {

@@ -9,7 +9,8 @@ use super::slots::Wanted;
 use super::strangers::share_a_port;
 use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Step};
 use crate::model::{
-    Container, CopiedFile, Limits, Networking, OnContentChange, Service, State, labels,
+    Container, ContentDigest, CopiedFile, Limits, Networking, OnContentChange, Service, State,
+    labels,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,17 @@ pub(super) struct Keep<'a> {
 }
 
 impl Keep<'_> {
+    /// What the container has once it has all that it gets.
+    fn contents(&self, wanted: &Wanted<'_>) -> BTreeMap<String, ContentDigest> {
+        let mut contents = wanted.service.container.contents.clone();
+        for ignored in self.ignored.iter().filter(|difference| difference.of_content) {
+            contents.remove(&ignored.path);
+            let has = self.container.spec.contents.get_key_value(&ignored.path);
+            contents.extend(has.map(|(field, digest)| (field.clone(), digest.clone())));
+        }
+        contents
+    }
+
     /// Whether a field differs and is left alone.
     fn ignores(&self, path: &str) -> bool {
         self.ignored.iter().any(|difference| difference.path == path)
@@ -131,7 +143,7 @@ impl Draft<'_> {
             steps.extend(self.replace_steps(wanted, New::There(keep.container), old));
             return steps;
         }
-        if keep.container.name != wanted.final_name {
+        if keep.actions.contains(&Action::Rename) {
             steps.extend(self.make_way(wanted, Some(keep.container)));
             let to = wanted.final_name.clone();
             steps.push(Step::Rename { container: container.clone(), to });
@@ -160,8 +172,9 @@ impl Draft<'_> {
             steps.push(Step::Start(container.clone()));
         }
         // Only now: what a crash has undone before is done again.
-        if keep.differences.iter().any(|difference| difference.of_content) {
-            let contents = wanted.service.container.contents.clone();
+        let fresh = keep.differences.iter().any(|difference| difference.of_content);
+        if fresh || !keep.container.contents_known {
+            let contents = keep.contents(wanted);
             steps.push(Step::NoteContents { container: container.clone(), contents });
         }
         if restarts {
@@ -319,7 +332,9 @@ fn limits_to_set(wanted: &Limits, keep: &Keep<'_>) -> Limits {
     if keep.ignores("mem_limit") {
         (limits.memory, limits.memory_swap) = (actual.memory, actual.memory_swap);
     }
-    limits.memory_swap.take_if(|_| keep.ignores("memswap_limit"));
+    if keep.ignores("memswap_limit") {
+        limits.memory_swap = actual.memory_swap;
+    }
     limits.memory_reservation.take_if(|_| keep.ignores("mem_reservation"));
     limits.nano_cpus.take_if(|_| keep.ignores("cpus"));
     limits.cpu_shares.take_if(|_| keep.ignores("cpu_shares"));

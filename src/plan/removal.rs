@@ -67,28 +67,8 @@ impl<'a> Draft<'a> {
             .iter()
             .rev()
             .filter(|container| container.state != State::Removing)
-            .filter(|container| !container.adopted || self.has_service(container))
             .filter_map(|container| Some((container, leftover(container)?)))
             .collect()
-    }
-
-    fn has_service(&self, container: &Container) -> bool {
-        self.desired.services.contains_key(&container.slot.service)
-    }
-
-    /// Notes what Compose made for services that the stack does not have: nobody said that it goes.
-    pub(super) fn orphans_of_compose(&mut self) {
-        for container in &self.observed.containers {
-            if container.adopted && !self.has_service(container) {
-                let message = format!(
-                    "the container {} was made by Compose for a service that is not in the file, and is left; remove it by hand if it is not needed",
-                    container.name
-                );
-                let field = format!("services.{}", container.slot.service);
-                let note = self.problem(field, message);
-                self.plan.notes.push(note);
-            }
-        }
     }
 
     fn is_in_the_way(&self, container: &Container) -> bool {
@@ -111,7 +91,8 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
     };
     let ranks = ranks(&observed.containers);
     let rank = |container: &Container| ranks.get(&container.slot.service).copied();
-    let mut containers: Vec<&Container> = observed.containers.iter().rev().collect();
+    let mut containers: Vec<&Container> =
+        observed.containers.iter().rev().filter(|container| was_taken_over(container)).collect();
     containers.sort_by_key(|container| rank(container));
     for container in &containers {
         let service = &container.slot.service;
@@ -126,7 +107,11 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
     }
     let containers: Vec<usize> = (0..plan.changes.len()).collect();
     let owned = |stack: &Option<StackName>| stack.as_ref() == Some(name);
+    let left: Vec<_> = observed.containers.iter().filter(|other| !was_taken_over(other)).collect();
     for network in observed.networks.iter().filter(|network| owned(&network.stack)) {
+        if left.iter().any(|container| container.network_ids.contains_key(&network.spec.name)) {
+            continue;
+        }
         let network_name = network.spec.name.clone();
         let field =
             format!("networks.{}", key(&network.spec.labels, labels::NETWORK, &network_name));
@@ -147,7 +132,12 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
         let after = containers.clone();
         plan.changes.push(Change { object, action: Action::Remove, reasons, after, steps });
     }
+    // What Compose made for a project may hold what the stack never knew of.
+    let ours = |all: &BTreeMap<String, String>| all.contains_key(labels::STACK);
     for volume in observed.volumes.iter().filter(|volume| volumes && owned(&volume.stack)) {
+        if !ours(&volume.spec.labels) {
+            continue;
+        }
         let volume_name = volume.spec.name.clone();
         let field = format!("volumes.{}", key(&volume.spec.labels, labels::VOLUME, &volume_name));
         plan.changes.push(Change {
@@ -159,6 +149,11 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
         });
     }
     plan
+}
+
+/// Whether a container was made by us, or by Compose and taken over since.
+fn was_taken_over(container: &Container) -> bool {
+    !container.adopted || container.contents_known
 }
 
 /// The key under which the stack's file had a network or volume, from its labels.

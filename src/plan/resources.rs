@@ -37,7 +37,7 @@ impl<'a> Draft<'a> {
                 self.refuse(format!("{field}.{option}"), message, &users);
             } else if let Some(found) = found {
                 self.existing_network(&field, key, network, found);
-            } else {
+            } else if self.has_free_subnets(&field, network) {
                 let step = self.create_network(key, network);
                 self.make(
                     Object::Network(network.name.clone()),
@@ -90,6 +90,26 @@ impl<'a> Draft<'a> {
                 }
             }
         }
+    }
+
+    /// Whether no other network has addresses that `network` asks for; if one does, that is refused.
+    fn has_free_subnets(&mut self, field: &str, network: &NetworkSpec) -> bool {
+        let mut others =
+            self.observed.networks.iter().filter(|other| other.spec.name != network.name);
+        let taken = others.find_map(|other| {
+            let subnet = network.subnets().find(|subnet| other.spec.overlaps(subnet))?;
+            Some((subnet, other))
+        });
+        let Some((subnet, other)) = taken else { return true };
+        let has: Vec<_> = other.spec.subnets().map(|subnet| subnet.to_string()).collect();
+        let message = format!(
+            "the subnet {subnet} overlaps with {} of the network {}; choose another one, or remove that network",
+            has.join(", "),
+            other.spec.name
+        );
+        let users = self.users(|s| is_on(s, &network.name));
+        self.refuse(format!("{field}.ipam.config"), message, &users);
+        false
     }
 
     /// Removes our networks that the stack no longer has, after the containers on them.
@@ -199,6 +219,9 @@ impl<'a> Draft<'a> {
             return;
         }
         if differences.is_empty() {
+            return;
+        }
+        if !self.has_free_subnets(field, desired) {
             return;
         }
         if !found.foreign_containers.is_empty() {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 /// What a container is called, as a field.
 const NAME: &str = "container_name";
 /// What a container does, as a field.
-const STATE: &str = "state";
+pub(super) const STATE: &str = "state";
 
 /// A slot with what belongs there.
 pub(super) struct Wanted<'a> {
@@ -144,6 +144,11 @@ impl<'a> Draft<'a> {
             let actual = format!("{} as well", names.join(", "));
             let only = format!("{} alone", container.name);
             reasons.push(self.reason(wanted.field("containers"), only, actual));
+        }
+        if !container.contents_known {
+            actions.insert(Action::Adopt);
+            let is = "made by Compose".to_owned();
+            reasons.insert(0, self.reason(wanted.field("owner"), "Bowline".to_owned(), is));
         }
         for need in self.made_anew_since(wanted, container) {
             actions.insert(Action::Restart);

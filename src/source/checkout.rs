@@ -4,7 +4,7 @@
 use super::error::Fault;
 use super::mirror::Mirror;
 use git2::build::CheckoutBuilder;
-use git2::{Delta, Oid, Tree};
+use git2::{Delta, ObjectType, Oid, Tree};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -34,7 +34,7 @@ fn show(mirror: &Mirror, root: &Path, commit: Oid) -> Result<(), Fault> {
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     repository.set_head_detached(commit).map_err(failed)?;
     for path in departed(mirror, &tree).map_err(failed)? {
-        remove(root, &path);
+        remove(root, &path, &tree);
     }
     let mut options = CheckoutBuilder::new();
     options.force().recreate_missing(true).disable_filters(true);
@@ -55,9 +55,10 @@ fn departed(mirror: &Mirror, tree: &Tree<'_>) -> Result<Vec<PathBuf>, git2::Erro
     Ok(left.filter_map(|delta| delta.new_file().path_bytes().map(path)).collect())
 }
 
-/// Removes a file, and the directories that are empty without it. Does not follow links: a
-/// directory that became one leads out of the checkout.
-fn remove(root: &Path, path: &Path) {
+/// Removes a file, and the directories that are empty without it and not in `tree`: one that stays may
+/// be mounted, and made anew it would be another one. Does not follow links: a directory that became
+/// one leads out of the checkout.
+fn remove(root: &Path, path: &Path, tree: &Tree<'_>) {
     let is_directory = |dir: &Path| fs::symlink_metadata(dir).is_ok_and(|found| found.is_dir());
     let parents: Vec<_> =
         path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
@@ -66,6 +67,10 @@ fn remove(root: &Path, path: &Path) {
     }
     // What cannot be removed is somebody else's by now; what stands in the way fails the checkout.
     if fs::remove_file(root.join(path)).is_ok() {
-        let _ = parents.iter().try_for_each(|parent| fs::remove_dir(root.join(parent)));
+        let is_kept = |dir: &Path| {
+            tree.get_path(dir).is_ok_and(|entry| entry.kind() == Some(ObjectType::Tree))
+        };
+        let gone = parents.iter().take_while(|parent| !is_kept(parent));
+        let _ = gone.map(|parent| fs::remove_dir(root.join(parent))).find(Result::is_err);
     }
 }

@@ -28,6 +28,7 @@ pub fn digest_mounted(
     let own = [PathBuf::from(&stack.working_dir)];
     let roots = if roots.is_empty() { &own } else { roots };
     let roots: Vec<PathBuf> = roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
+    let written = written(stack);
     let mut complaints = Vec::new();
     for (name, service) in &mut stack.services {
         let spec = &mut service.container;
@@ -40,7 +41,8 @@ pub fn digest_mounted(
             }
             // What is not there is for the engine to complain of.
             let Ok(path) = Path::new(&bind.path).canonicalize() else { continue };
-            if !roots.iter().any(|root| path.starts_with(root)) {
+            let is_written = || written.iter().any(|to| overlap(to, &path));
+            if !roots.iter().any(|root| path.starts_with(root)) || is_written() {
                 continue;
             }
             bind.is_file = path.is_file();
@@ -56,6 +58,21 @@ pub fn digest_mounted(
         }
     }
     complaints
+}
+
+/// The paths that containers of the stack may write to.
+fn written(stack: &Stack) -> Vec<PathBuf> {
+    let mounts = stack.services.values().flat_map(|service| service.container.mounts.values());
+    let written = mounts.filter(|mount| !mount.read_only).filter_map(|mount| match &mount.source {
+        MountSource::Bind(bind) => Path::new(&bind.path).canonicalize().ok(),
+        _ => None,
+    });
+    written.collect()
+}
+
+/// Whether one lies in the other.
+fn overlap(one: &Path, other: &Path) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 fn digest(path: &Path, key: &DigestKey) -> io::Result<ContentDigest> {

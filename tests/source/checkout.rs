@@ -97,6 +97,25 @@ fn files_that_do_not_change_are_neither_replaced_nor_written() {
 }
 
 #[test]
+fn a_directory_that_stays_is_the_one_that_is_mounted_though_all_in_it_changes() {
+    use std::os::unix::fs::MetadataExt;
+    let upstream = Upstream::with(&[("conf/d/one", "1")]);
+    let mut source = upstream.follow(Reference::Head);
+    sync(&mut source).unwrap();
+    let inode = |path: &str| std::fs::metadata(upstream.shown(path)).unwrap().ino();
+    let before = (inode("conf"), inode("conf/d"));
+    upstream.git(&["mv", "conf/d/one", "conf/d/two"]);
+    upstream.commit(&[("other", "x")]);
+    sync(&mut source).unwrap();
+    assert!(upstream.shown("conf/d/two").exists() && !upstream.shown("conf/d/one").exists());
+    assert_eq!((inode("conf"), inode("conf/d")), before);
+    upstream.git(&["rm", "-r", "--quiet", "conf/d"]);
+    upstream.commit(&[("conf/d", "a file now")]);
+    sync(&mut source).unwrap();
+    assert_eq!(read(&upstream.shown("conf/d")), "a file now");
+}
+
+#[test]
 fn files_that_a_container_wrote_beside_ours_stay() {
     let upstream = Upstream::with(&[("db/compose.yaml", "one"), ("db/.gitignore", "data/\n")]);
     let mut source = upstream.follow(Reference::Head);

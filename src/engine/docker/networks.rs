@@ -40,7 +40,7 @@ pub(super) fn select(
     }
     selected.retain(|network| {
         let owned = network.stack.as_ref() == Some(&query.stack);
-        owned || query.networks.contains(&network.spec.name)
+        owned || query.names(&network.spec)
     });
     for network in &mut selected {
         network.foreign_containers = others

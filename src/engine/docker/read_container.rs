@@ -67,6 +67,7 @@ pub(super) fn read(
     Ok(Container {
         slot,
         adopted,
+        contents_known: !adopted,
         image_id: container.image.unwrap_or_default(),
         spec,
         created: time(container.created.as_deref()).ok_or("no time of creation")?,

@@ -3,7 +3,6 @@
 //! so what it is found by is never stale.
 
 use crate::model::labels;
-use std::collections::btree_map::Values;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an object is found by.
@@ -35,7 +34,7 @@ pub(super) trait Entry {
 
 /// All objects of one kind.
 pub(super) struct Catalogue<T> {
-    by_id: BTreeMap<String, T>,
+    by_id: BTreeMap<String, Box<T>>,
     ids: BTreeMap<Key, BTreeSet<String>>,
 }
 
@@ -47,17 +46,17 @@ impl<T> Default for Catalogue<T> {
 
 impl<T: Entry> Catalogue<T> {
     pub(super) fn get(&self, id: &str) -> Option<&T> {
-        self.by_id.get(id)
+        self.by_id.get(id).map(|found| &**found)
     }
 
     /// All of them, by id.
-    pub(super) fn values(&self) -> Values<'_, String, T> {
-        self.by_id.values()
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.by_id.values().map(|found| &**found)
     }
 
     /// Those that have `key`, by id.
     pub(super) fn having<'a>(&'a self, key: &Key) -> impl Iterator<Item = &'a T> + use<'a, T> {
-        self.ids.get(key).into_iter().flatten().map(|id| &self.by_id[id])
+        self.ids.get(key).into_iter().flatten().map(|id| &*self.by_id[id])
     }
 
     /// The first whose id begins with `start`.
@@ -71,7 +70,7 @@ impl<T: Entry> Catalogue<T> {
         for key in new.keys() {
             self.ids.entry(key).or_default().insert(id.clone());
         }
-        self.by_id.insert(id, new);
+        self.by_id.insert(id, Box::new(new));
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<T> {
@@ -79,7 +78,7 @@ impl<T: Entry> Catalogue<T> {
         for key in old.keys() {
             self.drop_key(&key, id);
         }
-        Some(old)
+        Some(*old)
     }
 
     /// Changes the object `id`, if it is there; gives what `change` gives.

@@ -37,7 +37,10 @@ impl World {
             }
             Step::NoteContents { container, contents } => {
                 let id = self.container("note", container)?.id.clone();
-                self.containers.change(&id, |found| found.spec.contents.clone_from(contents));
+                self.containers.change(&id, |found| {
+                    found.spec.contents.clone_from(contents);
+                    found.contents_noted = true;
+                });
                 Ok(())
             }
             Step::Stop { container, .. } => {
@@ -77,6 +80,12 @@ impl World {
             return Err(refused("create", object, 400, "No command specified"));
         }
         let attached = Self::attachments(&new.spec.networking);
+        if let Networking::Networks(networks) = &mut spec.networking {
+            // What it is attached to tells which.
+            if std::mem::take(networks).is_empty() {
+                spec.networking = Networking::DefaultBridge;
+            }
+        }
         let anonymous_volumes = self.make_mounted_volumes(new, &spec);
         let id = self.next_id();
         let created_at = self.timestamp();
@@ -91,6 +100,7 @@ impl World {
             health: Health::Unchecked,
             failed_probes: 0,
             started: None,
+            contents_noted: false,
             created_at,
             started_at: None,
             stopped_by_hand: false,

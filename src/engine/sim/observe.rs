@@ -147,9 +147,11 @@ impl World {
 
     fn observed_networks(&self, query: &Query, ours: &Ours<'_>) -> Vec<ObservedNetwork> {
         let names = query.networks.iter().cloned().map(Key::Name);
+        let all = self.networks.values().filter(|_| !query.subnets.is_empty());
         let mut selected: Vec<_> = names
             .chain([claim(query)])
             .flat_map(|key| self.networks.having(&key))
+            .chain(all)
             .map(|network| ObservedNetwork {
                 id: network.id.clone(),
                 spec: network.spec.clone(),
@@ -157,8 +159,7 @@ impl World {
                 foreign_containers: self.foreign_containers(network, ours),
             })
             .filter(|network| {
-                network.stack.as_ref() == Some(&query.stack)
-                    || query.networks.contains(&network.spec.name)
+                network.stack.as_ref() == Some(&query.stack) || query.names(&network.spec)
             })
             .collect();
         selected.sort_by_key(|network| {
@@ -232,6 +233,7 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
         name: found.name.clone(),
         slot,
         adopted,
+        contents_known: !adopted || found.contents_noted,
         image_id: found.image_id.clone(),
         spec,
         created: found.created_at,
@@ -250,9 +252,6 @@ fn networking(found: &SimContainer) -> Networking {
         Networking::Container(other) => Networking::Container(other.clone()),
         Networking::None if only("none") => Networking::None,
         Networking::DefaultBridge if only("bridge") => Networking::DefaultBridge,
-        Networking::Networks(networks) if networks.is_empty() && only("bridge") => {
-            Networking::DefaultBridge
-        }
         _ => Networking::Networks(
             found
                 .attached

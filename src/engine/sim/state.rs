@@ -47,7 +47,7 @@ pub(super) struct SimContainer {
     pub id: String,
     pub name: String,
     pub image_id: String,
-    /// In the observed form, except for its networks.
+    /// In the observed form, except that its networks are in `attached`.
     pub spec: ContainerSpec,
     pub attached: BTreeMap<String, Attachment>,
     pub anonymous_volumes: BTreeMap<String, String>,
@@ -55,6 +55,8 @@ pub(super) struct SimContainer {
     pub health: Health,
     pub failed_probes: u32,
     pub started: Option<Instant>,
+    /// Its contents were noted after it was made.
+    pub contents_noted: bool,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     /// Somebody stopped it: no policy starts it again.
