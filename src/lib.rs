@@ -24,7 +24,8 @@
 //! Edges, each of which knows one outside system and no other edge:
 //! - [`source`]: git repositories.
 //! - [`engine`]: the one door to Docker, and its simulation.
-//! - [`store`]: what must outlive the process; losing it loses history, never control.
+//! - [`store`]: what must outlive the process; losing it loses history, never control, but of what
+//!   Compose made for a stack that was taken over by `bowline adopt`: that must be adopted again.
 //! - [`control`]: the socket by which commands speak with the agent.
 //! - [`http`], [`metrics`], [`systemd`], [`log`]: what others see.
 //!

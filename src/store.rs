@@ -1,8 +1,10 @@
 //! What must outlive the process, on disk under the state directory: the lock of the agent, the key
-//! of secrets' digests, and the inventory, a small database.
+//! of secrets' digests, small notes, and the inventory, a small database.
 //!
 //! Losing the inventory loses history, never control: whose an object on the engine is, its labels
-//! say. So no failure of the inventory ends the agent.
+//! say. So no failure of the inventory ends the agent. What Compose made has no such labels: a stack
+//! that was taken over by `bowline adopt`, and not by its file, must be adopted again if that note is
+//! lost.
 
 mod adopted;
 mod file;

@@ -3,7 +3,7 @@
 use super::{Common, EngineKind};
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
-use crate::engine::{Contents, Engine, EngineError, Notes};
+use crate::engine::{Contents, Engine, EngineError, InMemory, Notes};
 use crate::model::ContainerId;
 use crate::store;
 use std::path::Path;
@@ -22,25 +22,67 @@ pub(super) fn open(common: &Common) -> Result<Arc<dyn Engine>, EngineError> {
 
 /// What is noted of containers, in a state directory.
 pub(super) fn notes(state_dir: &Path) -> Arc<dyn Notes> {
-    Arc::new(OnDisk(store::Notes::of(state_dir, "contents")))
+    let kept = store::Notes::of(state_dir, "contents");
+    Arc::new(OnDisk { kept, unwritten: InMemory::default() })
 }
 
-struct OnDisk(store::Notes);
+struct OnDisk {
+    kept: store::Notes,
+    /// What could not be written; it holds until this process ends.
+    unwritten: InMemory,
+}
 
 impl Notes for OnDisk {
     fn contents(&self, container: &ContainerId) -> Option<Contents> {
-        serde_json::from_str(&self.0.read(&container.0)?).ok()
+        let kept = || serde_json::from_str(&self.kept.read(&container.0)?).ok();
+        self.unwritten.contents(container).or_else(kept)
     }
 
     fn note(&self, container: &ContainerId, contents: &Contents) {
         let text = serde_json::to_string(contents).expect("a map of texts is always JSON");
-        if let Err(error) = self.0.write(&container.0, &text) {
-            let id = &container.0;
-            tracing::warn!("cannot note the contents of container {id}: {error}");
+        match self.kept.write(&container.0, &text) {
+            Ok(()) => self.unwritten.forget(container),
+            Err(error) => {
+                let id = &container.0;
+                tracing::warn!(
+                    "cannot note the contents of container {id}, so a restart forgets them: {error}"
+                );
+                self.unwritten.note(container, contents);
+            }
         }
     }
 
     fn forget(&self, container: &ContainerId) {
-        self.0.forget(&container.0);
+        self.unwritten.forget(container);
+        self.kept.forget(&container.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::DigestKey;
+    use std::fs;
+
+    #[test]
+    fn what_cannot_be_written_is_known_until_the_process_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, id) = (dir.path().join("state"), ContainerId("c0ffee".to_owned()));
+        let contents = |text: &[u8]| -> Contents {
+            [("/etc/app".to_owned(), DigestKey::new([7; 32]).digest(text))].into()
+        };
+        let here = notes(&state);
+        here.note(&id, &contents(b"one"));
+        fs::remove_dir_all(&state).unwrap();
+        fs::write(&state, "no directory").unwrap();
+        here.note(&id, &contents(b"two"));
+        assert_eq!(here.contents(&id), Some(contents(b"two")));
+        assert_eq!(notes(&state).contents(&id), None);
+        fs::remove_file(&state).unwrap();
+        here.note(&id, &contents(b"three"));
+        assert_eq!(here.contents(&id), Some(contents(b"three")));
+        assert_eq!(notes(&state).contents(&id), Some(contents(b"three")));
+        here.forget(&id);
+        assert_eq!(here.contents(&id), None);
     }
 }

@@ -1,8 +1,9 @@
 //! Small texts by name, a file each: written and read by an agent and by commands beside it. Losing
 //! one costs a repetition, so a disk that cannot be written is no error.
 
-use std::fs;
-use std::io;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Texts below one directory.
@@ -25,9 +26,15 @@ impl Notes {
     /// Notes `text` under `name`, whole or not at all.
     pub fn write(&self, name: &str, text: &str) -> io::Result<()> {
         let Some(path) = self.path(name) else { return Ok(()) };
-        fs::create_dir_all(&self.dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         let half = path.with_extension(format!("new-{}", std::process::id()));
-        fs::write(&half, text)?;
+        let mut file = OpenOptions::new();
+        file.write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&half)?
+            .write_all(text.as_bytes())?;
         fs::rename(half, path)
     }
 
@@ -48,6 +55,7 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn what_is_noted_is_read_by_others_until_it_is_forgotten() {
@@ -58,6 +66,9 @@ mod tests {
         notes().write("c0ffee", "two").unwrap();
         notes().write("../c0ffee", "three").unwrap();
         assert_eq!(notes().read("c0ffee").as_deref(), Some("two"));
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let kept = dir.path().join("contents");
+        assert_eq!((mode(kept.clone()), mode(kept.join("c0ffee"))), (0o700, 0o600));
         notes().forget("c0ffee");
         assert_eq!(notes().read("c0ffee"), None);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
