@@ -357,14 +357,17 @@ async fn what_compose_made_of_a_stack_is_known_to_the_guard_told_and_removed_wit
     let app = "app: { image: b:1 }";
     site.image("b:1");
     let file = |more: &str| format!("x-bowline: {{ adopt: true }}\nservices: {{ {app}{more} }}\n");
-    site.git.write("b/compose.yaml", &file(", old: { image: c:1, network_mode: bridge }")).push("Begin");
+    site.git
+        .write("b/compose.yaml", &file(", old: { image: c:1, network_mode: bridge }"))
+        .push("Begin");
     let agent = site.start();
     for name in ["a", "b", "c"] {
         site.runs(name).await;
     }
     let b = StackName::new("b").unwrap();
     until("the note", async || adopted(&site).has(&b, None)).await;
-    let renamed = file(", old: { image: c:1, network_mode: bridge }").replace("adopt: true", "adopt: false");
+    let renamed =
+        file(", old: { image: c:1, network_mode: bridge }").replace("adopt: true", "adopt: false");
     site.git.remove("b").write("bee/compose.yaml", &renamed).push("Rename it");
     assert_eq!(agent.held("b").await, "it seems renamed to bee");
     let listed = site.prune(&[]).await.expect(0).out;
