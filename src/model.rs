@@ -12,6 +12,7 @@ mod observed;
 mod place;
 mod platform;
 mod policy;
+mod reference;
 mod resources;
 mod sensitive;
 mod stack;
@@ -32,6 +33,7 @@ pub use observed::{
 pub use place::{FieldIndex, FieldPath, Place, Places, Position};
 pub use platform::Platform;
 pub use policy::{DriftPolicy, FieldPattern, OnContentChange, Policy};
+pub use reference::{familiar, repository};
 pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};

@@ -8,10 +8,10 @@ use bowline::engine::docker::{Credentials, Docker};
 use bowline::engine::{Engine, EngineError, Word};
 use bowline::model::{ImageRef, Query, StackName};
 use bowline::plan::Step;
-use std::io::{BufRead, BufReader};
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::sync::Mutex;
 use support::docker::{docker, import_busybox};
 use tempfile::TempDir;
@@ -37,22 +37,8 @@ impl Registry {
              http: {{addr: '127.0.0.1:0'}}\n\
              auth: {{htpasswd: {{realm: test, path: {root}/htpasswd}}}}\n"
         );
-        let file = home.path().join("config.yml");
-        std::fs::write(&file, config).unwrap();
-        let mut process = Command::new("docker-registry")
-            .args([Path::new("serve"), &file])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("Debian's docker-registry is installed");
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let listening = lines.find_map(|line| {
-            let line = line.unwrap();
-            let (_, address) = line.split_once("listening on ")?;
-            Some(address.split(['"', ' ', ',']).next().unwrap().to_owned())
-        });
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address: listening.expect("it says where it listens"), home }
+        let (process, address) = support::registry::serve(home.path(), &config);
+        Self { process, address, home }
     }
 
     fn image(&self, name: &str) -> ImageRef {

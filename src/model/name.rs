@@ -1,5 +1,6 @@
 //! Names that are checked once, where they enter.
 
+use super::familiar;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -101,14 +102,6 @@ impl ImageRef {
     pub fn means(&self, name: &str) -> bool {
         familiar(self.as_str()) == familiar(name)
     }
-}
-
-/// A reference without the default registry, and with its tag.
-fn familiar(name: &str) -> String {
-    let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    let name = name.strip_prefix("library/").unwrap_or(name);
-    let last = name.rsplit('/').next().unwrap_or(name);
-    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
 }
 
 fn starts_alphanumeric(name: &str) -> bool {

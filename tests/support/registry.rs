@@ -3,6 +3,7 @@
 use super::docker::docker;
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -24,23 +25,8 @@ impl Registry {
             "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}/data}}}}\n\
              http: {{addr: '127.0.0.1:0'}}\n"
         );
-        let file = home.path().join("config.yml");
-        std::fs::write(&file, config).unwrap();
-        let mut process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("Debian's docker-registry is installed");
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let listening = lines.find_map(|line| {
-            let line = line.unwrap();
-            let (_, address) = line.split_once("listening on ")?;
-            Some(address.split(['"', ' ', ',']).next().unwrap().to_owned())
-        });
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address: listening.expect("it says where it listens"), _home: home }
+        let (process, address) = serve(home.path(), &config);
+        Self { process, address, _home: home }
     }
 
     /// Takes an image of the engine in, with an index around it; gives the index's digest, which is
@@ -62,6 +48,27 @@ impl Registry {
         ureq::put(manifest("all")).header("Content-Type", INDEX).send(&index).unwrap();
         digest(index.as_bytes())
     }
+}
+
+/// Runs a registry with this configuration in `home`; gives it and its address.
+pub fn serve(home: &Path, config: &str) -> (Child, String) {
+    let file = home.join("config.yml");
+    std::fs::write(&file, config).unwrap();
+    let mut process = Command::new("docker-registry")
+        .arg("serve")
+        .arg(&file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Debian's docker-registry is installed");
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let listening = lines.find_map(|line| {
+        let line = line.unwrap();
+        let (_, address) = line.split_once("listening on ")?;
+        Some(address.split(['"', ' ', ',']).next().unwrap().to_owned())
+    });
+    std::thread::spawn(move || lines.for_each(drop));
+    (process, listening.expect("it says where it listens"))
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
 //! Whether one stack looks like another under a new name.
 
-use crate::model::{Observed, ServiceName, Stack};
+use crate::model::{Observed, ServiceName, Stack, repository};
 use std::collections::BTreeMap;
 
 /// Services with the repositories of their images.
@@ -29,13 +29,6 @@ pub(super) fn alike(one: &Outline, other: &Outline) -> bool {
     let same = one.iter().filter(|(name, image)| other.get(*name) == Some(image)).count();
     let names = || one.len() > 1 && one.keys().eq(other.keys());
     same * 2 > one.len().max(other.len()) || names()
-}
-
-/// A reference without its tag and digest: those change with every version.
-fn repository(reference: &str) -> &str {
-    let named = reference.split('@').next().unwrap_or(reference);
-    let last = named.rfind('/').map_or(0, |slash| slash + 1);
-    named[last..].find(':').map_or(named, |colon| &named[..last + colon])
 }
 
 #[cfg(test)]
