@@ -329,7 +329,8 @@ impl World {
             if !query.adopt {
                 continue;
             }
-            // What Compose made has no label of ours; while it is there, `bowline remove` needs the note.
+            // What was taken over may have no label of ours; while it is there, `bowline remove` needs
+            // the note.
             let Ok(observed) = self.engine.observe(&query).await else { continue };
             let left = Holdings::of(stack, &observed);
             if left.containers.is_empty() && left.networks.is_empty() {

@@ -29,14 +29,18 @@ pub struct Seen {
 pub type RunImages = BTreeMap<ServiceName, BTreeMap<String, String>>;
 
 impl Holdings {
-    /// What a snapshot shows of `stack`.
+    /// What a snapshot shows of `stack`. What it never took over is not its own, nor are networks that
+    /// such a container is on.
     pub fn of(stack: &StackName, observed: &Observed) -> Self {
         let owned = |owner: &Option<StackName>| owner.as_ref() == Some(stack);
+        let (containers, others): (Vec<_>, Vec<_>) =
+            observed.containers.iter().partition(|found| found.is_taken_over());
+        let is_free = |name: &str| others.iter().all(|it| !it.network_ids.contains_key(name));
         let networks = observed.networks.iter().filter(|network| owned(&network.stack));
+        let networks = networks.filter(|network| is_free(&network.spec.name));
         let volumes = observed.volumes.iter().filter(|volume| owned(&volume.stack));
-        let containers = observed.containers.iter().filter(|found| found.is_taken_over());
         Self {
-            containers: containers.map(|found| found.name.clone()).collect(),
+            containers: containers.iter().map(|found| found.name.clone()).collect(),
             networks: networks.map(|network| network.spec.name.clone()).collect(),
             volumes: volumes.map(|volume| volume.spec.name.clone()).collect(),
         }
