@@ -197,12 +197,24 @@ impl At<'_> {
     }
 }
 
-/// `SIGHUP`, or a real-time one as `SIGRTMIN+3`.
+/// The signals that a process can take notice of, without `SIG` (signal(7)): not those that end or
+/// stop it in any case.
+const SIGNALS: [&str; 22] = [
+    "HUP", "INT", "QUIT", "TRAP", "ABRT", "BUS", "USR1", "USR2", "PIPE", "ALRM", "TERM", "STKFLT",
+    "CHLD", "CONT", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR",
+];
+
+/// `SIGHUP`, or a real-time one as `SIGRTMIN+3` (up to 15) or `SIGRTMAX-3` (up to 14).
 fn is_signal(text: &str) -> bool {
-    text.strip_prefix("SIG").is_some_and(|name| {
-        let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "+-".contains(c);
-        !name.is_empty() && name.chars().all(is_part)
-    })
+    let Some(name) = text.strip_prefix("SIG") else { return false };
+    let steps = |from: &str, sign: char, most: u8| {
+        let rest = name.strip_prefix(from);
+        rest.is_some_and(|rest| match rest.strip_prefix(sign) {
+            Some(number) => number.parse().is_ok_and(|number| (1..=most).contains(&number)),
+            None => rest.is_empty(),
+        })
+    };
+    SIGNALS.contains(&name) || steps("RTMIN", '+', 15) || steps("RTMAX", '-', 14)
 }
 
 /// What is wrong, and what to do.

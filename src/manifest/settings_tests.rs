@@ -38,6 +38,13 @@ fn a_service_says_more_than_the_top() {
     let of = |name| &stack.services[&ServiceName::new(name).unwrap()].on_content_change;
     assert_eq!(*of("a"), OnContentChange::Signal("SIGHUP".to_owned()));
     assert_eq!(*of("b"), OnContentChange::Restart);
+    for signal in ["SIGUSR1", "SIGRTMIN", "SIGRTMIN+15", "SIGRTMAX-14"] {
+        let settings = format!("{{ on_content_change: signal {signal} }}");
+        assert!(
+            loaded(&format!("services: {{ a: {{ image: x:1, x-bowline: {settings} }} }}\n"))
+                .is_ok()
+        );
+    }
     assert!(stack.policy.ignores("services.a.mem_limit"));
     assert!(!stack.policy.ignores("services.b.mem_limit"));
     assert!(stack.policy.ignores("networks.front.labels.x"));
@@ -55,6 +62,9 @@ fn what_is_wrong_is_told_with_a_suggestion() {
         ("{ adopt: maybe }", "{}", "must be true or false"),
         ("{}", "{ drift: report }", "`drift` goes into the `x-bowline` at the top"),
         ("{}", "{ on_content_change: signal HUP }", "`signal` with its name (`signal SIGHUP`)"),
+        ("{}", "{ on_content_change: signal SIGHUPP }", "not `signal SIGHUPP`"),
+        ("{}", "{ on_content_change: signal SIGKILL }", "not `signal SIGKILL`"),
+        ("{}", "{ on_content_change: signal SIGRTMIN+16 }", "not `signal SIGRTMIN+16`"),
         ("{}", "{ on_content_change: reload }", "must be `replace`, `restart` or `signal`"),
         (
             "{}",
