@@ -22,6 +22,9 @@ use support::passes::pass;
 
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
 const PASSES: usize = 24;
+/// What this engine gives to every container that asks for nothing else, and does not tell.
+const SETTINGS: &str = r#"{"default-shm-size": "32m", "log-opts": {"max-size": "5m"},
+    "default-ulimits": {"core": {"Name": "core", "Soft": 0, "Hard": 0}}}"#;
 /// A new connection is made after so many, as after a restart of the agent.
 const RECONNECT: usize = 5;
 
@@ -102,7 +105,7 @@ async fn across_a_restart_of_the_engine() {
     assert!(haproxy.is_some() || !required, "HAProxy is not installed, and CI requires it");
     let demo = Image::of_bowline("t-phantom-demo:1");
     let stacks = stacks(if haproxy.is_some() { "" } else { "bowline-haproxy:1" });
-    let mut own = OwnEngine::start("phantom");
+    let mut own = OwnEngine::start("phantom", SETTINGS);
     own.load(&demo.0, "bowline-demo:1");
     if let Some(image) = &haproxy {
         own.load(&image.0, "bowline-haproxy:1");

@@ -17,12 +17,13 @@ pub struct OwnEngine {
 }
 
 impl OwnEngine {
-    pub fn start(name: &str) -> Self {
+    /// With these settings, in the form of `daemon.json`.
+    pub fn start(name: &str, settings: &str) -> Self {
         let namespace = format!("bowline-{name}");
         run("ip", &["netns", "add", &namespace]);
         let home =
             tempfile::Builder::new().prefix("bowline-engine").tempdir_in("/var/tmp").unwrap();
-        std::fs::write(home.path().join("daemon.json"), "{}").unwrap();
+        std::fs::write(home.path().join("daemon.json"), settings).unwrap();
         let process = launch(&namespace, &home);
         let engine = Self { namespace, home, process };
         engine.until_it_answers();
