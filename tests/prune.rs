@@ -17,14 +17,7 @@ use support::site::{Site, until};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_stays_held_over_a_restart_until_it_is_confirmed_and_its_volume_stays() {
     let site = Site::new("");
-    for name in ["a", "b", "c"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    for name in ["a", "b", "c"] {
-        site.runs(name).await;
-    }
+    let agent = site.begin(&["a", "b", "c"]).await;
     site.git.remove("b").remove("c").push("Most of it is gone");
     assert!(agent.held("b").await.starts_with("more than half"));
     agent.held("c").await;
@@ -67,14 +60,7 @@ async fn what_is_held_stays_held_over_a_restart_until_it_is_confirmed_and_its_vo
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_and_then_removed_by_hand_is_held_no_longer_without_a_commit() {
     let site = Site::new("");
-    for name in ["a", "b", "c"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    for name in ["a", "b", "c"] {
-        site.runs(name).await;
-    }
+    let agent = site.begin(&["a", "b", "c"]).await;
     site.git.remove("b").remove("c").push("Most of it is gone");
     agent.held("b").await;
     agent.held("c").await;
@@ -89,14 +75,7 @@ async fn what_is_held_and_then_removed_by_hand_is_held_no_longer_without_a_commi
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_directory_is_held_also_if_that_happened_while_no_agent_ran() {
     let site = Site::new("");
-    for name in ["a", "b", "c", "d"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    for name in ["a", "b", "c", "d"] {
-        site.runs(name).await;
-    }
+    let agent = site.begin(&["a", "b", "c", "d"]).await;
     site.git.remove("b");
     site.write("bee", "b:2").git.push("Rename one");
     assert_eq!(agent.held("b").await, "it seems renamed to bee");
@@ -122,14 +101,7 @@ async fn a_renamed_directory_is_held_also_if_that_happened_while_no_agent_ran() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_removed_stays_in_the_inventory_and_is_tried_again() {
     let site = Site::new("");
-    for name in ["a", "b", "c"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    for name in ["a", "b", "c"] {
-        site.runs(name).await;
-    }
+    let agent = site.begin(&["a", "b", "c"]).await;
     let refusal = |_| EngineError::Refused {
         operation: "remove",
         object: "container b-app-1".to_owned(),
@@ -166,14 +138,7 @@ async fn what_cannot_be_removed_stays_in_the_inventory_and_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_inventory_loses_no_control() {
     let site = Site::new("");
-    for name in ["a", "b", "c"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    for name in ["a", "b", "c"] {
-        site.runs(name).await;
-    }
+    let agent = site.begin(&["a", "b", "c"]).await;
     agent.end().await;
     std::fs::write(site.dir.path().join("state/state.redb"), "damaged").unwrap();
     site.git.remove("c").push("One is gone");
@@ -188,14 +153,7 @@ async fn a_lost_inventory_loses_no_control() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_removed_while_the_inventory_cannot_be_read_and_what_was_held_is_so_later() {
     let site = Site::new("");
-    for name in ["a", "b", "c", "d"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    for name in ["a", "b", "c", "d"] {
-        site.runs(name).await;
-    }
+    let agent = site.begin(&["a", "b", "c", "d"]).await;
     site.git.remove("b");
     site.write("bee", "b:1").git.push("Rename one");
     agent.held("b").await;
@@ -245,14 +203,7 @@ async fn what_is_held_of_a_source_outlives_an_agent_without_that_source() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_configuration_can_confirm() {
     let site = Site::new("prune: { confirm: [b, c] }");
-    for name in ["a", "b", "c"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    for name in ["a", "b", "c"] {
-        site.runs(name).await;
-    }
+    let agent = site.begin(&["a", "b", "c"]).await;
     site.git.remove("b").remove("c").push("Most of it is gone");
     site.is_gone("b").await;
     site.is_gone("c").await;
@@ -297,13 +248,7 @@ async fn former_images_are_removed_but_for_the_newest_and_those_with_other_names
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_agent_the_inventory_itself_is_asked_under_the_lock() {
     let site = Site::new("");
-    for name in ["a", "b"] {
-        site.write(name, &format!("{name}:1"));
-    }
-    site.git.push("Begin");
-    let agent = site.start();
-    site.runs("b").await;
-    site.runs("a").await;
+    let agent = site.begin(&["a", "b"]).await;
     site.git.remove("a").remove("b").write("README", "empty").push("All is gone");
     agent.held("a").await;
     agent.held("b").await;

@@ -35,11 +35,7 @@ async fn knows(agent: &Agent, stacks: &[&str], commit: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_concerns_no_stack_asks_the_engine_nothing_about_them() {
     let site = Site::new("");
-    site.write("a", "a:1").write("b", "b:1");
-    site.git.push("Begin");
-    let agent = site.start();
-    site.runs("a").await;
-    site.runs("b").await;
+    let agent = site.begin(&["a", "b"]).await;
     // What its own acts made it hear was looked at once more.
     let before = looks(&site).await;
     let commit = site.git.write("README", "nothing").push("Nothing of theirs");
@@ -58,11 +54,7 @@ async fn a_commit_that_concerns_no_stack_asks_the_engine_nothing_about_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_moves_wakes_the_stack_that_uses_it() {
     let site = Site::new("");
-    site.write("a", "a:1").write("b", "b:1");
-    site.git.push("Begin");
-    let agent = site.start();
-    site.runs("a").await;
-    site.runs("b").await;
+    let agent = site.begin(&["a", "b"]).await;
     looks(&site).await;
     let image = site.image("docker.io/library/a:1");
     let of_a = async || {

@@ -49,12 +49,7 @@ fn backquoted(keys: &[&str], last: &str) -> String {
 
 /// Checks the long form; `inactive` are the services that no profile selects.
 pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes) {
-    let services: BTreeMap<&str, &Node> = root
-        .get("services")
-        .into_iter()
-        .flat_map(Node::entries)
-        .map(|(name, node)| (name.as_str(), node))
-        .collect();
+    let services = services(root);
     for (name, service) in &services {
         let path = format!("services.{name}");
         check_service(&path, service, notes);
@@ -71,6 +66,12 @@ pub(crate) fn check(root: &Node, inactive: &BTreeSet<String>, notes: &mut Notes)
 pub(crate) fn replicas(service: &Node) -> i128 {
     let deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
     deploy.or_else(|| service.get("scale")).and_then(Node::as_int).unwrap_or(1)
+}
+
+/// The services of the long form, by name.
+pub(crate) fn services(root: &Node) -> BTreeMap<&str, &Node> {
+    let entries = root.get("services").into_iter().flat_map(Node::entries);
+    entries.map(|(name, node)| (name.as_str(), node)).collect()
 }
 
 fn check_service(path: &str, service: &Node, notes: &mut Notes) {

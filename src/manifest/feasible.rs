@@ -1,7 +1,7 @@
 //! What Compose lets pass and an engine would refuse: checked before a stack is run. It never
 //! changes anything.
 
-use super::check::replicas;
+use super::check::{replicas, services};
 use super::node::Node;
 use super::notes::Notes;
 use super::trail::Trail;
@@ -13,12 +13,7 @@ const MAX_REPLICAS: i128 = 10_000;
 
 /// Checks the long form of the services that are on.
 pub(crate) fn check(root: &Node, notes: &mut Notes) {
-    let services: BTreeMap<&str, &Node> = root
-        .get("services")
-        .into_iter()
-        .flat_map(Node::entries)
-        .map(|(name, node)| (name.as_str(), node))
-        .collect();
+    let services = services(root);
     for (name, service) in &services {
         let path = format!("services.{name}");
         check_host_network(&path, service, notes);

@@ -73,6 +73,19 @@ impl Site {
         Agent { views, stop, run }
     }
 
+    /// Stacks of these names, each of one service, that an agent has brought up.
+    pub async fn begin(&self, names: &[&str]) -> Agent {
+        for name in names {
+            self.write(name, &format!("{name}:1"));
+        }
+        self.git.push("Begin");
+        let agent = self.start();
+        for name in names {
+            self.runs(name).await;
+        }
+        agent
+    }
+
     /// The containers of a stack.
     pub async fn containers(&self, stack: &str) -> usize {
         let query = Query::owned_by(StackName::new(stack).unwrap());
