@@ -2,20 +2,26 @@
 //! empty it; what they report is folded into status and metrics.
 
 mod backoff;
+mod by_hand;
 mod chance;
 mod cleaning;
 mod crashes;
-mod departing;
 mod desired;
+mod desk;
 mod events;
+mod former;
+mod jobs;
 mod keeping;
 mod load;
 mod pulls;
 mod queue;
 mod schedule;
 mod sources;
+mod stacks_in_order;
+mod steering;
 mod telling;
 mod views;
+mod waiting;
 
 pub use views::Views;
 
@@ -26,23 +32,27 @@ use crate::execute::Bounds;
 use crate::manifest::DigestKey;
 use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Snapshots, Subject};
+use crate::plan::Aim;
 use crate::status::{Acts, Departure, Holdings, PassResult, Report, SourceReport};
-use crate::store::{self, Adopted, Inventory, StoreError};
+use crate::store::{self, Adopted, Inventory, Jobs, StoreError};
 use crate::systemd;
 use backoff::Backoff;
 use crashes::Crashes;
-use desired::{Desired, Want, Wish};
+use desired::{Desired, REMOVAL_PATIENCE, Want, Wish};
 use jiff::Timestamp;
 use pulls::Pulls;
 use queue::{Outcome, Queue, Work};
 use sources::{Watched, jittered};
+use stacks_in_order::Leave;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use steering::Course;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use waiting::{Left, refused};
 
 /// How often the loop shows that it lives.
 const BEAT: Duration = Duration::from_secs(1);
@@ -66,6 +76,9 @@ struct World {
     memory: Mutex<Memory>,
     inventory: Inventory,
     adopted: Adopted,
+    jobs: Jobs,
+    /// Told when a source is to be fetched.
+    due: BTreeMap<SourceName, Arc<Notify>>,
     /// Told when the inventory has something to write.
     unsaved: Notify,
     stop: CancellationToken,
@@ -91,13 +104,29 @@ struct Memory {
     passed: BTreeSet<StackName>,
     /// What the last pass over each stack said.
     told: BTreeMap<StackName, String>,
+    /// How the last pass over each stack left it, for those that depend on it.
+    left: BTreeMap<StackName, Left>,
     /// What passes that are under way work towards, and how they are ended early.
-    under_way: BTreeMap<StackName, (Want, CancellationToken)>,
+    under_way: BTreeMap<StackName, UnderWay>,
+    /// The last definition of each stack that held, as this process knows it.
+    good: BTreeMap<StackName, (ContentDigest, Arc<Stack>)>,
+    /// Stacks for which the checkout shows nothing but the newest files.
+    unlaid: BTreeSet<StackName>,
     /// What does not help a stack of this definition.
     stuck: BTreeMap<StackName, (Stack, Acts)>,
     /// Sources that were tried.
     tried: BTreeSet<SourceName>,
     ready: bool,
+}
+
+/// A pass over a stack.
+struct UnderWay {
+    /// What it works towards.
+    want: Want,
+    /// Ends it early.
+    stop: CancellationToken,
+    /// Has it begin nothing more.
+    brake: CancellationToken,
 }
 
 impl Memory {
@@ -135,6 +164,8 @@ pub async fn run(
     let world = Arc::new(World {
         queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
         adopted: Adopted::of(&config.state_dir),
+        jobs: Jobs::of(&config.state_dir),
+        due: config.sources.iter().map(|source| (source.name.clone(), Arc::default())).collect(),
         config,
         engine,
         views,
@@ -152,8 +183,8 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));
     if let Some(door) = door {
-        let office = Arc::new(departing::Desk(Arc::clone(&world)));
-        tasks.spawn(departing::answer(door, office, world.stop.clone()));
+        let office = Arc::new(desk::Desk(Arc::clone(&world)));
+        tasks.spawn(desk::answer(door, office, world.stop.clone()));
     }
     tasks.spawn(events::listen(Arc::clone(&world)));
     for watched in watched {
@@ -225,10 +256,17 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         work.done(Outcome::Succeeded);
         return;
     };
-    world.views.begin(&name);
-    let superseded = world.under_way(&name, &wish);
-    let report = world.reconcile(&name, &wish, &superseded).await;
+    world.views.begin(&name, wish.revision.as_ref());
+    let (superseded, brake) = world.under_way(&name, &wish);
+    let report = world.reconcile(&name, &wish, &superseded, brake.clone()).await;
+    let report = world.with_holds(report);
     world.memory().under_way.remove(&name);
+    if brake.is_cancelled() && !report.result.is_success() && report.rollouts.is_empty() {
+        tracing::info!(stack = %name, "paused in the middle");
+        world.memory().crashes.note(&report, Instant::now());
+        work.done(Outcome::Succeeded);
+        return;
+    }
     if superseded.is_cancelled() && !world.stop.is_cancelled() && !report.result.is_success() {
         tracing::info!(stack = %name, "a newer definition came in the middle; beginning anew");
         world.memory().crashes.note(&report, Instant::now());
@@ -241,6 +279,7 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
     }
     world.note(&report);
+    world.note_left(&name, &wish, &report);
     if matches!(report.result, PassResult::Changed | PassResult::Removed) {
         world.clean_images(&name).await;
     }
@@ -249,9 +288,19 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         // Some may have waited for what it held: a port, a name.
         world.desired().names().into_iter().for_each(|other| world.queue.add(other));
     } else if report.result.is_success()
-        || matches!(report.result, PassResult::Invalid | PassResult::Stalled | PassResult::Drifted)
+        || matches!(
+            report.result,
+            PassResult::Invalid
+                | PassResult::Stalled
+                | PassResult::Paused
+                | PassResult::RolledBack
+                | PassResult::Drifted
+        )
     {
         world.queue.add_after(name, jittered(world.config.resync));
+    } else if report.result == PassResult::Waiting {
+        let patience = REMOVAL_PATIENCE.unsigned_abs();
+        world.queue.add_after(name, jittered(world.config.resync).min(patience));
     } else if report.result == PassResult::Crashing {
         // What this pass started may have ended again, and rest less than the others.
         let rest = if report.actions.is_empty() {
@@ -271,26 +320,43 @@ async fn pass(world: Arc<World>, work: Work<StackName>) {
         | PassResult::Invalid
         | PassResult::Crashing
         | PassResult::Stalled
-        | PassResult::Drifted => Outcome::Succeeded,
+        | PassResult::Paused
+        | PassResult::RolledBack
+        | PassResult::Drifted
+        | PassResult::Waiting => Outcome::Succeeded,
         PassResult::Failed => Outcome::Failed,
     });
 }
 
 impl World {
-    async fn reconcile(&self, name: &StackName, wish: &Wish, stop: &CancellationToken) -> Report {
+    async fn reconcile(
+        self: &Arc<Self>,
+        name: &StackName,
+        wish: &Wish,
+        stop: &CancellationToken,
+        brake: CancellationToken,
+    ) -> Report {
         let means = Means {
             engine: Arc::clone(&self.engine),
             bounds: self.bounds.clone(),
-            onlooker: telling::logging(name, wish.revision.as_ref()),
+            onlooker: telling::showing(self.views.clone(), name, wish.revision.as_ref()),
             snapshots: Arc::clone(&self.snapshots),
             stop: stop.clone(),
+            brake,
         };
         let source = Some(wish.source.clone());
         match &wish.want {
             Want::Run(stack) => self.run(&means, name, wish, stack).await,
             Want::Gone(removal) => {
                 let departure = Departure { since: removal.since, held: None };
-                let report = self.take_away(&means, name, source).await;
+                let first = self.desired().goes_before(name, Timestamp::now());
+                let report = match first {
+                    Some(other) => Report {
+                        result: PassResult::Waiting,
+                        ..invalid(name, wish, &format!("waiting for stack {other} to go first"))
+                    },
+                    None => self.take_away(&means, name, source).await,
+                };
                 Report { departure: Some(departure), ..report }
             }
             Want::Held(hold) => {
@@ -315,9 +381,15 @@ impl World {
         source: Option<SourceName>,
     ) -> Report {
         let query = self.adopted.owned_by(name, source.as_ref());
-        let report = means.remove(&query, source, false).await;
+        let report = means.remove(&query, source.clone(), false).await;
         if report.result.is_success() {
+            if let Some(source) = &source {
+                // Nobody mounts what it went back to any more.
+                self.memory().unlaid.remove(name);
+                self.show_newest(name, source).await;
+            }
             self.adopted.forget(name);
+            self.jobs.forget(name);
         }
         report
     }
@@ -339,7 +411,48 @@ impl World {
         }
     }
 
-    async fn run(&self, means: &Means, name: &StackName, wish: &Wish, stack: &Stack) -> Report {
+    async fn run(
+        self: &Arc<Self>,
+        means: &Means,
+        name: &StackName,
+        wish: &Wish,
+        asked: &Arc<Stack>,
+    ) -> Report {
+        let digest = definition(asked, &self.digest_key);
+        let (stack, course, holds) = match self.target(name, wish, asked, &digest).await {
+            Ok(target) => target,
+            Err(problem) => {
+                return Report { result: PassResult::Failed, ..invalid(name, wish, &problem) };
+            }
+        };
+        let target = match course {
+            Course::Asked => digest,
+            Course::Back(_) => definition(&stack, &self.digest_key),
+        };
+        let leave = match course {
+            Course::Asked => self.leave(asked),
+            Course::Back(_) => Leave::Begin,
+        };
+        let way = (&course, &target, &leave);
+        let report = self.work_towards(means, name, wish, &stack, way).await;
+        // The commit of files in error is not the one that the definition is of.
+        let is_current = matches!(wish.want, Want::Run(_));
+        let report = self.conclude(report, &course, &stack, &target, (&holds, is_current));
+        match leave {
+            Leave::Refuse(problems) => refused(report, &problems),
+            Leave::Begin | Leave::Wait(_) => report,
+        }
+    }
+
+    /// A pass towards `stack`, whose digest is given with what it is for, and whether it may begin.
+    async fn work_towards(
+        self: &Arc<Self>,
+        means: &Means,
+        name: &StackName,
+        wish: &Wish,
+        stack: &Stack,
+        (course, target, leave): (&Course, &ContentDigest, &Leave),
+    ) -> Report {
         let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
         // Looked up each time: somebody may take it over by hand meanwhile.
         let taken_over = self.adopted.has(name, source.as_ref());
@@ -354,19 +467,44 @@ impl World {
         let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
         let resting = self.memory().crashes.resting(name, now);
         let stuck = self.memory().stuck_of(name, stack);
+        let record = self.inventory.stack(name);
+        let (aim, asked) = (course.aim(&record, target), course.asked(target));
         // Where all is repaired, it does not matter who asked for it.
-        let definition = (stack.policy.drift == DriftPolicy::Report)
-            .then(|| definition(stack, &self.digest_key));
-        let brought_about = self.inventory.stack(name).definition;
-        let only_report = definition.is_some() && definition == brought_about;
+        let definition = (stack.policy.drift == DriftPolicy::Report).then(|| target.clone());
+        let brought_about = record.definition.clone();
+        // What is gone back to is brought about, whatever was before.
+        let only_report = definition.is_some() && definition == brought_about && aim == Aim::Hold;
+        if !only_report && self.inventory.update(name, |record| record.definition = None) {
+            self.unsaved.notify_one();
+        }
         let settle = Duration::ZERO;
-        let moment = Moment { due: &due, resting, stuck, settle, only_report };
+        let pinned = course.pinned();
+        let moment = Moment {
+            now: Timestamp::now(),
+            due: &due,
+            resting,
+            stuck,
+            settle,
+            only_report,
+            pinned,
+            held_with: course.held_with(&record, target),
+            aim,
+            way_back: record.good.is_some(),
+            monitor: self.config.monitor,
+            earlier: steering::earlier(&record, asked),
+            paused: steering::pause(&record, asked),
+            // What held before is kept, and gone back to, whatever becomes of others.
+            waits: leave.obstacle().filter(|_| aim == Aim::Update),
+            completed: self.completed(stack, course),
+        };
+        let means = self.counting(means, name, asked, aim);
         let report = means.reconcile(&subject, &moment).await;
         if report.result.is_success()
             && self.inventory.update(name, |record| record.definition = definition)
         {
             self.unsaved.notify_one();
         }
+        self.note_completed(stack, course, &report);
         if report.workload.is_some() {
             if stack.policy.adopt
                 && !taken_over
@@ -440,21 +578,24 @@ impl World {
         }
     }
 
-    /// Notes that a pass works towards `wish`; the token ends it.
-    fn under_way(&self, name: &StackName, wish: &Wish) -> CancellationToken {
-        let stop = self.stop.child_token();
-        self.memory().under_way.insert(name.clone(), (wish.want.clone(), stop.clone()));
-        stop
+    /// Notes that a pass works towards `wish`; the first token ends it, the second has it begin nothing
+    /// more.
+    fn under_way(&self, name: &StackName, wish: &Wish) -> (CancellationToken, CancellationToken) {
+        let (stop, brake) = (self.stop.child_token(), CancellationToken::new());
+        let under_way =
+            UnderWay { want: wish.want.clone(), stop: stop.clone(), brake: brake.clone() };
+        self.memory().under_way.insert(name.clone(), under_way);
+        (stop, brake)
     }
 
     /// `name` is due at once. A pass that works towards something else, and may be waiting for a
     /// container of it, is ended.
     fn renew(&self, name: &StackName) {
         let want = self.desired().wish(name).map(|wish| wish.want);
-        if let Some((former, stop)) = self.memory().under_way.get(name)
-            && Some(former) != want.as_ref()
+        if let Some(under_way) = self.memory().under_way.get(name)
+            && Some(&under_way.want) != want.as_ref()
         {
-            stop.cancel();
+            under_way.stop.cancel();
         }
         // What failed before says nothing about this.
         self.queue.forget(name);
@@ -492,7 +633,9 @@ impl World {
         memory.crashes.forget(name);
         memory.passed.remove(name);
         memory.told.remove(name);
+        memory.left.remove(name);
         memory.stuck.remove(name);
+        memory.good.remove(name);
         drop(memory);
         self.views.forget(name);
     }
@@ -542,6 +685,9 @@ fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
         problems: Vec::new(),
         workload: None,
         seen: None,
+        rollouts: Vec::new(),
+        held_back: None,
+        paused: None,
         departure: None,
     }
 }

@@ -3,32 +3,42 @@
 
 mod adopt;
 mod agent;
+mod ahead;
 mod apply;
 mod completions;
 mod config;
+mod deadline;
 mod demo;
 mod engine;
 mod onlooker;
+mod order;
+mod pause;
 mod plan;
 mod prune;
 mod remove;
+mod resume;
+mod retry;
+mod rollback;
+mod rows;
 mod serve;
+mod socket;
 mod status;
 mod target;
 mod validate;
+mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What `plan` ends with when there is something to do.
+/// What `plan` and dry runs end with when there is something to do.
 const CHANGES: u8 = 2;
 
 /// Ties Docker hosts to git: makes running containers match the Compose files in a repository,
 /// keeps them so, and says why it does what it does.
 ///
-/// Exit codes: 0 done, or nothing to do; 1 an error, wrong arguments too; 2 from `plan`: there are
-/// changes.
+/// Exit codes: 0 done, or nothing to do; 1 an error, wrong arguments too; 2 from `plan` and with
+/// `--dry-run`: there are changes.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -83,13 +93,26 @@ enum Verb {
     /// Show the stacks that left their source and are kept, or could not be removed; with
     /// `--confirm`, have them removed. Volumes stay.
     Prune(prune::Arguments),
+    /// Have a stack go back to a former definition that held. What git asks for is held back until git
+    /// moves on, or until `bowline retry`.
+    ///
+    /// Exit code 0: it runs; 1: it does not, or not in time.
+    Rollback(rollback::Arguments),
+    /// Try again what is held back, rests or did not help.
+    Retry(retry::Arguments),
+    /// Exchange no further container of a stack, until `bowline resume`. What is under way ends.
+    Pause(pause::Arguments),
+    /// Go on with a stack whose update rests.
+    Resume(resume::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
     Validate(validate::Arguments),
     /// Print the resolved model as `docker compose config --format json` does.
     Config(config::Arguments),
-    /// Show the stacks of the agent on this host, or of the engine where no agent runs.
+    /// Show the stacks of the agent on this host, or one of them with all that is known of it; where
+    /// no agent runs, the stacks of the engine.
     Status(status::Arguments),
-    /// See it work: a temporary repository, a stack, drift repaired, a commit followed, metrics.
+    /// See it work: a temporary repository, a stack, drift repaired, an update under load, a commit that
+    /// fails and is taken back, metrics.
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
@@ -108,6 +131,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Adopt(arguments) => block_on(adopt::run(&common, &arguments)),
         Verb::Remove(arguments) => block_on(remove::run(&common, &arguments)),
         Verb::Prune(arguments) => block_on(prune::run(&common, &arguments)),
+        Verb::Rollback(arguments) => block_on(rollback::run(&common, &arguments)),
+        Verb::Retry(arguments) => block_on(retry::run(&common, &arguments)),
+        Verb::Pause(arguments) => block_on(pause::run(&common, &arguments)),
+        Verb::Resume(arguments) => block_on(resume::run(&common, &arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),

@@ -31,6 +31,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How often every stack gets a full look.
     pub resync: Duration,
+    /// How long a container that is up is watched where its service does not say.
+    pub monitor: Duration,
     /// Engine calls at once in a pass.
     pub parallel: NonZeroUsize,
     /// Stacks worked on at once.

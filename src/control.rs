@@ -1,9 +1,16 @@
 //! The socket by which commands speak with the agent that runs on this host: HTTP over a unix
 //! socket, for its owner and its group. It decides nothing: what is asked goes to an [`Office`].
 //!
-//! `GET /v1/held` answers with a list of [`Departed`] in JSON; `POST /v1/prune` takes a
-//! [`Confirmation`] and answers with a [`Confirmed`].
+//! All bodies are JSON. What is not done is answered with `{"error": "why"}`.
+//!
+//! - `GET /v1/status`: a [`Snapshot`]; `GET /v1/stacks/NAME`: a [`StackStatus`].
+//! - `POST /v1/stacks/NAME/rollback` takes a [`RollbackTo`], `/retry`, `/pause`, `/resume` and `/sync`
+//!   take nothing; each answers with a [`Done`] before what follows from it is done.
+//! - `GET /v1/stacks/NAME/plan?rollback=true&to=REVISION`: a [`Preview`].
+//! - `GET /v1/held`: a list of [`Departed`]; `POST /v1/prune` takes a [`Confirmation`] and answers with
+//!   a [`Confirmed`].
 
+mod answer;
 mod ask;
 mod routes;
 mod socket;
@@ -11,7 +18,11 @@ mod socket;
 pub use ask::{AskError, Asker};
 pub use socket::{ControlError, Door, listen};
 
-use crate::status::{Confirmation, Confirmed, Departed};
+use crate::model::StackName;
+use crate::status::{
+    Confirmation, Confirmed, Departed, Done, Order, Preview, Refusal, RollbackTo, Snapshot,
+    StackStatus,
+};
 use async_trait::async_trait;
 use std::io;
 use std::sync::Arc;
@@ -27,6 +38,18 @@ const DRAIN_BOUND: Duration = Duration::from_secs(3);
 /// Who answers what is asked at the socket.
 #[async_trait]
 pub trait Office: Send + Sync + 'static {
+    /// What is known of all stacks and sources.
+    async fn status(&self) -> Snapshot;
+
+    /// What is known of one stack.
+    async fn stack(&self, name: &StackName) -> Option<StackStatus>;
+
+    /// Takes an order; returns before what follows from it is done.
+    async fn obey(&self, name: &StackName, order: Order) -> Result<Done, Refusal>;
+
+    /// What going back would change.
+    async fn preview_rollback(&self, name: &StackName, to: RollbackTo) -> Result<Preview, Refusal>;
+
     /// The stacks that left their source and are still there, by name.
     async fn departed(&self) -> Vec<Departed>;
 

@@ -14,12 +14,14 @@ pub use error::EngineError;
 pub use notes::{Contents, InMemory, Notes};
 
 use crate::model::{
-    ContainerId, EngineFacts, Health, Observed, Query, SourceName, StackName, State,
+    ContainerId, EngineFacts, Health, Hook, Observed, Query, SourceName, StackName, State,
 };
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio_stream::Stream;
 
 /// Looks at and changes one engine.
@@ -45,8 +47,17 @@ pub trait Engine: Send + Sync + 'static {
         lines: usize,
     ) -> Result<Vec<String>, EngineError>;
 
-    /// Carries one step out. Of long ones (pulls) `progress` hears in between.
-    /// [`Step::Await`] is the caller's.
+    /// Runs a hook in a container that runs, and waits at most for `bound` for its end. What takes
+    /// longer goes on.
+    async fn exec(
+        &self,
+        container: &ContainerRef,
+        hook: &Hook,
+        bound: Duration,
+    ) -> Result<Ended, EngineError>;
+
+    /// Carries one step out. Of long ones (pulls) `progress` hears in between. Those that wait or run
+    /// hooks ([`Step::is_the_callers`]) are the caller's.
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError>;
 
     /// What happens on the engine from now on. Ends with an error when the connection does; the
@@ -76,10 +87,21 @@ pub struct Sighting {
     pub id: ContainerId,
     /// What it does.
     pub state: State,
+    /// When it was started last; absent if it never was.
+    pub started: Option<Timestamp>,
     /// What its health check says.
     pub health: Health,
     /// The end of the last health check's output, if it has one.
     pub health_output: Option<String>,
+}
+
+/// What became of a command in a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code; absent: it still ran at the bound.
+    pub code: Option<i64>,
+    /// The last lines that it wrote, oldest first.
+    pub output: Vec<String>,
 }
 
 /// Something happened to an object of a stack. It carries no state: it only says where to look.

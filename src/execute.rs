@@ -1,19 +1,34 @@
-//! Carries a plan out on an engine. It decides nothing: the plan says what must wait for what, and
-//! a change that fails takes only those with it that come after it.
+//! Carries a plan out on an engine. It decides nothing: the plan says what must wait for what, the
+//! rollouts say whose turn it is, and a change that fails takes only those with it that come after it.
 
+mod clock;
+mod fault;
+mod hands;
+mod hook;
+mod optional;
+mod pacing;
 mod wait;
+mod watch;
 
-use crate::engine::{Engine, EngineError, Word};
+use crate::engine::EngineError;
+use crate::model::ServiceName;
 use crate::plan::{Change, Plan, Step};
-use crate::status::ActionReport;
+use crate::rollout::Progress;
+use crate::status::{ActionReport, Cause, RolloutReport, SlotNotice, SlotPhase};
+use jiff::Timestamp;
+use optional::Optional;
+use pacing::{Pacing, Seat, Watch};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::sleep_until;
 
+pub use clock::Clock;
+pub use hands::Hands;
+pub use hook::HookFailed;
 pub use wait::NotReached;
 pub(crate) use wait::last_words;
 
@@ -22,14 +37,24 @@ pub(crate) use wait::last_words;
 pub struct Outcome {
     /// The changes that were begun, in the order in which they ended.
     pub actions: Vec<ActionReport>,
-    /// Changes not begun, because one that they come after failed or the stop came first.
+    /// Changes not begun, because one that they come after failed, their service's update came to an
+    /// early end, or the stop came first.
     pub skipped: usize,
+    /// How the updates of services ended, those that did.
+    pub rollouts: Vec<RolloutReport>,
+    /// How far each service came, for a pass that goes on.
+    pub progress: BTreeMap<ServiceName, Progress>,
+    /// Whether an update ended before it was known how it ends.
+    pub open: bool,
 }
 
 impl Outcome {
-    /// Whether all was done.
+    /// Whether all was done, and what was watched held.
     pub fn is_complete(&self) -> bool {
-        self.skipped == 0 && self.actions.iter().all(|action| action.error.is_none())
+        !self.open
+            && self.skipped == 0
+            && self.actions.iter().all(|action| action.error.is_none())
+            && self.rollouts.iter().all(|rollout| rollout.failed == 0)
     }
 }
 
@@ -42,6 +67,12 @@ pub enum ChangeError {
     /// A container did not come to where it should.
     #[error(transparent)]
     NotReached(#[from] NotReached),
+    /// Another service, which must be up before, did not come to where it should.
+    #[error(transparent)]
+    Needed(NotReached),
+    /// A hook failed.
+    #[error(transparent)]
+    Hook(#[from] HookFailed),
 }
 
 /// What an onlooker hears while a plan is carried out.
@@ -53,6 +84,8 @@ pub enum Notice<'a> {
     Doing(&'a Change, &'a str),
     /// A wait that is not required failed, or the engine could not do a part of a step.
     Warned(&'a Change, &'a str),
+    /// A slot of a service that is updated came to another phase.
+    Slot(SlotNotice<'a>),
     /// A change ended.
     Ended(&'a Change, Result<(), &'a ChangeError>, Duration),
 }
@@ -91,61 +124,323 @@ impl Bounds {
     }
 }
 
-/// Carries `plan` out within `bounds`. When `stop` comes, no change is begun any more and waits
-/// end; calls under way are finished.
+/// Carries `plan` out with `hands`; its services came as far as `earlier` before. When the stop
+/// comes, no change is begun any more and waits end; calls under way are finished.
 pub async fn execute(
-    engine: &Arc<dyn Engine>,
+    hands: &Hands,
     plan: &Plan,
-    bounds: &Bounds,
-    onlooker: &Onlooker,
-    stop: &CancellationToken,
+    earlier: &BTreeMap<ServiceName, Progress>,
 ) -> Outcome {
-    let hands = Hands {
-        engine: Arc::clone(engine),
-        bounds: bounds.clone(),
-        onlooker: Arc::clone(onlooker),
-        stop: stop.clone(),
+    // When the stack is to go back, nothing of it is waited for any more.
+    let hands = Hands { stop: hands.stop.child_token(), ..hands.clone() };
+    let (pacing, watches) = Pacing::of(plan, earlier, hands.clock.now());
+    let mut execution = Execution {
+        optional: Arc::new(Optional::of(plan, &hands.stop)),
+        hands,
+        plan,
+        pacing,
+        stages: vec![Stage::Waiting; plan.changes.len()],
+        released: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        what: BTreeMap::new(),
+        outcome: Outcome::default(),
     };
-    let mut progress = vec![Progress::Waiting; plan.changes.len()];
-    let mut running = JoinSet::new();
-    let mut outcome = Outcome::default();
-    loop {
-        for index in ready(plan, &progress, stop) {
-            progress[index] = Progress::Running;
-            let (hands, change) = (hands.clone(), plan.changes[index].clone());
-            running.spawn(async move {
-                let (result, took) = hands.carry_out(&change).await;
-                (index, result, took)
-            });
-        }
-        let Some(ended) = running.join_next().await else { break };
-        // A panic inside a change is a defect of ours: it ends this change, not the agent.
-        let Ok((index, result, took)) = ended else { continue };
-        progress[index] = if result.is_ok() { Progress::Done } else { Progress::Failed };
-        outcome.note(&plan.changes[index], &result, took);
+    for turn in plan.paced.iter().flat_map(|paced| &paced.changes) {
+        execution.tell(&turn.slot, SlotPhase::Waiting, None);
     }
-    outcome.skipped = progress.iter().filter(|p| matches!(p, Progress::Waiting)).count()
-        + progress.iter().filter(|p| matches!(p, Progress::Running)).count();
-    outcome
+    for watch in watches {
+        execution.watch(watch);
+    }
+    execution.run().await
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
     Waiting,
     Running,
     Done,
-    Failed,
+    /// It failed, or came after one that did; with the definition's fault, if it was one.
+    Failed(Option<(String, Cause)>),
 }
 
-fn ready(plan: &Plan, progress: &[Progress], stop: &CancellationToken) -> Vec<usize> {
-    if stop.is_cancelled() {
-        return Vec::new();
+/// What a task was about.
+enum Task {
+    Change(usize),
+    Watch(Seat, AbortHandle),
+}
+
+/// How a task ended.
+enum Ended {
+    Change(Result<(), ChangeError>, Duration),
+    /// The container came up and then failed, or did not come up.
+    Watch(Option<ChangeError>),
+    /// The container came up; it is to be watched on.
+    CameUp(Watch),
+}
+
+/// A plan that is being carried out.
+struct Execution<'a> {
+    hands: Hands,
+    optional: Arc<Optional>,
+    plan: &'a Plan,
+    pacing: Pacing<'a>,
+    stages: Vec<Stage>,
+    /// The paced changes whose turn has come.
+    released: BTreeMap<usize, Seat>,
+    tasks: JoinSet<Ended>,
+    what: BTreeMap<Id, Task>,
+    outcome: Outcome,
+}
+
+impl Execution<'_> {
+    async fn run(mut self) -> Outcome {
+        loop {
+            let now = self.hands.clock.now();
+            if self.plan.way_back && self.pacing.roll_back() {
+                self.hands.stop.cancel();
+            }
+            let stopped = self.hands.stop.is_cancelled();
+            if stopped || self.hands.brake.is_cancelled() {
+                self.pacing.interrupt();
+                self.give_up_all();
+            }
+            let (released, wake) = self.pacing.release(now);
+            for change in released {
+                self.released.extend(self.pacing.seat(change).map(|seat| (change, seat)));
+            }
+            if self.give_up_doomed() {
+                continue;
+            }
+            self.begin_ready();
+            self.end_idle_watches(now);
+            let changing = self.what.values().any(|task| matches!(task, Task::Change(_)));
+            let waiting = self.stages.contains(&Stage::Waiting);
+            let idle = self.what.is_empty() && wake.is_none();
+            if idle || (!changing && !waiting && self.pacing.are_over()) {
+                break;
+            }
+            self.wait(wake, stopped).await;
+        }
+        self.tasks.abort_all();
+        self.outcome.open = self.pacing.is_open();
+        self.outcome.rollouts = self.pacing.reports();
+        self.outcome.progress = self.pacing.progress(self.hands.clock.now());
+        self.tell_ends();
+        self.outcome
     }
-    let is_ready = |index: &usize| {
-        let done = |after: &usize| progress[*after] == Progress::Done;
-        progress[*index] == Progress::Waiting && plan.changes[*index].after.iter().all(done)
-    };
-    (0..progress.len()).filter(is_ready).collect()
+
+    /// Waits until a task ends, time comes, or we are told to stop.
+    async fn wait(&mut self, wake: Option<Timestamp>, stopped: bool) {
+        let wake = wake.map(|time| self.hands.clock.at(time));
+        let waking = async {
+            match wake {
+                Some(time) => sleep_until(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        let (stop, brake) = (self.hands.stop.clone(), self.hands.brake.clone());
+        let braked = brake.is_cancelled();
+        tokio::select! {
+            Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+            () = waking => {}
+            () = stop.cancelled(), if !stopped => {}
+            () = brake.cancelled(), if !braked => {}
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(task) = self.what.remove(&id) else { return };
+        let now = self.hands.clock.now();
+        match (task, ended) {
+            (Task::Change(index), Ok((_, Ended::Change(result, took)))) => {
+                self.change_ended(index, &result, took, now);
+            }
+            // A panic inside a change is a defect of ours: it ends this change, not the agent.
+            (Task::Change(index), _) => {
+                self.give_up(index, None);
+                if let Some(seat) = self.pacing.seat(index) {
+                    self.pacing.skipped(seat, None);
+                }
+            }
+            (Task::Watch(seat, _), Ok((_, Ended::CameUp(watch)))) => {
+                self.pacing.up(seat, now);
+                self.tell(self.pacing.slot(seat), SlotPhase::Watching, None);
+                self.watch(watch);
+            }
+            (Task::Watch(seat, _), Ok((_, Ended::Watch(Some(error))))) => {
+                if self.pacing.failed(seat, &error, now) {
+                    let why = error.to_string();
+                    self.tell(self.pacing.slot(seat), SlotPhase::Failed, Some(&why));
+                }
+            }
+            (Task::Watch(seat, _), _) => self.pacing.lost(seat),
+        }
+    }
+
+    fn change_ended(
+        &mut self,
+        index: usize,
+        result: &Result<(), ChangeError>,
+        took: Duration,
+        now: Timestamp,
+    ) {
+        let seat = self.pacing.seat(index);
+        self.outcome.note(&self.plan.changes[index], result, took);
+        match result {
+            Ok(()) => {
+                self.stages[index] = Stage::Done;
+                if let Some(seat) = seat {
+                    let watch = self.pacing.done(seat, now);
+                    let phase = match watch.until_up {
+                        Some(_) => SlotPhase::Starting,
+                        None => SlotPhase::Watching,
+                    };
+                    self.tell(self.pacing.slot(seat), phase, None);
+                    self.watch(watch);
+                }
+            }
+            Err(error) => {
+                let fault = error.cause().map(|cause| (error.to_string(), cause));
+                if let Some(seat) = seat {
+                    let counts = self.pacing.failed(seat, error, now);
+                    let why = error.to_string();
+                    // What is not its own fault has it wait for another turn.
+                    let phase = if counts { SlotPhase::Failed } else { SlotPhase::Waiting };
+                    self.tell(self.pacing.slot(seat), phase, Some(&why));
+                }
+                self.fail(index, fault);
+            }
+        }
+    }
+
+    /// Nothing that was not begun will be.
+    fn give_up_all(&mut self) {
+        for index in 0..self.stages.len() {
+            if self.stages[index] != Stage::Waiting {
+                continue;
+            }
+            self.give_up(index, None);
+            if let Some(seat) = self.released.get(&index) {
+                self.pacing.skipped(*seat, None);
+            }
+        }
+    }
+
+    fn give_up(&mut self, index: usize, fault: Option<(String, Cause)>) {
+        self.fail(index, fault);
+        self.outcome.skipped += 1;
+    }
+
+    fn fail(&mut self, index: usize, fault: Option<(String, Cause)>) {
+        self.stages[index] = Stage::Failed(fault);
+        self.optional.give_up(self.plan, index);
+    }
+
+    /// Gives up what comes after a failure, and what its rollout will not begin any more. Whether
+    /// there was any.
+    fn give_up_doomed(&mut self) -> bool {
+        let mut any = false;
+        let ended: Vec<usize> = self.pacing.given_up().collect();
+        for index in ended {
+            if self.stages[index] != Stage::Waiting {
+                continue;
+            }
+            self.give_up(index, None);
+            // Its turn had come, but it was still waiting for something else.
+            if let Some(seat) = self.released.get(&index) {
+                self.pacing.skipped(*seat, None);
+            }
+            any = true;
+        }
+        while let Some((index, fault)) = self.next_doomed() {
+            // A service is blamed for what is its own: an image, a network, a volume.
+            let own = fault.clone().filter(|_| self.pacing.seat(index).is_some());
+            self.give_up(index, fault);
+            if let Some(seat) = self.pacing.seat(index) {
+                let own = own.as_ref().map(|(why, cause)| (why.as_str(), *cause));
+                self.pacing.skipped(seat, own);
+            }
+            any = true;
+        }
+        any
+    }
+
+    /// A change that waits for one that failed.
+    fn next_doomed(&self) -> Option<(usize, Option<(String, Cause)>)> {
+        (0..self.stages.len()).filter(|&index| self.stages[index] == Stage::Waiting).find_map(
+            |index| {
+                let before = self.plan.changes[index].after.iter();
+                before.copied().find_map(|before| match &self.stages[before] {
+                    // Another service's failure is that service's.
+                    Stage::Failed(_) if self.pacing.seat(before).is_some() => Some((index, None)),
+                    Stage::Failed(fault) => Some((index, fault.clone())),
+                    Stage::Waiting | Stage::Running | Stage::Done => None,
+                })
+            },
+        )
+    }
+
+    fn begin_ready(&mut self) {
+        for index in 0..self.stages.len() {
+            let is_due = self.pacing.seat(index).is_none() || self.released.contains_key(&index);
+            let mut after = self.plan.changes[index].after.iter();
+            if self.stages[index] != Stage::Waiting
+                || !is_due
+                || !after.all(|before| self.stages[*before] == Stage::Done)
+            {
+                continue;
+            }
+            self.stages[index] = Stage::Running;
+            let is_paced = self.pacing.seat(index).is_some();
+            let (hands, change) = (self.hands.clone(), self.plan.changes[index].clone());
+            let optional = Arc::clone(&self.optional);
+            let task = self.tasks.spawn(async move {
+                let (result, took) = hands.carry_out(&change, is_paced, &optional).await;
+                Ended::Change(result, took)
+            });
+            self.what.insert(task.id(), Task::Change(index));
+        }
+    }
+
+    /// Watches a container that was started.
+    fn watch(&mut self, watch: Watch) {
+        let hands = self.hands.clone();
+        let seat = watch.seat;
+        let task = self.tasks.spawn(async move {
+            let (engine, stop) = (&*hands.engine, &hands.stop);
+            if let Some(bound) = watch.until_up {
+                return match watch::come_up(engine, &watch.container, bound, stop).await {
+                    Ok(()) => Ended::CameUp(Watch { until_up: None, ..watch }),
+                    Err(error) => Ended::Watch(Some(error)),
+                };
+            }
+            Ended::Watch(watch::until_it_fails(engine, &watch.container, stop).await)
+        });
+        self.what.insert(task.id(), Task::Watch(seat, task));
+    }
+
+    /// Ends the watching of what was watched long enough.
+    fn end_idle_watches(&mut self, now: Timestamp) {
+        for task in self.what.values() {
+            if let Task::Watch(seat, handle) = task
+                && !self.pacing.is_watched(*seat, now)
+            {
+                handle.abort();
+            }
+        }
+    }
+
+    fn tell(&self, slot: &crate::model::Slot, phase: SlotPhase, why: Option<&str>) {
+        (self.hands.onlooker)(Notice::Slot(SlotNotice { slot, phase, why }));
+    }
+
+    /// What held is done.
+    fn tell_ends(&self) {
+        for slot in self.pacing.held_slots(self.hands.clock.now()) {
+            self.tell(slot, SlotPhase::Done, None);
+        }
+    }
 }
 
 impl Outcome {
@@ -157,49 +452,5 @@ impl Outcome {
             error: result.as_ref().err().map(ToString::to_string),
             took,
         });
-    }
-}
-
-#[derive(Clone)]
-struct Hands {
-    engine: Arc<dyn Engine>,
-    bounds: Bounds,
-    onlooker: Onlooker,
-    stop: CancellationToken,
-}
-
-impl Hands {
-    async fn carry_out(&self, change: &Change) -> (Result<(), ChangeError>, Duration) {
-        let began = Instant::now();
-        (self.onlooker)(Notice::Began(change));
-        let mut result = Ok(());
-        for step in &change.steps {
-            result = self.take(change, step).await;
-            if result.is_err() {
-                break;
-            }
-        }
-        let took = began.elapsed();
-        (self.onlooker)(Notice::Ended(change, result.as_ref().copied(), took));
-        (result, took)
-    }
-
-    async fn take(&self, change: &Change, step: &Step) -> Result<(), ChangeError> {
-        if let Step::Await { container, until, bound, required } = step {
-            let result = wait::wait(&*self.engine, container, *until, *bound, &self.stop).await;
-            return match result {
-                Err(error) if !required => {
-                    (self.onlooker)(Notice::Warned(change, &error.to_string()));
-                    Ok(())
-                }
-                result => result,
-            };
-        }
-        let _permit = self.bounds.step(step).await;
-        let progress = |word: Word<'_>| match word {
-            Word::Doing(text) => (self.onlooker)(Notice::Doing(change, text)),
-            Word::Warning(text) => (self.onlooker)(Notice::Warned(change, text)),
-        };
-        Ok(self.engine.perform(step, &progress).await?)
     }
 }

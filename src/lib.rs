@@ -7,7 +7,7 @@
 //!                                             |                  ^
 //!                                           Plan                 | Step
 //!                                             v                  |
-//! [agent] ---- wakes up, makes a [pass] ---> [execute] ----------+
+//! [agent] -- wakes up, makes a [pass] -> [rollout] + [execute] --+
 //!    |                                          |
 //!    +--- Report --> [status] --> [http] [metrics] [systemd] [log]
 //! ```
@@ -19,6 +19,7 @@
 //! - [`model`]: the words. What should run, and what does.
 //! - [`manifest`]: text to [`model::Stack`]; every problem has its place in the file.
 //! - [`plan`]: a stack and a snapshot to a [`plan::Plan`] with its reasons.
+//! - [`rollout`]: paces the changes of one service; a state machine that is given the time.
 //! - [`status`]: reports of passes to what is known of each stack.
 //!
 //! Edges, each of which knows one outside system and no other edge:
@@ -64,6 +65,7 @@ pub mod metrics;
 pub mod model;
 pub mod pass;
 pub mod plan;
+pub mod rollout;
 pub mod source;
 pub mod status;
 pub mod store;

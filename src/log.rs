@@ -122,15 +122,15 @@ fn brief<S>() -> Lines<S>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
-    let message_only =
-        debug_fn(
-            |writer, field, value| {
-                if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
-            },
-        );
+    let is_terminal = std::io::stderr().is_terminal();
+    // A line of the show that goes on in place may be longer than the message that takes its place.
+    let clear = if is_terminal { "\x1b[K" } else { "" };
+    let message_only = debug_fn(move |writer, field, value| {
+        if field.name() == "message" { write!(writer, "{value:?}{clear}") } else { Ok(()) }
+    });
     tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(is_terminal)
         .without_time()
         .with_target(false)
         .fmt_fields(message_only)

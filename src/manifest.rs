@@ -32,6 +32,7 @@ mod schema;
 mod settings;
 mod shape;
 mod shell;
+pub mod stacks;
 mod support;
 mod trail;
 mod unique;

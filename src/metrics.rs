@@ -4,6 +4,7 @@
 //! word becomes `other`, so nothing outside can make series without bound.
 
 mod families;
+mod updates;
 mod words;
 
 use crate::model::{SourceName, StackName};
@@ -70,6 +71,7 @@ impl Metrics {
             let made = report.actions.iter().filter(|done| done.action == action).count();
             families.actions.with_label_values(&[stack, action.word()]).inc_by(made as u64);
         }
+        families.updates.observe(report);
         if report.result.is_success() {
             let ended = report.started.as_duration().as_secs_f64() + report.took.as_secs_f64();
             families.last_success.with_label_values(&[stack]).set(ended);
@@ -93,6 +95,7 @@ impl Metrics {
         }
         self.families.stack_info.with_label_values(&labels).set(1);
         drop(shown);
+        self.families.updates.show(status);
         for condition in &status.conditions {
             for verdict in Verdict::ALL {
                 self.families
@@ -105,6 +108,11 @@ impl Metrics {
                     .set(i64::from(verdict == condition.status));
             }
         }
+    }
+
+    /// Counts that somebody had a stack go back.
+    pub fn rolled_back_by_hand(&self, stack: &StackName) {
+        self.families.updates.by_hand(stack);
     }
 
     /// Counts a fetch.
@@ -144,6 +152,7 @@ impl Metrics {
         for action in Action::ALL {
             gone(families.actions.remove_label_values(&[stack, action.word()]));
         }
+        families.updates.forget(stack);
         gone(families.reconcile_seconds.remove_label_values(&[stack]));
         gone(families.last_success.remove_label_values(&[stack]));
     }

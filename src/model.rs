@@ -16,13 +16,14 @@ mod reference;
 mod resources;
 mod sensitive;
 mod stack;
+mod update;
 
 pub use asked::{asked, recall};
 pub use container::{
     ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Healthcheck, HostPorts, Logging,
     PortBinding, Protocol, RestartPolicy,
 };
-pub use hook::{Hook, Hooks};
+pub use hook::{Hook, HookKind, Hooks};
 pub use mount::{Bind, Mount, MountSource, Recursive, Tmpfs, VolumesFrom};
 pub use name::{ImageRef, InvalidName, ServiceName, Slot, SourceName, StackName};
 pub use network::{Endpoint, Ipam, IpamPool, NetworkSpec, Networking};
@@ -32,8 +33,9 @@ pub use observed::{
 };
 pub use place::{FieldIndex, FieldPath, Place, Places, Position};
 pub use platform::Platform;
-pub use policy::{DriftPolicy, FieldPattern, OnContentChange, Policy};
+pub use policy::{DriftPolicy, FieldPattern, OnContentChange, Policy, RollbackPolicy};
 pub use reference::{familiar, repository};
 pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};
+pub use update::{Canary, FailureAction, Order, Ratio, Rolling, UpdatePolicy};

@@ -3,15 +3,21 @@
 //! Pure: the same stack and snapshot give the same plan, byte for byte. The order of the work here
 //! is that of the plan: images, networks, volumes, services by their dependencies, leftovers.
 
+mod backwards;
 mod change;
 mod containers;
+mod drain;
 mod effective;
 mod fields;
 mod images;
+mod jobs;
 mod known;
 mod needs;
 mod order;
 mod orphans;
+mod pace;
+mod pinned;
+mod pre_start;
 mod recipe;
 mod removal;
 mod resources;
@@ -21,7 +27,9 @@ mod step;
 mod strangers;
 mod written;
 
-pub use change::{Action, Change, Object, Plan, Problem, Reason, Resting};
+pub use change::{Action, Change, Object, Plan, Problem, Reason, Resting, Undo};
+pub use jobs::{Completed, job_definition};
+pub use pace::{Pace, Paced, Standing, Turn};
 pub use removal::plan_removal;
 pub use show::suggests_secret;
 pub use step::{ContainerRef, Milestone, NewContainer, Step};
@@ -29,6 +37,7 @@ pub use step::{ContainerRef, Milestone, NewContainer, Step};
 use crate::model::{ImageRef, Observed, ServiceName, Slot, SourceName, Stack};
 use known::Known;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What surrounds a plan beside the stack and the snapshot.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +48,32 @@ pub struct Circumstances {
     pub refresh: BTreeSet<ImageRef>,
     /// Slots whose container ended too soon after it was started, and is not started yet again.
     pub resting: BTreeSet<Slot>,
+    /// The ids of the images that services run, whatever the names in the stack stand for. The snapshot
+    /// must have been asked for them as well.
+    pub pinned: BTreeMap<ServiceName, String>,
+    /// The ids of the images with which the definition is known to hold; another one under the same name
+    /// is an update.
+    pub held_with: BTreeMap<ServiceName, String>,
+    /// What the plan is for.
+    pub aim: Aim,
+    /// Whether something is known to go back to.
+    pub way_back: bool,
+    /// How long a container that is up is watched where its service does not say.
+    pub monitor: Duration,
+    /// What is remembered of jobs.
+    pub completed: Completed,
+}
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Aim {
+    /// To keep what is known to hold.
+    #[default]
+    Hold,
+    /// To bring about what is not known to hold yet.
+    Update,
+    /// To go back to what is known to have held.
+    Rollback,
 }
 
 /// What must change for `observed` to become `desired`.
@@ -46,24 +81,29 @@ pub fn plan(desired: &Stack, observed: &Observed, around: &Circumstances) -> Pla
     let containers = &observed.containers;
     let with_strangers = orphans::with_orphans_as_strangers(desired, observed);
     let observed = with_strangers.as_ref().unwrap_or(observed);
+    let with_pinned = pinned::with_pinned(desired, observed, around);
+    let desired = with_pinned.as_ref().unwrap_or(desired);
     let mut draft = Draft {
         desired,
         observed,
         around,
         known: Known::of(desired, observed),
-        plan: Plan::empty(desired.name.clone()),
+        plan: Plan { completed: around.completed.clone(), ..Plan::empty(desired.name.clone()) },
         planned: BTreeMap::new(),
         planned_names: BTreeMap::new(),
         made: BTreeMap::new(),
         upset: BTreeMap::new(),
         blocked: BTreeSet::new(),
     };
+    draft.missing_pins();
+    draft.plan.way_back = around.way_back;
     draft.images();
     draft.networks();
     draft.volumes();
     draft.leftovers_in_the_way();
     draft.services();
     draft.leftovers();
+    draft.hook_leftovers();
     draft.ignored_leftovers();
     draft.orphans_of_compose(containers);
     draft.unused_networks();

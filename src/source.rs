@@ -3,28 +3,39 @@
 //! beyond the names of files, and never writes to a repository that it follows.
 //!
 //! State of one source, below the state directory: `NAME/git` the clone, `NAME/checkout` the files
-//! of one commit, `NAME/lock`. The checkout keeps its path over all revisions, so that bind mounts
-//! of its directories do not go stale, and files that do not change keep their inode.
+//! of one commit, `NAME/laid` which of them are shown as they were at a former one, `NAME/lock` for
+//! whoever syncs and `NAME/hold` for whoever uses the checkout. The checkout keeps its path over all
+//! revisions, so that bind mounts of its directories do not go stale, and files that do not change keep
+//! their inode. What a commit holds is read as [`Files`], under the paths of the checkout whether or not
+//! it shows that commit.
 
 mod checkout;
 mod discover;
 mod error;
+mod files;
+mod former;
 mod http;
+mod kept;
+mod laid;
 mod limits;
 mod local;
 mod location;
 mod mirror;
 mod mounted;
+mod place;
 mod read;
 mod remote;
 mod repository;
 mod revision;
 mod select;
 mod spec;
+mod view;
 mod watch;
 
 pub use discover::{Discovery, Found, Trouble, discover};
 pub use error::{Fault, SourceError};
+pub use files::Files;
+pub use laid::{Laid, Layer};
 pub use limits::Limits;
 pub use location::{InvalidLocation, Location, Reference};
 pub use mounted::digest_mounted;

@@ -5,9 +5,14 @@
 mod board;
 mod condition;
 mod departure;
+mod detail;
 mod fold;
 mod holdings;
+mod obstacle;
+mod order;
+mod progress;
 mod report;
+mod rollout;
 mod state;
 mod table;
 mod workload;
@@ -15,8 +20,15 @@ mod workload;
 pub use board::{Board, Snapshot};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
 pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
+pub use detail::detail;
 pub use holdings::{Holdings, RunImages, Seen};
+pub use obstacle::first_line;
+pub use order::{Done, NoRevision, Order, Preview, Refusal, RevisionPrefix, RollbackTo};
 pub use report::{ActionReport, Acts, DriftKind, PassResult, Report, SourceReport, Workload};
+pub use rollout::{
+    Cause, HeldBackStatus, PausedStatus, RolloutPhase, RolloutReport, RolloutStatus,
+    RolloutVerdict, ServiceRollout, SlotNotice, SlotPhase, SlotStatus,
+};
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
 };

@@ -7,19 +7,26 @@
 //! lost.
 
 mod adopted;
+mod by_hand;
 mod file;
 mod inventory;
+mod jobs;
 mod key;
 mod lock;
 mod notes;
 mod record;
 
 pub use adopted::Adopted;
+pub use by_hand::{NoWayBack, Wanted};
 pub use inventory::{Inventory, Mishap};
+pub use jobs::Jobs;
 pub use key::digest_key;
 pub use lock::{Lock, lock};
 pub use notes::Notes;
-pub use record::{Applied, HoldRecord, ImageRecord, Origin, RemovalRecord, StackRecord, UsedImage};
+pub use record::{
+    Applied, Good, HeldBack, HoldRecord, ImageRecord, Origin, Paused, ProgressRecord,
+    RemovalRecord, StackRecord, UsedImage,
+};
 
 use std::fs::DirBuilder;
 use std::io;

@@ -128,8 +128,11 @@ fn what_ends_soon_or_is_unhealthy_is_no_success() {
          environment: { PASSWORD: hunter2-of-two }",
         "",
     );
-    let apply = pair.run("apply").expect(1);
-    let apply = apply.says(&["services.two.state", "is exited (3)", "no config for (hidden)"]);
+    let directory = pair.dir.path().to_str().unwrap();
+    let arguments = ["apply", "--monitor", "2s", directory];
+    let apply = bowline(&pair.dir.path().join("state"), &arguments).expect(1);
+    let apply = apply.says(&["e2e-unwell-two-1 is exited (3)", "no config for (hidden)"]);
+    let apply = apply.says(&["e2e-unwell-one-1 is unhealthy (no db)"]);
     assert!(!apply.all().contains("hunter2"), "{}", apply.all());
     until("the verdict of the check", || {
         let one = pair.container("one");
@@ -160,4 +163,58 @@ fn what_the_engine_makes_of_names_and_paths_is_no_difference() {
     pair.run("apply").expect(0);
     let again = pair.run("apply").expect(0);
     assert!(again.out.contains("nothing to do"), "{}", again.all());
+}
+
+#[test]
+fn a_stack_is_begun_once_the_one_that_it_depends_on_is_healthy() {
+    const NAMES: [&str; 2] = ["e2e-order-a-web", "e2e-order-db"];
+    if support::engine().is_none() {
+        return;
+    }
+    let (_stacks, dir) = (Stacks::named(&NAMES), tempfile::tempdir().unwrap());
+    let image = Image::of_busybox("e2e-order-busybox:1");
+    let write = |name: &str, top: &str, more: &str| {
+        let sleep = "network_mode: none, stop_signal: SIGKILL";
+        let text = format!(
+            "name: {name}\n{top}services: {{ one: {{ image: '{}', {sleep}, {more} }} }}\n",
+            image.0
+        );
+        std::fs::create_dir_all(dir.path().join(name)).unwrap();
+        std::fs::write(dir.path().join(name).join("compose.yaml"), text).unwrap();
+    };
+    write(
+        NAMES[1],
+        "",
+        "command: [busybox, sh, -c, 'busybox sleep 1; > /well; busybox sleep 3600'], \
+         healthcheck: { test: [CMD, busybox, test, -e, /well], interval: 200ms, retries: 100 }",
+    );
+    let top = "x-bowline: { depends_on: [e2e-order-db] }\n";
+    write(NAMES[0], top, "command: [busybox, sleep, '3600']");
+    let state = dir.path().join("state");
+    bowline(&state, &["apply", dir.path().to_str().unwrap()]).expect(0);
+    let began = |name: &str| -> jiff::Timestamp {
+        let found = container(&format!("{name}-one-1")).unwrap();
+        found["State"]["StartedAt"].as_str().unwrap().parse().unwrap()
+    };
+    let waited = began(NAMES[0]).duration_since(began(NAMES[1]));
+    assert!(waited >= jiff::SignedDuration::from_secs(1), "{waited:?}");
+}
+
+#[test]
+fn apply_waits_until_all_is_up_if_told_to_and_no_longer_than_it_may() {
+    let Some(pair) = Pair::new("e2e-apply-wait") else { return };
+    let check = |test: &str| {
+        format!("healthcheck: {{ test: [CMD, busybox, '{test}'], interval: 1s, retries: 90 }}")
+    };
+    pair.write("", &check("false"), "");
+    let dir = pair.dir.path();
+    let (state, place) = (dir.join("state"), dir.to_str().unwrap().to_owned());
+    let apply = |more: &[&str]| bowline(&state, &[&["apply", &place], more].concat());
+    let late = apply(&["--wait", "--timeout", "3s"]).expect(1);
+    late.says(&["not done within 3 s; still going on: ", "two/1 is starting"]);
+
+    pair.write("", &check("true"), "");
+    let waited = apply(&["--wait", "--timeout", "60s"]).expect(0).out;
+    assert!(waited.contains("as desired after") && !waited.contains("starting"), "{waited}");
+    assert_eq!(pair.container("two")["State"]["Health"]["Status"], "healthy");
 }

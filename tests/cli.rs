@@ -40,13 +40,17 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 11] = [
+    let verbs: [(&str, &[&str]); 15] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
-        ("apply", &["--parallel"]),
+        ("apply", &["--parallel", "--wait", "--timeout", "--dry-run"]),
         ("adopt", &["--confirm"]),
         ("remove", &["<STACK>", "--volumes", "--parallel"]),
         ("prune", &["[STACK]", "--confirm", "--socket", "--output"]),
+        ("rollback", &["<STACK>", "--to", "--dry-run", "--no-wait", "--timeout", "--socket"]),
+        ("retry", &["<STACK>", "--no-wait", "--timeout", "--socket"]),
+        ("pause", &["<STACK>", "--socket"]),
+        ("resume", &["<STACK>", "--no-wait", "--timeout", "--socket"]),
         ("validate", &["--output"]),
         (
             "config",
@@ -64,7 +68,7 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
                 "--variables",
             ],
         ),
-        ("status", &["--output", "--agent"]),
+        ("status", &["[STACK]", "--output", "--socket", "--agent"]),
         ("demo", &["--keep"]),
         ("completions", &["<SHELL>"]),
     ];
@@ -85,6 +89,17 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
 }
 
 #[test]
+fn a_dry_run_of_apply_is_a_plan_with_the_order_and_changes_nothing() {
+    let dry = run(&["apply", &manifest("web"), "--dry-run", "--engine", "sim"]).expect(2).out;
+    let plan = run(&["plan", &manifest("web"), "--engine", "sim"]).expect(2).out;
+    let waves: Vec<&str> = dry.lines().filter(|line| line.starts_with("  wave ")).collect();
+    assert!(waves.len() > 1 && waves[0].starts_with("  wave 1: "), "{dry}");
+    let without: String =
+        dry.split_inclusive('\n').filter(|it| !it.starts_with("  wave ")).collect();
+    assert_eq!(without, plan);
+}
+
+#[test]
 fn the_version_is_the_package_s() {
     let told = run(&["--version"]).expect(0).out;
     assert_eq!(told.trim(), concat!("bowline ", env!("CARGO_PKG_VERSION")));
@@ -94,7 +109,7 @@ fn the_version_is_the_package_s() {
 fn shells_get_completions_with_the_verbs() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run(&["completions", shell]).expect(0).out;
-        for word in ["bowline", "validate", "project-name"] {
+        for word in ["bowline", "validate", "project-name", "rollback", "no-wait"] {
             assert!(script.contains(word), "{shell}: no {word} in {} bytes", script.len());
         }
     }
@@ -152,7 +167,7 @@ fn a_directory_without_stacks_and_one_that_is_not_there_are_said() {
 /// The files in tests/config are what `docker compose config --format json` 2.40.3 prints.
 #[test]
 fn config_prints_what_docker_compose_prints() {
-    for name in ["hello", "web", "db"] {
+    for name in ["hello", "web", "web-nginx", "db"] {
         let golden = format!("{}/tests/config/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let golden = std::fs::read_to_string(golden).unwrap();
         let told = run(&["config", &manifest(name)]).expect(0).out;
@@ -175,7 +190,7 @@ fn model(text: &str) -> Value {
 
 #[test]
 fn what_config_prints_is_again_a_compose_file_of_the_same_model() {
-    for name in ["hello", "web", "db"] {
+    for name in ["hello", "web", "web-nginx", "db"] {
         let first = run(&["config", &manifest(name)]).expect(0).out;
         let (_dir, stack) = directory(&first);
         let second = run(&["config", text(&stack)]).expect(0).out;
@@ -375,4 +390,58 @@ fn every_verb_and_every_lint_stands_in_the_docs() {
     for lint in bowline::manifest::LINTS {
         assert!(page.contains(&format!("| `{}` | {} |", lint.name, lint.about)), "{}", lint.name);
     }
+}
+
+/// A directory with stacks of one service each that depend on others: `web` on `db`.
+fn stacks(all: &[(&str, &str)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (stack, others) in all {
+        std::fs::create_dir(dir.path().join(stack)).unwrap();
+        let text = format!(
+            "x-bowline:\n  depends_on: [{others}]\nservices: {{ a: {{ image: 'x:1' }} }}\n"
+        );
+        std::fs::write(dir.path().join(stack).join("compose.yaml"), text).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn stacks_of_a_directory_come_after_those_that_they_depend_on() {
+    let dir = stacks(&[("a-web", "db, proxy"), ("db", "net"), ("net", ""), ("proxy", "")]);
+    let told = run(&["plan", "--engine", "sim", text(dir.path())]).expect(2).out;
+    let order: Vec<&str> =
+        told.lines().filter_map(|line| line.strip_suffix(": 3 changes")).collect();
+    assert_eq!(order, ["net", "db", "proxy", "a-web"], "{told}");
+    // Nothing can be pulled there, so the first fails and all behind it wait.
+    let told = run(&["apply", "--engine", "sim", text(dir.path())]).expect(1);
+    assert_eq!(told.out, "net: failed\ndb: waiting\nproxy: failed\na-web: waiting\n");
+    told.says(&[
+        "error: db: waiting for stack net: failed: pull",
+        "error: a-web: waiting for stack db: waiting for stack net: failed: pull",
+        "error: a-web: waiting for stack proxy: failed: pull",
+    ]);
+}
+
+#[test]
+fn a_circle_of_stacks_is_refused_at_its_places_and_the_others_go_on() {
+    let dir = stacks(&[("a", "b"), ("b", "a"), ("c", ""), ("d", "cc")]);
+    let told = run(&["validate", text(dir.path())]).expect(1);
+    assert!(told.out.contains("4 stacks: 2 in error"), "{}", told.out);
+    let told = told.says(&[
+        "x-bowline.depends_on: stacks depend on each other in a circle: a -> b -> a",
+        "in a circle: b -> a -> b",
+        "no directory here has a stack named `cc`",
+        "did you mean `c`?",
+    ]);
+    assert!(told.err.contains("a/compose.yaml:2:16"), "{}", told.err);
+    let told = run(&["plan", "--engine", "sim", text(dir.path())]).expect(1);
+    assert!(told.out.contains("c: 3 changes") && !told.out.contains("a: 3"), "{}", told.out);
+    // Of one stack alone nobody can say what is elsewhere, but on the engine it is not.
+    let web = dir.path().join("d");
+    run(&["validate", text(&web)]).expect(0);
+    let told = run(&["apply", "--engine", "sim", text(&web)]).expect(1);
+    told.says(&["error: d: waiting for stack cc: it is neither here nor on the engine"]);
+    // With itself a stack is in a circle, too.
+    let dir = stacks(&[("a", "a")]);
+    run(&["validate", text(dir.path())]).expect(1).says(&["in a circle: a -> a"]);
 }

@@ -72,10 +72,13 @@ fn each_version_that_is_needed_is_the_one_that_is_tested() {
 
 #[test]
 fn each_attribute_of_a_container_that_works_is_tested() {
-    // What leads to other containers or images rather than being part of one, names something, or
-    // is for people alone.
+    // What leads to other containers or images rather than being part of one, names something, is run
+    // around a container's life (tests/hooks.rs), or is for people alone.
     let elsewhere = [
         "depends_on",
+        "post_start",
+        "pre_start",
+        "pre_stop",
         "extends",
         "image",
         "profiles",
@@ -84,6 +87,8 @@ fn each_attribute_of_a_container_that_works_is_tested() {
         "ports.*.name",
         "ports.*.mode",
         "deploy.mode",
+        "deploy.update_config",
+        "deploy.rollback_config",
         "networks.*.priority",
         "healthcheck.start_interval",
     ];

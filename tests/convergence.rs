@@ -6,7 +6,7 @@
 mod support;
 
 use bowline::engine::Engine;
-use bowline::engine::sim::{Behaviour, Sim};
+use bowline::engine::sim::{Behaviour, Deed, Sim};
 use bowline::model::{
     Container, Health, ImageConfig, Limits, Networking, Query, RestartPolicy, Stack, State,
 };
@@ -30,6 +30,7 @@ struct Wanted {
     volume: bool,
     both_networks: bool,
     depends: bool,
+    hooks: bool,
 }
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -57,6 +58,10 @@ fn manifest(services: &[Wanted]) -> String {
         if wanted.both_networks {
             text += "    networks: { default: {}, other: { aliases: [x] } }\n";
         }
+        if wanted.hooks {
+            text += "    pre_start: [{ command: [migrate] }, { command: [warm], per_replica: true }]\n    \
+                     post_start: [{ command: [up] }]\n    pre_stop: [{ command: [down] }]\n";
+        }
         if wanted.depends && index > 0 {
             writeln!(text, "    depends_on: [{}]", NAMES[index - 1]).unwrap();
         }
@@ -65,9 +70,9 @@ fn manifest(services: &[Wanted]) -> String {
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (0u32..4, 1u8..3, prop::option::of(0u8..3), flags).prop_map(
-        |(replicas, version, memory, (checked, volume, both_networks, depends))| Wanted {
+        |(replicas, version, memory, (checked, volume, both_networks, depends, hooks))| Wanted {
             replicas,
             version,
             memory,
@@ -75,6 +80,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
             volume,
             both_networks,
             depends,
+            hooks,
         },
     )
 }
@@ -141,6 +147,9 @@ async fn containers(sim: &Sim) -> Vec<Container> {
 
 /// The goal, by looking at the manifest's own words and at the engine.
 async fn check(sim: &Sim, services: &[Wanted], stranger: &str) {
+    let query = Query::owned_by("s".to_owned().try_into().unwrap());
+    let left = sim.observe(&query).await.unwrap().hooks;
+    assert!(left.is_empty(), "left of hooks: {left:#?}");
     let found = containers(sim).await;
     let names: BTreeSet<String> = found.iter().map(|container| container.name.clone()).collect();
     let expected: BTreeSet<String> = services
@@ -157,6 +166,7 @@ async fn check(sim: &Sim, services: &[Wanted], stranger: &str) {
         let wanted = &services[index];
         let spec = &container.spec;
         assert_eq!(container.state, State::Running, "{}", container.name);
+        assert!(!(wanted.hooks && container.owes_hooks), "{} owes hooks", container.name);
         assert_eq!(spec.image.as_str(), format!("app:{}", wanted.version));
         assert_eq!(spec.environment["MODE"], Some(wanted.version.to_string()));
         assert_eq!(spec.limits.memory, wanted.memory.map(|m| u64::from(32 + u32::from(m)) << 20));
@@ -176,6 +186,9 @@ async fn check(sim: &Sim, services: &[Wanted], stranger: &str) {
 
 fn engine() -> Sim {
     let sim = Sim::new();
+    let ends_at_once = |word: &str| (vec![word.to_owned()], Deed::default());
+    let commands = [ends_at_once("migrate"), ends_at_once("warm")];
+    let behaviour = Behaviour { commands: commands.into(), ..Behaviour::default() };
     for version in 1..3 {
         let config = ImageConfig {
             command: vec!["serve".into()],
@@ -183,7 +196,7 @@ fn engine() -> Sim {
             labels: [("made-by".to_owned(), format!("v{version}"))].into(),
             ..ImageConfig::default()
         };
-        sim.image_add(&format!("app:{version}"), config, Behaviour::default());
+        sim.image_add(&format!("app:{version}"), config, behaviour.clone());
     }
     sim
 }
@@ -227,7 +240,7 @@ proptest! {
     fn a_pass_reaches_the_goal_from_any_state_and_after_any_crash(
         before in prop::collection::vec(wanted(), 1..4),
         acts in prop::collection::vec(act(), 0..6),
-        crash_after in prop::option::of(0u64..40),
+        crash_after in prop::option::of(0u64..60),
         after in prop::collection::vec(wanted(), 1..4),
     ) {
         tokio::runtime::Builder::new_current_thread()

@@ -81,7 +81,11 @@ fn assert_told(demo: &Ended) {
         "repaired: the limit is 64m again",
         "services.web.state: want running",
         "services.web.mem_limit: want 64m, is 128m",
-        "followed: three replicas of version 2",
+        "updated: three replicas of version 2",
+        "web/3 watching",
+        "gone back: version 2 serves on",
+        "is held back for",
+        "bowline_stack_held_back{stack=\"bowline-demo\"} 1",
         "bowline_stack_info",
         "bowline_actions_total",
         "cleaned up",
@@ -98,6 +102,8 @@ fn the_demo_plays_on_the_simulated_engine() {
     let demo = place.demo(&["--engine", "sim"]).end().expect(0);
     assert!(began.elapsed() < DEMO_BOUND, "{:?}", began.elapsed());
     assert_told(&demo);
+    assert!(demo.out.contains("the steps come without a count"), "{}", demo.out);
+    assert!(!demo.out.contains("requests "), "{}", demo.out);
     place.assert_empty();
 }
 
@@ -123,6 +129,15 @@ fn the_demo_plays_on_the_real_engine_and_leaves_nothing() {
     let demo = place.demo(&[]).end().expect(0);
     assert!(began.elapsed() < DEMO_BOUND, "{:?}", began.elapsed());
     assert_told(&demo);
+    let end = demo.out.lines().find(|line| line.starts_with("==> in the end: requests "));
+    let end = end.expect("the requests are counted");
+    assert!(end.ends_with("  failed 0"), "{}", demo.all());
+    assert!(end.contains(" v1 ") && end.contains(" v2 "), "{end}");
+    assert!(
+        !demo.out.contains(" v3 "),
+        "the version that was never well has answered:\n{}",
+        demo.out
+    );
     assert_eq!(on_the_engine(), BTreeSet::new());
     place.assert_empty();
 }

@@ -23,7 +23,8 @@ mod support;
 use bowline::engine::Engine;
 use bowline::engine::sim::{Behaviour, Sim};
 use bowline::model::{ImageConfig, ImageRef, Stack};
-use bowline::pass::preview;
+use bowline::pass::{Moment, Subject, preview, preview_in};
+use bowline::plan::{Circumstances, Completed};
 use bowline::status::{PassResult, Report};
 use by_sim::Hand;
 use row::{Lane, Row, catalogue};
@@ -33,7 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use support::docker::{docker, import_busybox};
-use support::passes::{pass, stack};
+use support::passes::{means, stack};
 use support::stacks::Stacks;
 use support::wait::until_within;
 
@@ -63,6 +64,8 @@ struct Scene {
     /// Absent: the real engine.
     sim: Option<Sim>,
     noise: BTreeSet<String>,
+    /// The jobs that ran to their end, as passes told.
+    completed: Completed,
 }
 
 impl Scene {
@@ -83,19 +86,35 @@ impl Scene {
     /// The plan as the catalogue writes it: without places in the file, and without ids of images,
     /// which are another at every run.
     async fn plan(&self) -> String {
-        let mut plan = preview(&*self.engine, &self.stack, None).await.unwrap();
+        let completed = self.completed.clone();
+        let around = Circumstances { completed, ..Circumstances::default() };
+        let mut plan = preview_in(&around, &*self.engine, &self.stack).await.unwrap();
         plan.problems.iter_mut().chain(&mut plan.notes).for_each(|one| one.place = None);
         without_ids(&self.lane.plain(&plan.to_string()))
     }
 
-    async fn pass(&self) -> Report {
-        pass(&self.engine, &self.stack).await
+    async fn pass(&mut self) -> Report {
+        let subject = Subject { stack: &self.stack, source: None, revision: None };
+        let completed = self.completed.clone();
+        let moment = Moment { completed, ..Moment::by_hand(Duration::ZERO) };
+        let report = means(Arc::clone(&self.engine)).reconcile(&subject, &moment).await;
+        if let Some(seen) = &report.seen {
+            self.completed.clone_from(&seen.completed);
+        }
+        report
     }
 
-    /// Whatever was left is repaired.
-    async fn settle(&self) {
-        let report = self.pass().await;
-        assert!(report.result.is_success(), "{}", report.message);
+    /// Whatever was left is repaired, and the job has a container again and ran to its end.
+    async fn settle(&mut self) {
+        self.completed.clear();
+        let ended = tokio::time::timeout(REPAIRED, async {
+            while self.completed.is_empty() {
+                let report = self.pass().await;
+                assert!(report.result.is_success(), "{}", report.message);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        ended.await.expect("the job ends");
     }
 
     fn look(&self) -> Look {
@@ -122,6 +141,9 @@ impl Scene {
         let disturbed = disturbed(&plan, &changed.lives, &self.look().lives);
         if !row.undo.is_empty() || !heads(&left).is_empty() {
             self.undo(row).await;
+            self.settle().await;
+        } else if !preview(&*self.engine, &self.stack, None).await.unwrap().is_empty() {
+            // The job has no container; later rows need one.
             self.settle().await;
         }
         let at_last = if row.undo.is_empty() { left.clone() } else { self.plan().await };
@@ -152,7 +174,15 @@ impl Scene {
 
     /// What is still not as before after a while.
     fn never_repaired(&self, before: &Look, changed: &Look) -> BTreeSet<String> {
-        let left = || unrepaired(&before.fields, &changed.fields, &self.look().fields, &self.noise);
+        let left = || {
+            let mut left =
+                unrepaired(&before.fields, &changed.fields, &self.look().fields, &self.noise);
+            // A job that ran to its end need not be there.
+            let past: Vec<String> =
+                self.completed.keys().map(|slot| format!("container {slot} ")).collect();
+            left.retain(|field| !past.iter().any(|past| field.starts_with(past)));
+            left
+        };
         let repaired =
             until_within(REPAIRED, "all is as before", || left().is_empty().then_some(()));
         repaired.map_or_else(left, |()| BTreeSet::new())
@@ -228,7 +258,14 @@ fn simulated() -> Scene {
     }
     sim.behave(&lane.of("shop-migrate-1"), by_sim::ends(0));
     let stack = stack(&lane.manifest(&BTreeMap::new()));
-    Scene { lane, engine: Arc::new(sim.clone()), stack, sim: Some(sim), noise: BTreeSet::new() }
+    Scene {
+        lane,
+        engine: Arc::new(sim.clone()),
+        stack,
+        sim: Some(sim),
+        noise: BTreeSet::new(),
+        completed: Completed::new(),
+    }
 }
 
 fn complain(wrong: &[String]) {
@@ -259,7 +296,14 @@ fn import(lane: Lane) {
 async fn play_lane(engine: Arc<dyn Engine>, lane: Lane, rows: Vec<(String, Row)>) -> Vec<String> {
     import(lane);
     let stack = stack(&lane.manifest(&BTreeMap::new()));
-    let mut scene = Scene { lane, engine, stack, sim: None, noise: BTreeSet::new() };
+    let mut scene = Scene {
+        lane,
+        engine,
+        stack,
+        sim: None,
+        noise: BTreeSet::new(),
+        completed: Completed::new(),
+    };
     scene.settle().await;
     scene.noise = noise(lane);
     let mut wrong = Vec::new();

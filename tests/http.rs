@@ -61,6 +61,9 @@ fn report() -> Report {
         problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
         seen: None,
+        rollouts: Vec::new(),
+        held_back: None,
+        paused: None,
         departure: None,
     }
 }

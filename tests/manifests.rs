@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::agent::{free_port, get};
 use support::docker::docker;
-use support::packed::Image;
+use support::packed::{Image, OF_MANIFESTS};
 use support::program::{Ended, bowline};
 use support::stacks::{
     CONTAINERS, NETWORKS, Stacks, VOLUMES, container, containers, ids, is_running, lives,
@@ -44,10 +44,10 @@ impl Example {
         for file in std::fs::read_dir(Path::new(MANIFESTS).join(name)).unwrap() {
             let file = file.unwrap();
             let mut text = std::fs::read_to_string(file.path()).unwrap();
-            for image in ["bowline-demo:1", "bowline-haproxy:1"] {
+            for image in OF_MANIFESTS {
                 let own = format!("{stack}-{image}");
                 if text.contains(image) && made.insert(own.clone()) {
-                    images.push(make(image, &own)?);
+                    images.push(Image::of_manifests(image, &own)?);
                 }
                 text = text.replace(image, &own);
             }
@@ -116,23 +116,6 @@ impl Example {
     }
 }
 
-fn make(image: &str, own: &str) -> Option<Image> {
-    if image.starts_with("bowline-demo") {
-        return Some(Image::of_bowline(own));
-    }
-    let made = Image::of_haproxy(own);
-    if made.is_none() {
-        assert!(!required(), "HAProxy is not installed, and CI requires it");
-        println!("the test of manifests/web did not run: HAProxy is not installed");
-    }
-    made
-}
-
-/// Whether the caller of the tests insists on this one, as CI does.
-fn required() -> bool {
-    std::env::var("BOWLINE_TEST_HAPROXY").as_deref() == Ok("required")
-}
-
 fn page(port: &str) -> Option<String> {
     get(&format!("127.0.0.1:{port}"), "/").filter(|(status, _)| *status == 200).map(|page| page.1)
 }
@@ -171,7 +154,8 @@ fn every_stack_in_manifests_has_its_test_here() {
     let entries = std::fs::read_dir(MANIFESTS).unwrap().map(Result::unwrap);
     let stacks: BTreeSet<_> =
         entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name()).collect();
-    assert_eq!(stacks, BTreeSet::from(["db".into(), "hello".into(), "web".into()]));
+    let tested = ["db", "hello", "web", "web-nginx"].map(Into::into);
+    assert_eq!(stacks, BTreeSet::from(tested));
 }
 
 #[test]
@@ -191,20 +175,23 @@ fn hello_runs_within_its_limit_and_answers_on_its_port() {
 }
 
 #[test]
-fn the_balancer_of_web_answers_with_both_pages() {
-    let port = free_port().to_string();
-    let Some(web) = Example::new("web", &[format!("WEB_PORT={port}")]) else { return };
-    web.bring_up(&["page-1", "page-2", "balancer-1"]);
-    let hosts: Vec<String> = ["page-1", "page-2"]
-        .map(|page| web.container(page)["Config"]["Hostname"].as_str().unwrap().to_owned())
-        .to_vec();
-    let mut seen = BTreeSet::new();
-    until("an answer of both pages", || {
-        let answer = page(&port)?;
-        seen.extend(hosts.iter().filter(|host| answer.contains(*host)));
-        (seen.len() == hosts.len()).then_some(())
-    });
-    web.take_down(&[]);
+fn the_balancers_answer_with_all_pages() {
+    for name in ["web", "web-nginx"] {
+        let port = free_port().to_string();
+        let Some(web) = Example::new(name, &[format!("WEB_PORT={port}")]) else { return };
+        let pages = ["page-1", "page-2", "page-3"];
+        web.bring_up(&[&pages[..], &["balancer-1"]].concat());
+        let hosts: Vec<String> = pages
+            .map(|page| web.container(page)["Config"]["Hostname"].as_str().unwrap().to_owned())
+            .to_vec();
+        let mut seen = BTreeSet::new();
+        until(&format!("an answer of all pages of {name}"), || {
+            let answer = page(&port)?;
+            seen.extend(hosts.iter().filter(|host| answer.contains(*host)));
+            (seen.len() == hosts.len()).then_some(())
+        });
+        web.take_down(&[]);
+    }
 }
 
 #[test]

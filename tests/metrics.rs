@@ -6,7 +6,10 @@ use bowline::http::{Liveness, Shared, listen, serve};
 use bowline::metrics::Metrics;
 use bowline::model::{Revision, ServiceName, Slot, SourceName, StackName};
 use bowline::plan::{Action, Object};
-use bowline::status::{ActionReport, Board, DriftKind, PassResult, Report, SourceReport, Workload};
+use bowline::status::{
+    ActionReport, Board, Cause, DriftKind, HeldBackStatus, PassResult, Report, RolloutReport,
+    RolloutVerdict, SourceReport, Workload,
+};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -43,6 +46,9 @@ fn report(stack: &str, result: PassResult, revision: &str) -> Report {
         problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
         seen: None,
+        rollouts: Vec::new(),
+        held_back: None,
+        paused: None,
         departure: None,
     }
 }
@@ -90,6 +96,10 @@ fn every_promised_family_is_on_the_page() {
         "bowline_reconcile_duration_seconds",
         "bowline_last_success_timestamp_seconds",
         "bowline_actions_total",
+        "bowline_rollouts_total",
+        "bowline_rollout_phase",
+        "bowline_rollbacks_total",
+        "bowline_stack_held_back",
         "bowline_engine_requests_total",
         "bowline_engine_request_duration_seconds",
         "bowline_engine_events_total",
@@ -132,6 +142,54 @@ fn a_stack_has_one_info_series_whatever_changes() {
         .collect();
     assert_eq!(shop.len(), 1, "{shop:?}");
     assert!(shop[0].contains(r#"revision="bbbb""#) && shop[0].contains("OutOfSync"), "{shop:?}");
+}
+
+#[test]
+fn updates_are_counted_once_by_how_they_ended_and_the_way_back_is_no_further_one() {
+    let metrics = full_page();
+    let ended = |verdict, cause: Option<Cause>| {
+        let why = cause.map(|_| "why".to_owned());
+        let service = ServiceName::new("web").unwrap();
+        RolloutReport { service, verdict, updated: 1, failed: 0, why, cause }
+    };
+    let noted = |result, held: bool, rollout| {
+        let held_back = held.then(|| HeldBackStatus {
+            revision: None,
+            reason: "why".into(),
+            since: "2026-01-01T00:00:00Z".parse().unwrap(),
+            instead: None,
+            by_hand: false,
+        });
+        let rollouts = vec![rollout];
+        note(&metrics, &Report { rollouts, held_back, ..report("shop", result, "bbbb") });
+        metrics.render()
+    };
+    let has = |page: &str, line: &str| {
+        assert!(page.lines().any(|shown| shown == line), "{line} is missing from\n{page}");
+    };
+    let page = noted(PassResult::Changed, false, ended(RolloutVerdict::Completed, None));
+    has(&page, r#"bowline_rollouts_total{result="completed",stack="shop"} 1"#);
+    has(&page, r#"bowline_rollouts_total{result="rolled_back",stack="shop"} 0"#);
+    has(&page, r#"bowline_rollout_phase{phase="completed",stack="shop"} 1"#);
+    has(&page, r#"bowline_rollbacks_total{reason="unhealthy",stack="shop"} 0"#);
+    has(&page, r#"bowline_stack_held_back{stack="shop"} 0"#);
+
+    let unhealthy = Some(Cause::Unhealthy);
+    let page = noted(PassResult::Failed, true, ended(RolloutVerdict::RollBack, unhealthy));
+    has(&page, r#"bowline_rollout_phase{phase="rolling_back",stack="shop"} 1"#);
+    let page = noted(PassResult::RolledBack, true, ended(RolloutVerdict::Completed, None));
+    has(&page, r#"bowline_rollouts_total{result="completed",stack="shop"} 1"#);
+    has(&page, r#"bowline_rollouts_total{result="rolled_back",stack="shop"} 1"#);
+    has(&page, r#"bowline_rollbacks_total{reason="unhealthy",stack="shop"} 1"#);
+    has(&page, r#"bowline_rollout_phase{phase="rolled_back",stack="shop"} 1"#);
+    has(&page, r#"bowline_rollout_phase{phase="completed",stack="shop"} 0"#);
+    has(&page, r#"bowline_stack_held_back{stack="shop"} 1"#);
+
+    let page = noted(PassResult::Paused, true, ended(RolloutVerdict::Paused, Some(Cause::Exited)));
+    has(&page, r#"bowline_rollouts_total{result="failed",stack="shop"} 1"#);
+    has(&page, r#"bowline_rollouts_total{result="paused",stack="shop"} 0"#);
+    metrics.rolled_back_by_hand(&StackName::new("shop").unwrap());
+    has(&metrics.render(), r#"bowline_rollbacks_total{reason="by_hand",stack="shop"} 1"#);
 }
 
 #[test]

@@ -188,7 +188,8 @@ async fn what_is_held_of_a_source_outlives_an_agent_without_that_source() {
     let inventory = site.inventory();
     inventory.update(&held, |record| {
         let source = SourceName::new("other").unwrap();
-        record.origin = Some(Origin { source, file: String::new(), since, left: Some(since) });
+        let (file, left, depends_on) = (String::new(), Some(since), [].into());
+        record.origin = Some(Origin { source, file, since, left, depends_on });
         record.held = Some(HoldRecord { reason: HoldReason::TooMany, since });
     });
     inventory.flush().unwrap();
@@ -217,14 +218,21 @@ async fn former_images_are_removed_but_for_the_newest_and_those_with_other_names
     let foreign = site.image("foreign:1");
     let agent = site.start();
     site.runs("a").await;
+    until("the first version to be applied", async || {
+        agent.stack("a").is_some_and(|stack| stack.last_success.is_some())
+    })
+    .await;
     for version in 2..=4 {
-        site.write("a", &format!("a:{version}")).git.push("Next");
+        let commit = site.write("a", &format!("a:{version}")).git.push("Next");
         until("the version", async || {
             let query = Query::owned_by(StackName::new("a").unwrap());
             let image = format!("a:{version}");
             let seen = site.sim.observe(&query).await.unwrap().containers;
             seen.iter().any(|one| one.spec.image.as_str() == image)
-                && agent.stack("a").is_some_and(|stack| stack.last_success.is_some())
+                && agent
+                    .stack("a")
+                    .and_then(|stack| stack.applied_revision)
+                    .is_some_and(|it| it.0 == commit)
         })
         .await;
         if version == 2 {

@@ -7,6 +7,10 @@
 
 #[path = "scenarios/containers.rs"]
 mod containers;
+#[path = "scenarios/former_images.rs"]
+mod former_images;
+#[path = "scenarios/hooks.rs"]
+mod hooks;
 #[path = "scenarios/lifecycle.rs"]
 mod lifecycle;
 #[path = "scenarios/networks.rs"]
@@ -60,11 +64,23 @@ scenarios! {
         what_runs_is_removed_by_force, health_begins_and_becomes_healthy,
         health_fails_with_its_output, a_disabled_check_says_nothing, what_cannot_start_is_refused,
         each_act_is_heard, the_output_is_told;
+    hooks: a_command_in_a_container_tells_its_end_and_its_words,
+        a_command_that_takes_longer_than_it_may_is_left, a_command_in_what_does_not_run_is_refused,
+        hooks_are_owed_until_they_are_done, a_container_leaves_its_names_and_keeps_its_address,
+        without_a_chosen_subnet_it_is_told_that_connections_are_cut,
+        hooks_run_around_each_start_and_stop, a_hook_after_the_start_that_fails_is_run_again,
+        a_hook_before_the_stop_that_fails_holds_nothing_up,
+        a_service_is_prepared_once_before_its_first_start,
+        a_preparation_that_fails_is_kept_to_be_read_and_done_anew,
+        what_is_left_of_a_preparation_goes_when_nothing_is_to_be_prepared,
+        a_preparation_has_the_volumes_of_its_container;
     networks: a_network_is_read_back, a_container_joins_and_leaves,
         a_network_with_active_endpoints_stays, a_static_address_needs_a_chosen_subnet,
         a_static_address_must_be_of_the_subnet, joining_a_missing_network_fails,
         several_networks_are_joined_at_once, a_taken_static_address_is_refused,
         a_network_s_name_is_given_once, a_shared_network_is_told_by_name_while_its_container_lives;
+    former_images: an_image_of_the_past_is_run_by_its_id_though_its_name_moved,
+        an_image_of_the_past_that_is_gone_is_told_and_its_name_taken;
 }
 
 #[tokio::test]

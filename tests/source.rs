@@ -8,6 +8,8 @@ mod broken_servers;
 mod checkout;
 #[path = "source/discovery.rs"]
 mod discovery;
+#[path = "source/former.rs"]
+mod former;
 #[path = "source/http.rs"]
 mod http;
 #[path = "source/nginx.rs"]

@@ -140,6 +140,7 @@ pub(crate) async fn warm(table: &mut Table, runs: usize) {
         onlooker: Arc::new(|_| {}),
         snapshots: Arc::default(),
         stop: CancellationToken::new(),
+        brake: CancellationToken::new(),
     };
     means.snapshots.listening(Duration::from_secs(600));
     let stack = stack(&file);

@@ -42,6 +42,7 @@ impl Host {
             onlooker: Arc::new(|_| {}),
             snapshots: Arc::default(),
             stop: CancellationToken::new(),
+            brake: CancellationToken::new(),
         };
         Self { sim, stacks: BTreeMap::new(), means }
     }

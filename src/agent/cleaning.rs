@@ -5,7 +5,7 @@ use super::World;
 use crate::engine::EngineError;
 use crate::model::{Image, ImageRef, Query, ServiceName, StackName, familiar, repository};
 use crate::plan::Step;
-use crate::store::ImageRecord;
+use crate::store::{ImageRecord, StackRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The images that each service ran.
@@ -32,7 +32,9 @@ impl World {
         let is_there = |(stack, service): &(StackName, ServiceName)| {
             open.contains(stack) || services.contains(&(stack.clone(), service.clone()))
         };
-        let superfluous = superfluous(&records, is_there, keep);
+        let stacks = self.inventory.stacks();
+        let way_back = stacks.values().flat_map(StackRecord::images).collect();
+        let superfluous = superfluous(&records, &way_back, is_there, keep);
         let images = superfluous.keys().filter_map(|id| ImageRef::new(id.clone()).ok()).collect();
         if superfluous.is_empty() {
             return;
@@ -87,9 +89,11 @@ impl World {
 }
 
 /// The ids of images that no service runs that `is_there`, and that are not among the `keep` newest
-/// that some service ran before, with the references they were asked for by.
+/// that some service ran before nor among those of the `way_back`, with the references they were asked
+/// for by.
 fn superfluous(
     records: &Records,
+    way_back: &BTreeSet<String>,
     is_there: impl Fn(&(StackName, ServiceName)) -> bool,
     keep: usize,
 ) -> BTreeMap<String, BTreeSet<String>> {
@@ -103,7 +107,7 @@ fn superfluous(
             all.entry(image.id.clone()).or_default().extend(image.references.iter().cloned());
         }
     }
-    all.retain(|id, _| !needed.contains(id.as_str()));
+    all.retain(|id, _| !needed.contains(id.as_str()) && !way_back.contains(id));
     all
 }
 
@@ -152,7 +156,8 @@ mod tests {
 
     fn ids(records: &Records, services: &[&str], keep: usize) -> Vec<String> {
         let services: BTreeSet<_> = services.iter().map(|service| key(service)).collect();
-        superfluous(records, |service| services.contains(service), keep).into_keys().collect()
+        let is_there = |service: &_| services.contains(service);
+        superfluous(records, &BTreeSet::new(), is_there, keep).into_keys().collect()
     }
 
     #[test]
@@ -176,6 +181,13 @@ mod tests {
             [(key("web"), record(&["3", "2", "1"])), (key("job"), record(&["1", "2"]))].into();
         assert_eq!(ids(&records, &["web", "job"], 0), ["2"]);
         assert_eq!(ids(&records, &["web", "job"], 1), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_stack_would_go_back_to_stays() {
+        let records = [(key("web"), record(&["3", "2", "1"]))].into();
+        let left = superfluous(&records, &texts(&["1"]), |_| true, 0);
+        assert_eq!(left.into_keys().collect::<Vec<_>>(), ["2"]);
     }
 
     #[test]

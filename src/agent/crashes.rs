@@ -121,6 +121,9 @@ mod tests {
             problems: vec![],
             workload: None,
             seen: None,
+            rollouts: Vec::new(),
+            held_back: None,
+            paused: None,
             departure: None,
         }
     }

@@ -3,10 +3,12 @@
 
 mod alike;
 mod departures;
+mod dependence;
 
 pub(crate) use alike::{Outline, outline_of};
+pub(crate) use dependence::REMOVAL_PATIENCE;
 
-use crate::model::{Revision, ServiceName, SourceName, Stack, StackName};
+use crate::model::{Revision, Service, ServiceName, SourceName, Stack, StackName};
 use crate::store::{HoldRecord, Origin, RemovalRecord};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,6 +142,11 @@ impl Desired {
         stays.chain(items.map(|item| (item.file.clone(), item.name.clone()))).collect()
     }
 
+    /// The first file of a stack, relative to the checkout, as far as it is remembered.
+    pub(crate) fn file_of(&self, name: &StackName) -> Option<String> {
+        self.origins.get(name).map(|origin| origin.file.clone())
+    }
+
     /// What shall become of `name`; `None` if nobody asks for anything.
     pub(crate) fn wish(&self, name: &StackName) -> Option<Wish> {
         let items = self.items.get(name).into_iter().flatten().filter_map(|(source, index)| {
@@ -205,7 +212,7 @@ impl Desired {
     /// The images that are asked for.
     pub(crate) fn images(&self) -> BTreeSet<String> {
         let services = self.stacks().flat_map(|stack| stack.services.values());
-        let images = services.flat_map(|service| service.container.images());
+        let images = services.flat_map(Service::images);
         images.map(ToString::to_string).collect()
     }
 

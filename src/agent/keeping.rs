@@ -4,11 +4,11 @@
 use super::World;
 use super::desired::Desired;
 use crate::config::Config;
-use crate::model::SourceName;
-use crate::status::{PassResult, Report};
-use crate::store::{Applied, Inventory, Mishap};
+use crate::model::{ContentDigest, Revision, ServiceName, SourceName, StackName};
+use crate::status::{PassResult, Report, RunImages};
+use crate::store::{Applied, Good, Inventory, Mishap, Origin};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -36,6 +36,13 @@ pub(super) fn restored(inventory: &Inventory, config: &Config) -> Desired {
 
 fn sources(config: &Config) -> BTreeSet<SourceName> {
     config.sources.iter().map(|source| source.name.clone()).collect()
+}
+
+/// The image of each service whose containers all run the same.
+fn images_of(run: &RunImages) -> BTreeMap<ServiceName, String> {
+    let only = run.iter().filter(|(_, images)| images.len() == 1);
+    only.flat_map(|(service, images)| images.keys().map(|id| (service.clone(), id.clone())))
+        .collect()
 }
 
 /// Writes the inventory whenever it has something new, until the agent stops. `mishap` is what
@@ -129,6 +136,45 @@ impl World {
         }
     }
 
+    /// Shows what is held back or rests, as the inventory has it.
+    pub(super) fn show_holds(&self, name: &StackName) {
+        let record = self.inventory.stack(name);
+        let (held_back, paused) = (record.held_back.as_ref(), record.paused.as_ref());
+        self.views.note_holds(name, held_back.map(Into::into), paused.map(Into::into));
+    }
+
+    /// Has a report tell what is held back or rests, unless it does.
+    pub(super) fn with_holds(&self, mut report: Report) -> Report {
+        let record = self.inventory.stack(&report.stack);
+        let held_back = record.held_back.as_ref().map(Into::into);
+        report.held_back = report.held_back.or(held_back);
+        report.paused = report.paused.or(record.paused.as_ref().map(Into::into));
+        report
+    }
+
+    /// Notes that what a pass saw last is a definition that held. It is that of `file`, the first file of
+    /// the stack at the revision of the report.
+    pub(super) fn note_good(&self, report: &Report, file: &str, definition: ContentDigest) {
+        let good = Good {
+            revision: report.revision.clone(),
+            file: file.to_owned(),
+            definition,
+            images: report.seen.as_ref().map(|seen| images_of(&seen.images)).unwrap_or_default(),
+            since: Timestamp::now(),
+        };
+        if self.inventory.update(&report.stack, |record| record.note_good(good)) {
+            self.unsaved.notify_one();
+        }
+    }
+
+    /// The commits of a source to which its stacks can go back. Not known while the inventory is not.
+    pub(super) fn needed_revisions(&self, source: &SourceName) -> Option<BTreeSet<Revision>> {
+        let stacks = self.inventory.is_read().then(|| self.inventory.stacks())?.into_values();
+        let is_here = |origin: &Origin| origin.source == *source;
+        let here = stacks.filter(|record| record.origin.as_ref().is_none_or(is_here));
+        Some(here.flat_map(|record| record.revisions()).collect())
+    }
+
     /// Notes in the inventory what a pass found and did.
     pub(super) fn record(&self, report: &Report) {
         let name = &report.stack;
@@ -168,5 +214,23 @@ impl World {
         if changed {
             self.unsaved.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_in_the_middle_of_an_exchange_has_no_image_to_go_back_to() {
+        let service = |name: &str| ServiceName::new(name).unwrap();
+        let images = |ids: &[&str]| -> BTreeMap<String, String> {
+            ids.iter().map(|&id| (id.to_owned(), "app:1".to_owned())).collect()
+        };
+        let run = RunImages::from([
+            (service("web"), images(&["sha256:a"])),
+            (service("job"), images(&["sha256:a", "sha256:b"])),
+        ]);
+        assert_eq!(images_of(&run), [(service("web"), "sha256:a".to_owned())].into());
     }
 }

@@ -1,9 +1,9 @@
-//! Turns a checkout into the stacks that it holds: finds the compose files and loads them.
+//! Turns the files of a commit into the stacks that it holds: finds the compose files and loads them.
 
 use super::desired::{Content, Item};
-use crate::manifest::{self, DigestKey, FILE_NAMES, Request};
-use crate::model::{SourceName, StackName};
-use crate::source::{self, Checkout};
+use crate::manifest::{self, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request};
+use crate::model::{SourceName, Stack, StackName};
+use crate::source::{Files, Found};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,68 +21,95 @@ pub(super) struct Reading {
     pub(super) digest_key: DigestKey,
 }
 
-/// All stacks in a checkout, in the order of their directories, and what was in error about the
-/// checkout as a whole. `former` knows the names of files that cannot be read now.
+/// All stacks that a commit holds, in the order of their directories, and what was in error about it as
+/// a whole. `former` knows the names of files that cannot be read now.
 pub(super) fn load(
     reading: &Reading,
     source: &SourceName,
-    checkout: &Checkout,
+    files: &Files<'_>,
     former: &BTreeMap<String, StackName>,
 ) -> Result<(Content, Vec<String>), String> {
-    let root = checkout.root.join(&reading.path);
-    if !root.is_dir() {
+    let root = files.root().join(&reading.path);
+    if !files.is_dir(&root) {
         return Err(format!(
             "source {source}: there is no directory {} at {}; correct `path`",
             reading.path.display(),
-            checkout.revision.short()
+            files.revision().short()
         ));
     }
-    let discovery = source::discover(&root, &FILE_NAMES);
-    let stacks = discovery
-        .stacks
-        .iter()
-        .map(|found| item(reading, source, checkout, former, &found.dir, &found.files))
-        .collect();
+    let discovery = files.discover(&root, &FILE_NAMES);
+    let stacks =
+        discovery.stacks.iter().map(|found| item(reading, source, files, former, found)).collect();
     let problems: Vec<String> = discovery.problems.iter().map(ToString::to_string).collect();
     let partly = !problems.is_empty();
-    Ok((Content { revision: Some(checkout.revision.clone()), stacks, partly }, problems))
+    Ok((Content { revision: Some(files.revision().clone()), stacks, partly }, problems))
+}
+
+/// The stack `name` as a commit of the past has it, whose first file was `file` then, relative to the
+/// checkout. It differs from what [`load`] made of that commit only if the configuration does.
+pub(super) fn load_former(
+    reading: &Reading,
+    files: &Files<'_>,
+    name: &StackName,
+    file: &str,
+) -> Result<Stack, String> {
+    let at = files.revision().short();
+    let path = files.root().join(file);
+    let found = path.parent().and_then(|dir| files.look(dir, &FILE_NAMES));
+    let found = found
+        .filter(|found| found.files.first() == Some(&path))
+        .ok_or_else(|| format!("there is no stack in {file} at {at}"))?;
+    let (stack, _) =
+        stack(reading, files, &found).map_err(|problems| format!("at {at}: {problems}"))?;
+    if stack.name == *name {
+        Ok(stack)
+    } else {
+        Err(format!("{file} at {at} is the stack {} and not {name}", stack.name))
+    }
 }
 
 fn item(
     reading: &Reading,
     source: &SourceName,
-    checkout: &Checkout,
+    files: &Files<'_>,
     former: &BTreeMap<String, StackName>,
-    dir: &Path,
-    files: &[PathBuf],
+    found: &Found,
 ) -> Item {
-    let file = files.first().map_or(dir, PathBuf::as_path);
-    let file = file.strip_prefix(&checkout.root).unwrap_or(file).display().to_string();
-    let request = Request {
-        variables: reading.variables.clone(),
-        profiles: reading.profiles.clone(),
-        display_root: Some(checkout.root.clone()),
-        roots: vec![checkout.root.clone()],
-        ..Request::new(files.to_vec(), reading.digest_key.clone())
-    };
-    match manifest::load(&request, &|path| source::read_within(&request.roots, path)) {
-        Ok(mut loaded) => {
-            let stack = &mut loaded.stack;
-            for warning in &loaded.warnings.0 {
+    let file = found.files.first().unwrap_or(&found.dir);
+    let file = file.strip_prefix(files.root()).unwrap_or(file).display().to_string();
+    match stack(reading, files, found) {
+        Ok((stack, warnings)) => {
+            for warning in warnings {
                 tracing::warn!(stack = %stack.name, source = %source, "{warning}");
             }
-            let unfollowed = source::digest_mounted(stack, &request.roots, &reading.digest_key);
-            for (field, message) in unfollowed {
-                tracing::warn!(stack = %stack.name, source = %source, "{field}: {message}");
-            }
-            Item { name: loaded.stack.name.clone(), file, stack: Ok(Arc::new(loaded.stack)) }
+            Item { name: stack.name.clone(), file, stack: Ok(Arc::new(stack)) }
         }
         Err(problems) => {
             let known = former.get(&file).cloned();
-            let name = known.unwrap_or_else(|| name_after(dir));
+            let name = known.unwrap_or_else(|| name_after(&found.dir));
             Item { name, file, stack: Err(problems.to_string()) }
         }
     }
+}
+
+/// A stack of a commit, and what of it has no effect.
+fn stack(
+    reading: &Reading,
+    files: &Files<'_>,
+    found: &Found,
+) -> Result<(Stack, Vec<String>), Diagnostics> {
+    let request = Request {
+        variables: reading.variables.clone(),
+        profiles: reading.profiles.clone(),
+        display_root: Some(files.root().to_owned()),
+        roots: vec![files.root().to_owned()],
+        ..Request::new(found.files.clone(), reading.digest_key.clone())
+    };
+    let Loaded { mut stack, warnings, .. } = manifest::load(&request, &|path| files.read(path))?;
+    let unfollowed = files.digest_mounted(&mut stack, &reading.digest_key).into_iter();
+    let unfollowed = unfollowed.map(|(field, message)| format!("{field}: {message}"));
+    let warnings = warnings.0.iter().map(ToString::to_string).chain(unfollowed).collect();
+    Ok((stack, warnings))
 }
 
 /// The name that a directory gives to a stack (specification, "Name top-level element").
@@ -96,15 +123,4 @@ fn name_after(dir: &Path) -> StackName {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_gives_its_name_as_compose_does() {
-        for (dir, name) in
-            [("/r/My App", "myapp"), ("/r/a.b", "ab"), ("/r/_-x", "x"), ("/", "unnamed")]
-        {
-            assert_eq!(name_after(Path::new(dir)).as_str(), name);
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use super::load::{Reading, load};
 use super::schedule::Schedule;
 use crate::config::Source;
 use crate::engine::EngineError;
-use crate::model::{SourceName, StackName};
+use crate::model::{Revision, SourceName, StackName};
 use crate::source::{Checkout, Credentials, Repository, SourceError, Spec, watch};
 use crate::status::SourceReport;
 use jiff::Timestamp;
@@ -33,8 +33,8 @@ pub(super) struct Watched {
 
 /// Follows one source until the agent stops.
 pub(super) async fn follow(world: Arc<World>, watched: Watched) {
-    let due = Arc::new(Notify::new());
     let name = watched.config.name.clone();
+    let due = world.due.get(&name).cloned().unwrap_or_default();
     let mut watch = None;
     let wake = Arc::clone(&due);
     let stop = world.stop.clone();
@@ -99,9 +99,10 @@ enum Synced {
 async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> Synced {
     let name = &watched.config.name;
     let (started, began) = (Timestamp::now(), Instant::now());
-    let (last, result) = match repository(watched) {
-        Ok(repository) => fetch(world, repository, first).await,
-        Err(error) => (None, Err(error)),
+    let repository = repository(watched);
+    let (last, result) = match &repository {
+        Ok(repository) => fetch(world, repository.clone(), first).await,
+        Err(error) => (None, Err(error.clone())),
     };
     world.note_source(&SourceReport {
         source: name.clone(),
@@ -116,10 +117,10 @@ async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> Synced {
             last
         }
     };
-    let Some(checkout) = checkout else {
+    let (Some(checkout), Ok(repository)) = (checkout, repository) else {
         return if first { Synced::Nothing } else { Synced::AsBefore };
     };
-    take_in(world, name, &watched.reading, &checkout).await
+    take_in(world, watched, repository, checkout.revision).await
 }
 
 /// The clone with the login of now: a password may be exchanged in its file at any time.
@@ -147,7 +148,14 @@ async fn fetch(
 ) -> (Option<Checkout>, Result<Checkout, String>) {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
+    let needed = world.needed_revisions(repository.name());
     let mut work = tokio::task::spawn_blocking(move || {
+        // Before the fetch, which may make the clone anew.
+        if let Some(needed) = needed
+            && let Err(error) = repository.keep(&needed)
+        {
+            tracing::warn!("cannot keep the commits at which stacks ran well: {error}");
+        }
         let last = if first { repository.last().ok().flatten() } else { None };
         (last, repository.sync(&flag).map_err(|error: SourceError| error.to_string()))
     });
@@ -163,14 +171,18 @@ async fn fetch(
 
 async fn take_in(
     world: &Arc<World>,
-    name: &SourceName,
-    reading: &Reading,
-    checkout: &Checkout,
+    watched: &Watched,
+    mut repository: Repository,
+    revision: Revision,
 ) -> Synced {
+    let name = &watched.config.name;
     let former = world.desired().names_in(name);
-    let (reads, from, at) = (reading.clone(), name.clone(), checkout.clone());
+    let (reads, from, at) = (watched.reading.clone(), name.clone(), revision.clone());
     // Reading and parsing a whole repository is no work for the threads of the passes.
-    let loading = tokio::task::spawn_blocking(move || load(&reads, &from, &at, &former));
+    let loading = tokio::task::spawn_blocking(move || {
+        let files = repository.files_of(&at).map_err(|error| error.to_string())?;
+        load(&reads, &from, &files, &former)
+    });
     let loaded = loading.await.unwrap_or_else(|error| Err(format!("a defect of Bowline: {error}")));
     let (content, problems) = match loaded {
         Ok(loaded) => loaded,
@@ -183,12 +195,13 @@ async fn take_in(
         tracing::error!(source = %name, "{problem}");
     }
     let count = content.stacks.len();
-    tracing::info!(source = %name, revision = checkout.revision.short(), "revision {}, stacks: {count}", checkout.revision.short());
+    tracing::info!(source = %name, revision = revision.short(), "revision {}, stacks: {count}", revision.short());
     let concerned = world.desired().set(name, content, Timestamp::now());
     world.remember();
     for stack in concerned {
         world.renew(&stack);
     }
+    world.wake_dependents();
     Synced::Loaded
 }
 

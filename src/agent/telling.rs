@@ -1,13 +1,14 @@
 //! What the agent writes to the log: every action with its stack, revision and reasons.
 
+use super::Views;
 use crate::execute::{Notice, Onlooker};
 use crate::model::{Revision, StackName};
 use crate::status::{PassResult, Report};
 use std::sync::Arc;
 
-/// An onlooker that logs what is done to one stack.
-pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooker {
-    let stack = stack.to_string();
+/// An onlooker that logs what is done to one stack, and shows how far its update is.
+pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision>) -> Onlooker {
+    let (name, stack) = (name.clone(), name.to_string());
     let revision = revision.map(|revision| revision.short().to_owned()).unwrap_or_default();
     Arc::new(move |notice| match notice {
         Notice::Began(change) => {
@@ -25,6 +26,11 @@ pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooke
         Notice::Warned(change, error) => {
             tracing::warn!(stack, revision, object = %change.object, "{error}");
         }
+        Notice::Slot(notice) => {
+            let (slot, phase) = (notice.slot, notice.phase.word());
+            tracing::debug!(stack, revision, slot = %slot, phase, "{slot}: {phase}");
+            views.note_slot(&name, &notice);
+        }
         Notice::Ended(change, result, took) => {
             let (action, millis) = (change.action.word(), took.as_millis());
             match result {
@@ -41,16 +47,24 @@ pub(super) fn logging(stack: &StackName, revision: Option<&Revision>) -> Onlooke
     })
 }
 
-/// Logs how a pass ended, unless it found nothing to do. That files are still in error, or that a
-/// stack still differs and is left so, is not `repeated` with every pass.
+/// Logs how a pass ended, unless it found nothing to do. That files are still in error, that a
+/// stack still differs and is left so, or still waits, is not `repeated` with every pass.
 pub(super) fn ended(report: &Report, repeated: bool) {
     let stack = report.stack.as_str();
     let revision = report.revision.as_ref().map(Revision::short).unwrap_or_default();
     let (result, millis) = (report.result.word(), report.took.as_millis());
     let at = if revision.is_empty() { String::new() } else { format!(" at {revision}") };
-    let told_once = [PassResult::Invalid, PassResult::Drifted];
+    let told_once = [
+        PassResult::Invalid,
+        PassResult::Paused,
+        PassResult::RolledBack,
+        PassResult::Drifted,
+        PassResult::Waiting,
+    ];
     if told_once.contains(&report.result) && repeated {
         tracing::debug!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
+    } else if report.result == PassResult::Waiting {
+        tracing::info!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
     } else if report.result == PassResult::Drifted {
         tracing::warn!(stack, revision, result, millis, "pass {result}{at}: {}", report.message);
     } else if !report.result.is_success() {

@@ -3,8 +3,10 @@
 
 use crate::http::{Liveness, Shared};
 use crate::metrics::Metrics;
-use crate::model::StackName;
-use crate::status::{Report, SourceReport, SyncStatus};
+use crate::model::{Revision, StackName};
+use crate::status::{
+    Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SyncStatus,
+};
 use crate::systemd;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -32,15 +34,38 @@ impl Default for Views {
 }
 
 impl Views {
-    pub(super) fn begin(&self, stack: &StackName) {
-        self.shared.board_mut().begin(stack, Timestamp::now());
+    pub(super) fn begin(&self, stack: &StackName, revision: Option<&Revision>) {
+        self.shared.board_mut().begin(stack, revision, Timestamp::now());
+    }
+
+    /// A slot came to another phase.
+    pub(super) fn note_slot(&self, stack: &StackName, notice: &SlotNotice<'_>) {
+        let mut board = self.shared.board_mut();
+        board.note_slot(stack, notice, Timestamp::now());
+        self.show(&board, stack);
+    }
+
+    /// What is held back or rests is known before a pass tells.
+    pub(super) fn note_holds(
+        &self,
+        stack: &StackName,
+        held_back: Option<HeldBackStatus>,
+        paused: Option<PausedStatus>,
+    ) {
+        let mut board = self.shared.board_mut();
+        board.note_holds(stack, held_back, paused);
+        self.show(&board, stack);
     }
 
     pub(super) fn note(&self, report: &Report) {
         self.metrics.observe(report);
         let mut board = self.shared.board_mut();
         board.note(report);
-        if let Some(status) = board.stack(&report.stack) {
+        self.show(&board, &report.stack);
+    }
+
+    fn show(&self, board: &Board, stack: &StackName) {
+        if let Some(status) = board.stack(stack) {
             self.metrics.set_status(status);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::target::Target;
 use super::{Common, apply, engine, plan};
+use crate::pass::Moment;
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -28,10 +29,12 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         loaded.stack.policy.adopt = true;
     }
     if arguments.confirm {
-        return apply::all(common, &found, arguments.parallel, arguments.settle).await;
+        let moment = Moment::by_hand(arguments.settle);
+        let manner = apply::Manner::of(arguments.parallel);
+        return apply::all(common, &found, &manner, &moment).await;
     }
     let engine = engine::open(common)?;
-    let code = plan::show(&*engine, &found, plan::Output::Text).await?;
+    let code = plan::show(&*engine, &found, plan::Output::Text, plan::Detail::Changes).await?;
     anstream::eprintln!(
         "nothing was changed; with --confirm this is done, and the stack is taken over"
     );

@@ -1,18 +1,28 @@
 //! `bowline apply`: makes the engine match, once.
 
-use super::plan::counted;
+use super::ahead::Ahead;
+use super::deadline::Deadline;
+use super::onlooker::Screen;
+use super::plan::{self, Detail, Output, counted};
 use super::target::{Found, Target};
-use super::{Common, engine, onlooker};
+use super::{Common, engine};
 use crate::execute::Bounds;
-use crate::model::SourceName;
+use crate::model::{Query, SourceName, Stack};
 use crate::pass::{Means, Moment, Subject};
-use crate::status::{PassResult, Report};
+use crate::plan::Aim;
+use crate::status::{PassResult, Report, Workload};
 use crate::store::Adopted;
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+/// The first pause between two looks at containers that start; each further one is twice as long.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+/// The longest pause between two looks.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -24,6 +34,38 @@ pub(super) struct Arguments {
     /// How long containers that were started are watched for an early end; `0s`: not at all.
     #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = duration)]
     settle: Duration,
+    /// How long an updated container is watched where its service does not say; `0s`: not at all.
+    #[arg(
+        long,
+        env = "BOWLINE_MONITOR",
+        default_value = "5s",
+        value_name = "DURATION",
+        value_parser = duration
+    )]
+    monitor: Duration,
+    /// Wait until no container is starting any more: all are healthy where they have a check.
+    #[arg(long)]
+    wait: bool,
+    /// How long all of it may take; then no further change is begun.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Show what would be done and in which order, and do nothing: as `plan`, with its exit codes.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How stacks are brought up.
+pub(super) struct Manner {
+    parallel: NonZeroUsize,
+    wait: bool,
+    timeout: Option<Duration>,
+}
+
+impl Manner {
+    /// Without waiting, and without a bound.
+    pub(super) fn of(parallel: NonZeroUsize) -> Self {
+        Self { parallel, wait: false, timeout: None }
+    }
 }
 
 /// A duration such as `1s` or `500ms`.
@@ -35,32 +77,57 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = arguments.target.load(common)?;
-    all(common, &found, arguments.parallel, arguments.settle).await
+    let &Arguments { parallel, settle, monitor, wait, timeout, .. } = arguments;
+    if arguments.dry_run {
+        let engine = engine::open(common)?;
+        return plan::show(&*engine, &found, Output::Text, Detail::Waves).await;
+    }
+    let moment = Moment { aim: Aim::Update, monitor, ..Moment::by_hand(settle) };
+    all(common, &found, &Manner { parallel, wait, timeout }, &moment).await
 }
 
 /// Makes the engine match all that was found, one stack after the other.
 pub(super) async fn all(
     common: &Common,
     found: &Found,
-    parallel: NonZeroUsize,
-    settle: Duration,
+    manner: &Manner,
+    moment: &Moment<'_>,
 ) -> anyhow::Result<ExitCode> {
     let adopted = Adopted::of(&common.state_dir());
+    let stop = stop_on_interrupt();
+    let deadline = Deadline::after(manner.timeout, &stop);
     let means = Means {
         engine: engine::open(common)?,
-        bounds: Bounds::new(parallel, NonZeroUsize::MIN),
-        onlooker: onlooker::terminal(),
+        bounds: Bounds::new(manner.parallel, NonZeroUsize::MIN),
+        onlooker: std::sync::Arc::new(|_| {}),
         snapshots: std::sync::Arc::default(),
-        stop: stop_on_interrupt(),
+        stop,
+        brake: CancellationToken::new(),
     };
     let mut code = ExitCode::SUCCESS;
+    let mut ahead = Ahead::of(found, &*means.engine).await?;
     for entry in &found.entries {
         match &entry.loaded {
             Ok(loaded) => {
                 anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
                 let revision = found.revision.clone();
                 let subject = Subject { stack: &loaded.stack, source: None, revision };
-                let report = means.reconcile(&subject, &Moment::by_hand(settle)).await;
+                let waits = ahead.obstacle(&loaded.stack);
+                let completed = found.completed(&loaded.stack);
+                let moment = Moment { waits, completed, ..moment.clone() };
+                let screen = Screen::of_terminal();
+                let onlooker = deadline.listening(screen.onlooker());
+                let telling = Means { onlooker, ..means.clone() };
+                let mut report = telling.reconcile(&subject, &moment).await;
+                screen.end();
+                let wait = manner.wait || ahead.is_awaited(&loaded.stack.name);
+                if wait && report.result.is_success() {
+                    wait_until_up(&means, &loaded.stack, &mut report, &deadline).await?;
+                }
+                ahead.note(&report);
+                if let Some(seen) = &report.seen {
+                    found.note_completed(&loaded.stack, &seen.completed)?;
+                }
                 if !report.actions.is_empty()
                     && let Some(source) = engine_owner(&means, &report).await
                 {
@@ -73,7 +140,8 @@ pub(super) async fn all(
                     adopted.note(&report.stack, None)?;
                 }
                 print(&report);
-                if !report.result.is_success() || unhealthy(&report) > 0 {
+                let is_up = !manner.wait || starting(&report) == 0;
+                if !report.result.is_success() || unhealthy(&report) > 0 || !is_up {
                     code = ExitCode::FAILURE;
                 }
             }
@@ -83,7 +151,33 @@ pub(super) async fn all(
             }
         }
     }
-    Ok(code)
+    Ok(if deadline.is_over() { ExitCode::FAILURE } else { code })
+}
+
+/// Looks at the stack until none of its containers is starting any more, or we are told to stop; the
+/// report tells how they are then.
+async fn wait_until_up(
+    means: &Means,
+    stack: &Stack,
+    report: &mut Report,
+    deadline: &Deadline,
+) -> anyhow::Result<()> {
+    let query = Query::of(stack);
+    let completed = report.seen.as_ref().map(|seen| seen.completed.clone()).unwrap_or_default();
+    let mut pause = FIRST_LOOK;
+    while starting(report) > 0 && !means.stop.is_cancelled() {
+        let what = format!("{}: {}", stack.name, counted(starting(report), "container"));
+        deadline.waiting(format!("{what} still starting"));
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = means.stop.cancelled() => {}
+        }
+        pause = LONGEST_LOOK.min(pause * 2);
+        let observed = means.engine.observe(&query).await?;
+        report.workload = Some(Workload::of(stack, &observed, &completed));
+    }
+    deadline.waits_no_more();
+    Ok(())
 }
 
 /// The source that an agent made the stack from. What cannot be asked is not told: this is an
@@ -113,7 +207,10 @@ pub(super) fn print(report: &Report) {
         | PassResult::Invalid
         | PassResult::Crashing
         | PassResult::Stalled
-        | PassResult::Drifted => {
+        | PassResult::Paused
+        | PassResult::RolledBack
+        | PassResult::Drifted
+        | PassResult::Waiting => {
             println!("{}: {}", report.stack, report.result.word());
             print_errors(report);
         }
@@ -130,10 +227,13 @@ fn unhealthy(report: &Report) -> usize {
     report.workload.map_or(0, |workload| workload.unhealthy)
 }
 
+fn starting(report: &Report) -> usize {
+    report.workload.map_or(0, |workload| workload.starting)
+}
+
 /// What is to be said of a stack whose containers are not all well.
 fn health(report: &Report) -> String {
-    let starting = report.workload.map_or(0, |workload| workload.starting);
-    match (unhealthy(report), starting) {
+    match (unhealthy(report), starting(report)) {
         (0, 0) => String::new(),
         (0, starting) => format!("; {} still starting", counted(starting, "container")),
         (unhealthy, _) => format!("; {} unhealthy", counted(unhealthy, "container")),

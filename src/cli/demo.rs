@@ -1,8 +1,10 @@
 //! `bowline demo`: the main job on the screen, with nothing but this program and an engine.
 
+mod counter;
 mod image;
 mod repository;
 mod scene;
+mod visitors;
 
 use super::{Common, EngineKind};
 use crate::engine::Engine;
@@ -23,6 +25,7 @@ pub(super) struct Arguments {
 }
 
 /// Where the demo plays.
+#[derive(Clone)]
 enum Stage {
     Docker(Arc<Docker>),
     Sim(Arc<Sim>),
@@ -33,6 +36,14 @@ impl Stage {
         match self {
             Self::Docker(docker) => Arc::clone(docker) as Arc<dyn Engine>,
             Self::Sim(sim) => Arc::clone(sim) as Arc<dyn Engine>,
+        }
+    }
+
+    /// Whether the containers' pages can be asked for.
+    fn serves(&self) -> bool {
+        match self {
+            Self::Docker(_) => true,
+            Self::Sim(_) => false,
         }
     }
 }
@@ -49,7 +60,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         }
     });
     image::make(&stage).await?;
-    let mut scene = Scene::open(stage.engine(), stop.clone()).await?;
+    let mut scene = Scene::open(stage.clone(), stop.clone()).await?;
     let played = tokio::select! {
         played = scene.play() => played,
         () = stop.cancelled() => Ok(()),

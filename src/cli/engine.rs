@@ -23,13 +23,18 @@ pub(super) fn open(common: &Common) -> Result<Arc<dyn Engine>, EngineError> {
 /// What is noted of containers, in a state directory.
 pub(super) fn notes(state_dir: &Path) -> Arc<dyn Notes> {
     let kept = store::Notes::of(state_dir, "contents");
-    Arc::new(OnDisk { kept, unwritten: InMemory::default() })
+    let owing = store::Notes::of(state_dir, "hooks");
+    let (unwritten, unwritten_owing) = (InMemory::default(), InMemory::default());
+    Arc::new(OnDisk { kept, owing, unwritten, unwritten_owing })
 }
 
 struct OnDisk {
     kept: store::Notes,
+    /// A text for each container whose hooks are still to be run.
+    owing: store::Notes,
     /// What could not be written; it holds until this process ends.
     unwritten: InMemory,
+    unwritten_owing: InMemory,
 }
 
 impl Notes for OnDisk {
@@ -52,9 +57,30 @@ impl Notes for OnDisk {
         }
     }
 
+    fn owes_hooks(&self, container: &ContainerId) -> bool {
+        self.unwritten_owing.owes_hooks(container) || self.owing.read(&container.0).is_some()
+    }
+
+    fn owe_hooks(&self, container: &ContainerId) {
+        if let Err(error) = self.owing.write(&container.0, "post_start") {
+            let id = &container.0;
+            tracing::warn!(
+                "cannot note that hooks of container {id} are to be run, so a crash forgets them: {error}"
+            );
+            self.unwritten_owing.owe_hooks(container);
+        }
+    }
+
+    fn hooks_done(&self, container: &ContainerId) {
+        self.unwritten_owing.hooks_done(container);
+        self.owing.forget(&container.0);
+    }
+
     fn forget(&self, container: &ContainerId) {
         self.unwritten.forget(container);
+        self.unwritten_owing.forget(container);
         self.kept.forget(&container.0);
+        self.owing.forget(&container.0);
     }
 }
 
@@ -84,5 +110,24 @@ mod tests {
         assert_eq!(notes(&state).contents(&id), Some(contents(b"three")));
         here.forget(&id);
         assert_eq!(here.contents(&id), None);
+    }
+
+    #[test]
+    fn hooks_are_owed_until_they_are_done_whoever_asks() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, id) = (dir.path().join("state"), ContainerId("c0ffee".to_owned()));
+        let here = notes(&state);
+        assert!(!here.owes_hooks(&id));
+        here.owe_hooks(&id);
+        assert!(notes(&state).owes_hooks(&id));
+        here.hooks_done(&id);
+        assert!(!notes(&state).owes_hooks(&id));
+        here.owe_hooks(&id);
+        here.forget(&id);
+        assert!(!notes(&state).owes_hooks(&id));
+        fs::remove_dir_all(&state).unwrap();
+        fs::write(&state, "no directory").unwrap();
+        here.owe_hooks(&id);
+        assert!(here.owes_hooks(&id) && !notes(&state).owes_hooks(&id));
     }
 }

@@ -3,8 +3,9 @@
 use super::target::{Found, Target};
 use super::{CHANGES, Common, engine};
 use crate::engine::Engine;
-use crate::pass::preview;
-use crate::plan::Plan;
+use crate::pass::preview_in;
+use crate::plan::{Aim, Circumstances, Plan};
+use crate::rollout;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -31,7 +32,16 @@ pub(super) enum Output {
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = arguments.target.load(common)?;
     let engine = engine::open(common)?;
-    show(&*engine, &found, arguments.output).await
+    show(&*engine, &found, arguments.output, Detail::Changes).await
+}
+
+/// How much is shown of a plan in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// What would change and why.
+    Changes,
+    /// The order as well.
+    Waves,
 }
 
 /// Shows what would change in all that was found.
@@ -39,6 +49,7 @@ pub(super) async fn show(
     engine: &dyn Engine,
     found: &Found,
     output: Output,
+    detail: Detail,
 ) -> anyhow::Result<ExitCode> {
     let mut plans = Vec::new();
     let mut failed = false;
@@ -46,7 +57,10 @@ pub(super) async fn show(
         match &entry.loaded {
             Ok(loaded) => {
                 anstream::eprint!("{}", loaded.warnings.render(super::validate::colored()));
-                let plan = preview(engine, &loaded.stack, None)
+                let completed = found.completed(&loaded.stack);
+                let around =
+                    Circumstances { aim: Aim::Update, completed, ..Circumstances::default() };
+                let plan = preview_in(&around, engine, &loaded.stack)
                     .await
                     .with_context(|| format!("cannot plan {}", loaded.stack.name))?;
                 failed |= !plan.problems.is_empty();
@@ -60,7 +74,12 @@ pub(super) async fn show(
     }
     match output {
         Output::Text => {
-            plans.iter().for_each(print);
+            for plan in &plans {
+                print(plan);
+                if detail == Detail::Waves {
+                    print_waves(&waves(plan));
+                }
+            }
             if plans.len() > 1 {
                 println!("{}", summary(&plans));
             }
@@ -87,6 +106,19 @@ fn print(plan: &Plan) {
     }
     for line in plan.to_string().lines() {
         println!("  {line}");
+    }
+}
+
+/// The changes that would be made together, one group after the other.
+fn waves(plan: &Plan) -> Vec<Vec<String>> {
+    let texts = |wave: &Vec<usize>| wave.iter().map(|&it| plan.changes[it].to_string()).collect();
+    rollout::waves(plan).iter().map(texts).collect()
+}
+
+/// Shows in which order changes would be made.
+pub(super) fn print_waves(waves: &[Vec<String>]) {
+    for (number, wave) in (1..).zip(waves) {
+        println!("  wave {number}: {}", wave.join(", "));
     }
 }
 
@@ -134,6 +166,7 @@ fn to_json(plan: &Plan) -> Value {
     json!({
         "stack": plan.stack,
         "changes": changes,
+        "waves": rollout::waves(plan),
         "resting": plan.resting.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "problems": plan.problems.iter().map(problem).collect::<Vec<_>>(),
         "ignored": plan.ignored.iter().map(ToString::to_string).collect::<Vec<_>>(),

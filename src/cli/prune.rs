@@ -3,20 +3,20 @@
 
 use super::apply::{print, stop_on_interrupt};
 use super::plan::{Output, counted};
+use super::socket::{Socket, inventory};
 use super::{Common, engine, onlooker};
-use crate::control::{Asker, SOCKET};
+use crate::control::Asker;
 use crate::engine::Engine;
 use crate::execute::Bounds;
+use crate::manifest::stacks::in_order;
 use crate::model::StackName;
 use crate::pass::Means;
 use crate::status::{Confirmation, Departed, Departure, Holdings, elapsed};
-use crate::store::{self, Adopted, Inventory, Mishap, RemovalRecord, StackRecord};
-use anyhow::bail;
+use crate::store::{self, Adopted, Inventory, Jobs, RemovalRecord, StackRecord};
 use clap::Args;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -39,15 +39,14 @@ pub(super) struct Arguments {
     /// The form of the list.
     #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Where the agent listens for commands.
-    #[arg(long, env = "BOWLINE_SOCKET", default_value = SOCKET, value_name = "PATH")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stacks: Result<_, _> = arguments.stacks.iter().map(StackName::new).collect();
     let wanted = Confirmation { stacks: stacks? };
-    match Asker::at(&arguments.socket)? {
+    match arguments.socket.agent()? {
         Some(agent) if arguments.confirm => confirm(&agent, &wanted).await,
         Some(agent) => show(&agent.departed().await?, arguments.output),
         None => without_agent(common, arguments, &wanted).await,
@@ -168,13 +167,9 @@ async fn without_agent(
     wanted: &Confirmation,
 ) -> anyhow::Result<ExitCode> {
     let state_dir = common.state_dir();
-    anstream::eprintln!(
-        "no agent answers at {}; this is what its inventory in {} says",
-        arguments.socket.display(),
-        state_dir.display()
-    );
+    arguments.socket.tell_absence(common);
     let _lock = store::lock(&state_dir)?;
-    let inventory = open(&state_dir)?;
+    let inventory = inventory(&state_dir)?;
     let engine = engine::open(common)?;
     let adopted = Adopted::of(&state_dir);
     let departed = departed(&inventory, &adopted, &*engine).await;
@@ -187,18 +182,10 @@ async fn without_agent(
         onlooker: onlooker::terminal(),
         snapshots: std::sync::Arc::default(),
         stop: stop_on_interrupt(),
+        brake: tokio_util::sync::CancellationToken::new(),
     };
-    remove(&inventory, &means, &adopted, departed, wanted).await
-}
-
-fn open(state_dir: &Path) -> anyhow::Result<Inventory> {
-    let (inventory, mishap) = Inventory::open(state_dir);
-    match mishap {
-        Some(mishap @ Mishap::Unavailable { .. }) => bail!("{mishap}"),
-        Some(mishap) => anstream::eprintln!("warning: {mishap}"),
-        None => {}
-    }
-    Ok(inventory)
+    let notes = (&adopted, &Jobs::of(&state_dir));
+    remove(&inventory, &means, notes, departed, wanted).await
 }
 
 async fn departed(inventory: &Inventory, adopted: &Adopted, engine: &dyn Engine) -> Vec<Departed> {
@@ -228,7 +215,7 @@ async fn departed(inventory: &Inventory, adopted: &Adopted, engine: &dyn Engine)
 async fn remove(
     inventory: &Inventory,
     means: &Means,
-    adopted: &Adopted,
+    (adopted, jobs): (&Adopted, &Jobs),
     departed: Vec<Departed>,
     wanted: &Confirmation,
 ) -> anyhow::Result<ExitCode> {
@@ -250,13 +237,14 @@ async fn remove(
     if chosen.is_empty() && !failed {
         println!("nothing is held");
     }
-    for one in chosen {
+    for one in dependents_first(inventory, &chosen) {
         let query = adopted.owned_by(&one.stack, Some(&one.source));
         let report = means.remove(&query, Some(one.source.clone()), false).await;
         print(&report);
         if report.result.is_success() {
             inventory.forget(&one.stack);
             adopted.forget(&one.stack);
+            jobs.forget(&one.stack);
             continue;
         }
         failed = true;
@@ -273,6 +261,18 @@ async fn remove(
         anstream::eprintln!("warning: {mishap}");
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Stacks before those that they depended on.
+fn dependents_first<'a>(inventory: &Inventory, chosen: &[&'a Departed]) -> Vec<&'a Departed> {
+    let depended = |one: &&Departed| {
+        let origin = inventory.stack(&one.stack).origin;
+        origin.map(|origin| origin.depends_on).unwrap_or_default()
+    };
+    let depended: Vec<BTreeSet<StackName>> = chosen.iter().map(depended).collect();
+    let stacks: Vec<_> =
+        chosen.iter().zip(&depended).map(|(one, others)| Some((&one.stack, others))).collect();
+    in_order(&stacks).into_iter().rev().map(|at| chosen[at]).collect()
 }
 
 #[cfg(test)]

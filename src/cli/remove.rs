@@ -5,7 +5,7 @@ use super::{Common, engine, onlooker};
 use crate::execute::Bounds;
 use crate::model::StackName;
 use crate::pass::Means;
-use crate::store::Adopted;
+use crate::store::{Adopted, Jobs};
 use anyhow::bail;
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -31,6 +31,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         onlooker: onlooker::terminal(),
         snapshots: std::sync::Arc::default(),
         stop: stop_on_interrupt(),
+        brake: tokio_util::sync::CancellationToken::new(),
     };
     let owner = means.engine.stacks().await?.remove(&name).flatten();
     if let Some(source) = &owner {
@@ -47,6 +48,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     }
     if report.result.is_success() {
         adopted.forget(&name);
+        Jobs::of(&common.state_dir()).forget(&name);
     }
     print(&report);
     Ok(if report.result.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

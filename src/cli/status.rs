@@ -1,48 +1,75 @@
 //! `bowline status`: what the agent on this host knows; without an agent, what the engine shows.
 
+use super::order::stack_name;
 use super::plan::Output;
+use super::socket::Socket;
 use super::{Common, engine};
+use crate::control::AskError;
 use crate::model::{Container, Health, Query, SourceName, StackName, State};
-use crate::status::{Snapshot, table};
-use anyhow::Context;
+use crate::status::{Snapshot, StackStatus, detail, table};
+use anyhow::{Context, bail};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Where the agent's page is unless told otherwise.
+const PAGE: &str = "http://127.0.0.1:9184";
 /// How long the agent may take to answer.
 const BOUND: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    /// Show this one, with all that is known of it.
+    #[arg(value_name = "STACK", value_parser = stack_name)]
+    stack: Option<StackName>,
     /// The form of the output.
     #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Where the agent serves its status.
-    #[arg(
-        long,
-        env = "BOWLINE_AGENT",
-        default_value = "http://127.0.0.1:9184",
-        value_name = "URL"
-    )]
-    agent: String,
+    #[command(flatten)]
+    socket: Socket,
+    /// Where the agent serves its status, instead of the socket [default, where nobody answers
+    /// there: port 9184 of the loopback]
+    #[arg(long, env = "BOWLINE_AGENT", value_name = "URL")]
+    agent: Option<String>,
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let url = format!("{}/v1/status", arguments.agent.trim_end_matches('/'));
-    match tokio::task::spawn_blocking(move || ask(&url)).await? {
-        Ok(Some(snapshot)) => show(&snapshot, arguments.output)?,
-        Ok(None) => {
-            anstream::eprintln!(
-                "no agent answers at {}; this is what the engine shows",
-                arguments.agent
-            );
-            show_engine(common, arguments.output).await?;
+    let Some(snapshot) = known(arguments).await? else {
+        let agent = arguments.agent.as_deref().unwrap_or(PAGE);
+        if let Some(stack) = &arguments.stack {
+            bail!("no agent answers at {agent}, and only an agent knows more of {stack}");
         }
-        Err(error) => return Err(error),
+        anstream::eprintln!("no agent answers at {agent}; this is what the engine shows");
+        show_engine(common, arguments.output).await?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    match &arguments.stack {
+        None => show(&snapshot, arguments.output)?,
+        Some(name) => {
+            let Some(stack) = snapshot.stacks.iter().find(|stack| stack.name == *name) else {
+                bail!("the agent knows no stack {name}; `bowline status` lists those it knows");
+            };
+            show_one(stack, arguments.output)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What an agent knows, asked at its socket or else at its page; `None` if none answers.
+async fn known(arguments: &Arguments) -> anyhow::Result<Option<Snapshot>> {
+    if arguments.agent.is_none() {
+        match arguments.socket.agent() {
+            Ok(Some(agent)) => return Ok(Some(agent.status().await?)),
+            // Everybody on this host may read the page.
+            Ok(None) | Err(AskError::PermissionDenied { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let page = arguments.agent.as_deref().unwrap_or(PAGE).trim_end_matches('/');
+    let url = format!("{page}/v1/status");
+    tokio::task::spawn_blocking(move || ask(&url)).await?
 }
 
 /// The agent's status; `None` if no agent listens there.
@@ -68,6 +95,14 @@ fn show(snapshot: &Snapshot, output: Output) -> anyhow::Result<()> {
                 println!("{}", source.message);
             }
         }
+    }
+    Ok(())
+}
+
+fn show_one(stack: &StackStatus, output: Output) -> anyhow::Result<()> {
+    match output {
+        Output::Json => println!("{}", serde_json::to_string_pretty(stack)?),
+        Output::Text => print!("{}", detail(stack, Timestamp::now())),
     }
     Ok(())
 }

@@ -3,14 +3,16 @@
 
 use super::Common;
 use crate::manifest::{
-    self, Diagnostic, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request, Severity,
+    self, Diagnostic, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request, Severity, stacks,
 };
-use crate::model::{Place, Revision, SourceName, StackName};
+use crate::model::{Place, Revision, SourceName, Stack, StackName};
+use crate::plan::Completed;
 use crate::source::{self, Location, Reference, Repository};
-use crate::store::{self, Adopted};
+use crate::store::{self, Adopted, Jobs};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -47,6 +49,20 @@ pub(super) struct Entry {
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
     pub(super) revision: Option<Revision>,
+    /// What is remembered of jobs.
+    jobs: (Jobs, DigestKey),
+}
+
+impl Found {
+    /// The jobs of a stack that ran to their end.
+    pub(super) fn completed(&self, stack: &Stack) -> Completed {
+        self.jobs.0.completed(stack, &self.jobs.1)
+    }
+
+    /// Notes the jobs of a stack that ran to their end.
+    pub(super) fn note_completed(&self, stack: &Stack, completed: &Completed) -> io::Result<()> {
+        self.jobs.0.note(stack, completed, &self.jobs.1)
+    }
 }
 
 impl Target {
@@ -96,7 +112,8 @@ impl Target {
                 Entry { file, loaded }
             })
             .collect();
-        Ok(Found { entries: refuse_namesakes(entries), revision })
+        let jobs = (Jobs::of(&common.state_dir()), key);
+        Ok(Found { entries: in_order(refuse_namesakes(entries)), revision, jobs })
     }
 
     /// The directory of what is loaded, as seen from here, with a slash; nothing for here.
@@ -241,6 +258,41 @@ fn refuse_namesakes(mut entries: Vec<Entry>) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// The stacks, each after those that it depends on. Those in a circle are refused, and what is not
+/// here is told: it may be elsewhere.
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let loaded = entries.iter().filter_map(|entry| entry.loaded.as_ref().ok());
+    let all: BTreeMap<StackName, BTreeSet<StackName>> = loaded
+        .map(|loaded| (loaded.stack.name.clone(), loaded.stack.policy.depends_on.clone()))
+        .collect();
+    let several = entries.len() > 1;
+    for entry in &mut entries {
+        let Ok(loaded) = &mut entry.loaded else { continue };
+        let stack = &loaded.stack;
+        let circle = stacks::circle(&stack.name, |of| all.get(of).cloned().unwrap_or_default());
+        if let Some(circle) = circle {
+            entry.loaded = Err(Diagnostics(vec![stacks::in_a_circle(stack, &circle)]));
+            continue;
+        }
+        let absent = stack.policy.depends_on.iter().filter(|name| !all.contains_key(*name));
+        let absent: Vec<Diagnostic> = absent
+            .filter(|_| several)
+            .map(|name| {
+                stacks::unknown(Severity::Warning, stack, name, "no directory here", all.keys())
+            })
+            .collect();
+        loaded.warnings.0.extend(absent);
+    }
+    let known = |entry: &Entry| {
+        let stack = &entry.loaded.as_ref().ok()?.stack;
+        Some((stack.name.clone(), stack.policy.depends_on.clone()))
+    };
+    let known: Vec<_> = entries.iter().map(known).collect();
+    let known: Vec<_> = known.iter().map(|known| known.as_ref().map(|(a, b)| (a, b))).collect();
+    let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+    stacks::in_order(&known).into_iter().filter_map(|at| entries[at].take()).collect()
 }
 
 /// A name for the clone of a URL: its last part, and a digest of the whole.

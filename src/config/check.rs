@@ -17,6 +17,8 @@ const RESYNC: Duration = Duration::from_secs(300);
 const SHUTDOWN: Duration = Duration::from_secs(30);
 const STATE_DIR: &str = "/var/lib/bowline";
 const LISTEN: &str = "127.0.0.1:9184";
+/// Swarm's.
+const MONITOR: Duration = Duration::from_secs(5);
 const PARALLEL: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not zero");
 const PASSES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
 
@@ -54,6 +56,7 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
         listen: listen(raw.http.listen.as_deref().unwrap_or(LISTEN), at)?,
         state_dir: from_file(at, raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR))),
         resync: at_least_shortest(raw.resync, RESYNC, "resync", at)?,
+        monitor: raw.monitor.map_or(MONITOR, |span| span.0),
         parallel: raw.parallel.unwrap_or(PARALLEL),
         passes: raw.passes.unwrap_or(PASSES),
         shutdown_timeout: at_least_shortest(

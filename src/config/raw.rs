@@ -20,6 +20,7 @@ pub(super) struct Config {
     pub(super) http: Http,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) resync: Option<Span>,
+    pub(super) monitor: Option<Span>,
     pub(super) parallel: Option<NonZeroUsize>,
     pub(super) passes: Option<NonZeroUsize>,
     pub(super) shutdown_timeout: Option<Span>,

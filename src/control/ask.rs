@@ -1,12 +1,16 @@
 //! The other side: a command asks the agent.
 
-use crate::status::{Confirmation, Confirmed, Departed};
+use crate::model::StackName;
+use crate::status::{
+    Confirmation, Confirmed, Departed, Done, Order, Preview, RollbackTo, Snapshot, StackStatus,
+};
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use hyperlocal::UnixConnector;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -27,6 +31,12 @@ pub enum AskError {
         /// The socket.
         path: PathBuf,
     },
+    /// It answered that it does not.
+    #[error("{problem}")]
+    Refused {
+        /// Why.
+        problem: String,
+    },
     /// It did not answer, or not as an agent does.
     #[error("the agent at {} did not answer: {problem}", path.display())]
     NoAnswer {
@@ -35,6 +45,12 @@ pub enum AskError {
         /// Why.
         problem: String,
     },
+}
+
+/// What the agent answers where it does not do what is asked.
+#[derive(Deserialize)]
+struct Trouble {
+    error: String,
 }
 
 /// Asks the agent at one socket.
@@ -61,6 +77,36 @@ impl Asker {
         }
     }
 
+    /// What is known of all stacks and sources.
+    pub async fn status(&self) -> Result<Snapshot, AskError> {
+        self.ask(Method::GET, "/v1/status", Body::empty()).await
+    }
+
+    /// What is known of one stack.
+    pub async fn stack(&self, name: &StackName) -> Result<StackStatus, AskError> {
+        self.ask(Method::GET, &format!("/v1/stacks/{name}"), Body::empty()).await
+    }
+
+    /// Gives an order; the answer comes before what follows from it is done.
+    pub async fn order(&self, name: &StackName, order: &Order) -> Result<Done, AskError> {
+        let body = match order {
+            Order::Rollback(to) => Body::from(self.json(to)?),
+            Order::Retry | Order::Pause | Order::Resume | Order::Sync => Body::empty(),
+        };
+        self.ask(Method::POST, &format!("/v1/stacks/{name}/{}", order.word()), body).await
+    }
+
+    /// What going back would change.
+    pub async fn preview_rollback(
+        &self,
+        name: &StackName,
+        to: &RollbackTo,
+    ) -> Result<Preview, AskError> {
+        let to = to.to.as_ref().map(|to| format!("&to={to}")).unwrap_or_default();
+        let address = format!("/v1/stacks/{name}/plan?rollback=true{to}");
+        self.ask(Method::GET, &address, Body::empty()).await
+    }
+
     /// The stacks that left their source and are still there.
     pub async fn departed(&self) -> Result<Vec<Departed>, AskError> {
         self.ask(Method::GET, "/v1/held", Body::empty()).await
@@ -68,8 +114,12 @@ impl Asker {
 
     /// Has stacks taken away; the answer comes before they are gone.
     pub async fn confirm(&self, wanted: &Confirmation) -> Result<Confirmed, AskError> {
-        let body = serde_json::to_vec(wanted).map_err(|error| self.failed(&error))?;
+        let body = self.json(wanted)?;
         self.ask(Method::POST, "/v1/prune", Body::from(body)).await
+    }
+
+    fn json(&self, value: &impl Serialize) -> Result<Vec<u8>, AskError> {
+        serde_json::to_vec(value).map_err(|error| self.failed(&error))
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -94,6 +144,9 @@ impl Asker {
             .await
             .map_err(|_| self.failed(&format!("not within {} s", BOUND.as_secs())))??;
         if !status.is_success() {
+            if let Ok(Trouble { error }) = serde_json::from_slice(&body) {
+                return Err(AskError::Refused { problem: error });
+            }
             return Err(
                 self.failed(&format!("{status}: {}", String::from_utf8_lossy(&body).trim()))
             );

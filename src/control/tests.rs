@@ -1,16 +1,54 @@
 //! The socket from both sides.
 
 use super::*;
-use crate::model::{SourceName, StackName};
-use crate::status::{Departure, Holdings};
+use crate::model::SourceName;
+use crate::status::{Board, Departure, Holdings, RevisionPrefix};
 use jiff::Timestamp;
+use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio_util::sync::DropGuard;
 
 struct Clerk;
 
 #[async_trait]
 impl Office for Clerk {
+    async fn status(&self) -> Snapshot {
+        board().snapshot()
+    }
+
+    async fn stack(&self, name: &StackName) -> Option<StackStatus> {
+        board().stack(name).cloned()
+    }
+
+    async fn obey(&self, name: &StackName, order: Order) -> Result<Done, Refusal> {
+        match order {
+            Order::Rollback(RollbackTo { to: Some(to) }) => {
+                Err(Refusal::Impossible(format!("{name}: {to} is not known")))
+            }
+            Order::Sync => Err(Refusal::Failed("the disk is full".to_owned())),
+            order => Ok(Done {
+                stack: name.clone(),
+                at: Timestamp::UNIX_EPOCH,
+                did: order.word().to_owned(),
+                goes_back: order == Order::Rollback(RollbackTo::default()),
+            }),
+        }
+    }
+
+    async fn preview_rollback(&self, name: &StackName, to: RollbackTo) -> Result<Preview, Refusal> {
+        Ok(Preview {
+            stack: name.clone(),
+            revision: None,
+            changes: 1,
+            problems: 0,
+            plan: format!("to {:?}", to.to.map(String::from)),
+            waves: vec![vec!["replace container web/1".to_owned()]],
+        })
+    }
+
     async fn departed(&self) -> Vec<Departed> {
         vec![Departed {
             stack: StackName::new("shop").unwrap(),
@@ -25,6 +63,102 @@ impl Office for Clerk {
     async fn confirm(&self, wanted: Confirmation) -> Confirmed {
         Confirmed { removing: wanted.stacks, refused: vec!["no".to_owned()] }
     }
+}
+
+/// One stack, of which a pass is under way.
+fn board() -> Board {
+    let mut board = Board::default();
+    board.begin(&shop(), None, Timestamp::UNIX_EPOCH);
+    board
+}
+
+fn shop() -> StackName {
+    StackName::new("shop").unwrap()
+}
+
+/// A clerk who answers at a socket, and who asks there.
+struct Counter {
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+    _stop: DropGuard,
+}
+
+impl Counter {
+    fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bowline.sock");
+        let (door, stop) = (listen(&path).unwrap(), CancellationToken::new());
+        tokio::spawn(serve(door, Arc::new(Clerk), stop.clone()));
+        Self { path, _dir: dir, _stop: stop.drop_guard() }
+    }
+
+    fn agent(&self) -> Asker {
+        asker(&self.path).unwrap()
+    }
+
+    /// Status and body of an answer, as any client of HTTP sees them.
+    async fn ask(&self, method: &str, address: &str, body: &str) -> (u16, Value) {
+        let mut stream = UnixStream::connect(&self.path).await.unwrap();
+        let length = body.len();
+        let head = format!("{method} {address} HTTP/1.1\r\nHost: bowline\r\nConnection: close\r\n");
+        let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn status_and_orders_go_over_the_socket_as_they_are() {
+    let counter = Counter::open();
+    let agent = counter.agent();
+    assert_eq!(agent.status().await.unwrap(), board().snapshot());
+    assert_eq!(&agent.stack(&shop()).await.unwrap(), board().stack(&shop()).unwrap());
+    for order in [Order::Retry, Order::Pause, Order::Resume, Order::Rollback(RollbackTo::default())]
+    {
+        let done = agent.order(&shop(), &order).await.unwrap();
+        assert_eq!((done.did.as_str(), done.stack), (order.word(), shop()));
+        assert_eq!(done.goes_back, order.word() == "rollback");
+    }
+    let to = RollbackTo { to: Some(RevisionPrefix::new("0a1b").unwrap()) };
+    let preview = agent.preview_rollback(&shop(), &to).await.unwrap();
+    assert_eq!(preview.plan, r#"to Some("0a1b")"#);
+    assert_eq!(preview.waves, [["replace container web/1"]]);
+    let refused = agent.order(&shop(), &Order::Rollback(to)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "shop: 0a1b is not known");
+    let blog = StackName::new("blog").unwrap();
+    let unknown = agent.stack(&blog).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no stack blog");
+}
+
+#[tokio::test]
+async fn what_is_not_answered_is_told_in_json_with_a_fitting_status() {
+    let counter = Counter::open();
+    for (method, address, body, status, words) in [
+        ("GET", "/v1/stacks/blog", "", 404, "no stack blog"),
+        ("GET", "/v1/stacks/Not%20a%20name", "", 404, "is no stack name"),
+        ("GET", "/v2", "", 404, "POST /v1/stacks/NAME/{rollback,retry,pause,resume,sync}"),
+        ("GET", "/v1/stacks/shop/retry", "", 405, "GET /v1/status"),
+        ("POST", "/v1/status", "", 405, "GET /v1/status"),
+        ("POST", "/v1/stacks/shop/retry", r#"{"now": 1}"#, 400, "unknown field `now`"),
+        ("POST", "/v1/stacks/shop/rollback", r#"{"too": "0a1b"}"#, 400, "unknown field `too`"),
+        ("POST", "/v1/stacks/shop/rollback", r#"{"to": "main"}"#, 400, "`main` is no commit"),
+        ("POST", "/v1/stacks/shop/rollback", r#"{"to": "0a1b"}"#, 409, "0a1b is not known"),
+        ("POST", "/v1/stacks/shop/sync", "{}", 503, "the disk is full"),
+        ("POST", "/v1/prune", r#"{"stacks": 1}"#, 400, "the body cannot be read"),
+        ("GET", "/v1/stacks/shop/plan", "", 400, "rollback=true"),
+        ("GET", "/v1/stacks/shop/plan?rollback=true&too=0a1b", "", 400, "unknown field `too`"),
+    ] {
+        let (said, answer) = counter.ask(method, address, body).await;
+        assert_eq!(said, status, "{method} {address} {body}: {answer}");
+        let error = answer["error"].as_str().unwrap();
+        assert!(error.contains(words), "{method} {address} {body}: {error}");
+    }
+    let (said, answer) = counter.ask("POST", "/v1/stacks/shop/pause", "").await;
+    assert_eq!((said, answer["did"].as_str()), (200, Some("pause")));
 }
 
 fn asker(path: &Path) -> Option<Asker> {

@@ -1,12 +1,13 @@
 //! An engine that keeps a stack's secrets to itself: what containers say goes into messages, and a
 //! program that fails may print the password that it was given.
 
-use super::{Engine, EngineError, EventStream, Progress, Sighting};
-use crate::model::{EngineFacts, Observed, Query, SourceName, Stack, StackName};
+use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
+use crate::model::{EngineFacts, Hook, Observed, Query, SourceName, Stack, StackName};
 use crate::plan::{ContainerRef, Step, suggests_secret};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "(hidden)";
@@ -21,8 +22,8 @@ pub struct Discreet {
 }
 
 impl Discreet {
-    /// `inner`, discreet about `stack`: the contents of its configs and secrets, and variables whose
-    /// names suggest a secret.
+    /// `inner`, discreet about `stack`: the contents of its configs and secrets, variables whose names
+    /// suggest a secret, and all variables of its hooks.
     pub fn over(inner: &Arc<dyn Engine>, stack: &Stack) -> Arc<dyn Engine> {
         let mut secrets: Vec<String> = secrets(stack).into_iter().collect();
         if secrets.is_empty() {
@@ -45,8 +46,11 @@ fn secrets(stack: &Stack) -> BTreeSet<String> {
         .filter_map(|(_, value)| value.clone());
     let files = containers().flat_map(|container| &container.files);
     let contents = files.map(|file| String::from_utf8_lossy(file.content.expose()).into_owned());
+    let hooks = stack.services.values().flat_map(|service| service.hooks.all());
+    let of_hooks = hooks.flat_map(|hook| hook.environment.values().flatten().cloned());
     variables
         .chain(contents)
+        .chain(of_hooks)
         .map(|text| text.trim().to_owned())
         .filter(|text| text.chars().count() >= MIN_CHARS)
         .collect()
@@ -79,6 +83,16 @@ impl Engine for Discreet {
     ) -> Result<Vec<String>, EngineError> {
         let said = self.inner.tail(container, lines).await?;
         Ok(said.iter().map(|line| self.without_secrets(line)).collect())
+    }
+
+    async fn exec(
+        &self,
+        container: &ContainerRef,
+        hook: &Hook,
+        bound: Duration,
+    ) -> Result<Ended, EngineError> {
+        let Ended { code, output } = self.inner.exec(container, hook, bound).await?;
+        Ok(Ended { code, output: output.iter().map(|line| self.without_secrets(line)).collect() })
     }
 
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {

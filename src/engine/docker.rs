@@ -7,6 +7,7 @@ mod client;
 mod credentials;
 mod error;
 mod events;
+mod exec;
 mod files;
 mod images;
 mod local_image;
@@ -24,6 +25,7 @@ mod round_trip;
 mod tail;
 mod transport;
 mod volumes;
+mod withdraw;
 mod write_container;
 mod write_mounts;
 mod write_networking;
@@ -32,14 +34,15 @@ mod write_resources;
 pub use client::Observer;
 pub use credentials::Credentials;
 
-use super::{Engine, EngineError, EventStream, InMemory, Notes, Progress, Sighting};
-use crate::model::{ContainerId, EngineFacts, Observed, Query, SourceName, StackName};
+use super::{Ended, Engine, EngineError, EventStream, InMemory, Notes, Progress, Sighting};
+use crate::model::{ContainerId, EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
 use client::Client;
 use events::Owners;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the engine listens unless told otherwise.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -110,6 +113,7 @@ impl Engine for Docker {
                 container.spec.contents = noted;
                 container.contents_known = true;
             }
+            container.owes_hooks = self.notes.owes_hooks(&container.id);
         }
         Ok(observed)
     }
@@ -130,10 +134,27 @@ impl Engine for Docker {
         tail::tail(&self.client, container, lines).await
     }
 
+    async fn exec(
+        &self,
+        container: &ContainerRef,
+        hook: &Hook,
+        bound: Duration,
+    ) -> Result<Ended, EngineError> {
+        exec::exec(&self.client, container, hook, bound).await
+    }
+
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
         match step {
             Step::NoteContents { container, contents } => {
                 self.notes.note(&ContainerId(container.key.clone()), contents);
+                return Ok(());
+            }
+            Step::OweHooks(container) => {
+                self.notes.owe_hooks(&self.watch(container).await?.id);
+                return Ok(());
+            }
+            Step::HooksDone(container) => {
+                self.notes.hooks_done(&self.watch(container).await?.id);
                 return Ok(());
             }
             Step::Remove(container) => self.notes.forget(&ContainerId(container.key.clone())),

@@ -9,6 +9,7 @@ mod containers;
 mod events;
 mod faults;
 mod health;
+mod hooks;
 mod images;
 mod lifecycle;
 mod limits;
@@ -18,10 +19,10 @@ mod spec;
 mod state;
 mod volumes;
 
-pub use images::Behaviour;
+pub use images::{Behaviour, Deed};
 
-use super::{Engine, EngineError, EventStream, Progress, Sighting, Word};
-use crate::model::{EngineFacts, Observed, Query, SourceName, StackName};
+use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting, Word};
+use crate::model::{EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
 use state::World;
@@ -29,6 +30,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+
+/// The exit code of what was killed.
+const KILLED: i64 = 137;
 
 /// A simulated engine. Clones share it.
 #[derive(Clone)]
@@ -140,9 +144,31 @@ impl Engine for Sim {
         self.call("tail", |world| world.tail(container, lines)).await
     }
 
+    async fn exec(
+        &self,
+        container: &ContainerRef,
+        hook: &Hook,
+        bound: Duration,
+    ) -> Result<Ended, EngineError> {
+        let deed = self.call("exec", |world| world.deed(container, &hook.command)).await?;
+        tokio::time::sleep(deed.takes.min(bound)).await;
+        let ends = deed.takes <= bound;
+        // Whatever it was doing, it ends with its container.
+        let is_up = self.act(|world| world.is_up(container));
+        let code = if is_up { ends.then_some(deed.code) } else { Some(KILLED) };
+        Ok(Ended { code, output: deed.output })
+    }
+
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
         match step {
             Step::Stop { container, grace } => self.stop(container, *grace).await,
+            Step::Withdraw { container, network, endpoint } => {
+                let withdraw = |world: &mut World| world.withdraw(container, network, endpoint);
+                if let Some(warning) = self.call("withdraw", withdraw).await? {
+                    progress(Word::Warning(&warning));
+                }
+                Ok(())
+            }
             Step::PullImage { image, platform } => {
                 progress(Word::Doing("pulling"));
                 self.call("pull", |world| world.pull(image, platform.as_ref())).await

@@ -6,6 +6,7 @@ mod hooks;
 mod mounts;
 mod network;
 mod resources;
+mod rolling;
 mod service;
 #[cfg(test)]
 mod tests;

@@ -44,12 +44,12 @@ pub fn resolve(request: &Request, read: Read<'_>) -> Result<Resolved, Diagnostic
 /// The stack that the files of `request` describe; what cannot be run here is an error.
 pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     let mut loader = Loader::new(request, read);
-    let Some(Model { root, extensions, name, scope, .. }) = loader.model() else {
+    let Some(Model { mut root, extensions, name, scope, .. }) = loader.model() else {
         return Err(loader.fail());
     };
     support::check(&root, &mut loader.notes);
     lint::lint(&root, &mut loader.notes);
-    let settings = Settings::read(&root, &extensions, &mut loader.notes);
+    let mut settings = Settings::read(&root, &extensions, &mut loader.notes);
     lint::switch_off(&root, &settings, &request.allow, &mut loader.notes);
     feasible::check(&root, &mut loader.notes);
     let Ok(stack_name) = StackName::new(name.clone()) else {
@@ -60,6 +60,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
         return Err(loader.fail());
     }
     let contents = loader.read_contents(&root);
+    settings.place(&mut root);
     let places = places(&root, &loader.notes);
     let mut stack =
         decode::stack(root, stack_name, &settings, &contents, request, &mut loader.notes);

@@ -2,20 +2,40 @@
 //! touches what the stack is made of.
 
 use super::lint::LINTS;
-use super::node::{Map, Node};
+use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::schema;
 use super::shape::suggestion;
-use crate::model::{DriftPolicy, FieldPattern, OnContentChange, Policy};
+use super::units::parse_duration;
+use crate::model::{
+    Canary, DriftPolicy, FieldPattern, OnContentChange, Order, Policy, RollbackPolicy, StackName,
+};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The key of all of it.
 pub(crate) const KEY: &str = "x-bowline";
 
 /// What an `x-bowline` of a service may say.
-const OF_A_SERVICE: &[&str] = &["allow", "ignore", "on_content_change"];
+const OF_A_SERVICE: &[&str] =
+    &["allow", "canary", "drain", "ignore", "on_content_change", "start_timeout"];
 /// What one at the top may say.
-const OF_THE_STACK: &[&str] = &["adopt", "allow", "drift", "ignore", "on_content_change"];
+const OF_THE_STACK: &[&str] = &[
+    "adopt",
+    "allow",
+    "depends_on",
+    "drain",
+    "drift",
+    "ignore",
+    "on_content_change",
+    "order",
+    "rollback",
+    "start_timeout",
+];
+/// What a canary may say.
+const OF_A_CANARY: &[&str] = &["hold", "slots"];
+/// The key of the stacks that one waits for.
+const DEPENDS_ON: &str = "depends_on";
 /// How many `*` a field may have.
 const MOST_STARS: usize = 4;
 /// Fields of a container that no attribute of Compose names.
@@ -28,13 +48,30 @@ pub(crate) struct Settings {
     /// Lints that are switched off everywhere.
     pub(crate) allow: BTreeSet<String>,
     on_content_change: Option<OnContentChange>,
+    /// The stacks that this one depends on, each where it was written.
+    depends_on: Map,
+    order: Order,
+    start_timeout: Option<Duration>,
+    drain: Option<Duration>,
     services: BTreeMap<String, OfService>,
+}
+
+/// What the settings say about how one service goes from one definition to another.
+#[derive(Debug, Default)]
+pub(crate) struct OfRolling {
+    /// The order of services that say none.
+    pub(crate) order: Order,
+    pub(crate) start_timeout: Option<Duration>,
+    pub(crate) canary: Option<Canary>,
 }
 
 #[derive(Debug, Default)]
 struct OfService {
     allow: BTreeSet<String>,
     on_content_change: Option<OnContentChange>,
+    start_timeout: Option<Duration>,
+    drain: Option<Duration>,
+    canary: Option<Canary>,
 }
 
 impl Settings {
@@ -64,19 +101,59 @@ impl Settings {
         own.or(self.on_content_change.as_ref()).cloned().unwrap_or_default()
     }
 
+    /// How long a container of `service` that goes is left running.
+    pub(crate) fn drain(&self, service: &str) -> Option<Duration> {
+        self.services.get(service).and_then(|own| own.drain).or(self.drain)
+    }
+
+    /// Puts what has places of its own into the long form: `x-bowline.depends_on.STACK`.
+    pub(crate) fn place(&mut self, root: &mut Node) {
+        if let Some(root) = root.as_map_mut().filter(|_| !self.depends_on.is_empty()) {
+            let names = std::mem::take(&mut self.depends_on);
+            let mut settings = Node::map(Mark::default());
+            let names = Node::new(Value::Map(names), Mark::default());
+            settings.as_map_mut().map(|map| map.insert(DEPENDS_ON, names));
+            root.insert(KEY, settings);
+        }
+    }
+
+    /// How `service` goes from one definition to another.
+    pub(crate) fn rolling(&self, service: &str) -> OfRolling {
+        let own = self.services.get(service);
+        OfRolling {
+            order: self.order,
+            start_timeout: own.and_then(|own| own.start_timeout).or(self.start_timeout),
+            canary: own.and_then(|own| own.canary.clone()),
+        }
+    }
+
     fn of_stack(&mut self, node: &Node, at: &mut At<'_>) {
         at.known_keys(node, OF_THE_STACK);
         self.allow = at.allow(node);
         self.policy.adopt = at.adopt(node);
         self.policy.drift = at.drift(node);
         self.policy.ignore.extend(at.ignore(node, None));
+        for (name, node) in at.depends_on(node) {
+            self.depends_on.insert(name.as_str(), node);
+            self.policy.depends_on.insert(name);
+        }
         self.on_content_change = at.on_content_change(node);
+        self.policy.rollback = at.rollback(node);
+        self.order = at.order(node);
+        self.start_timeout = at.duration(node, "start_timeout");
+        self.drain = at.duration(node, "drain");
     }
 
     fn of_service(&mut self, node: &Node, name: &str, at: &mut At<'_>) -> OfService {
         at.known_keys(node, OF_A_SERVICE);
         self.policy.ignore.extend(at.ignore(node, Some(name)));
-        OfService { allow: at.allow(node), on_content_change: at.on_content_change(node) }
+        OfService {
+            allow: at.allow(node),
+            on_content_change: at.on_content_change(node),
+            start_timeout: at.duration(node, "start_timeout"),
+            drain: at.duration(node, "drain"),
+            canary: at.canary(node),
+        }
     }
 }
 
@@ -151,6 +228,77 @@ impl At<'_> {
             Some("report") => DriftPolicy::Report,
             _ => DriftPolicy::Repair,
         }
+    }
+
+    /// The names under `depends_on`, each where it was written.
+    fn depends_on(&mut self, node: &Node) -> Vec<(StackName, Node)> {
+        let mut names = Vec::new();
+        for (item, text) in self.list(node, DEPENDS_ON, "names of stacks") {
+            match StackName::new(text) {
+                Ok(name) => names.push((name, item.clone())),
+                Err(error) => self.fail(item, DEPENDS_ON, error.to_string(), None),
+            }
+        }
+        names
+    }
+
+    fn rollback(&mut self, node: &Node) -> RollbackPolicy {
+        match self.word(node, "rollback", &["auto", "off"]).as_deref() {
+            Some("off") => RollbackPolicy::Off,
+            _ => RollbackPolicy::Auto,
+        }
+    }
+
+    fn order(&mut self, node: &Node) -> Order {
+        match self.word(node, "order", &["start-first", "stop-first"]).as_deref() {
+            Some("start-first") => Order::StartFirst,
+            _ => Order::StopFirst,
+        }
+    }
+
+    /// A time such as `30s`.
+    fn duration(&mut self, node: &Node, key: &str) -> Option<Duration> {
+        let found = node.get(key)?;
+        match parse_duration(&found.text().unwrap_or_default()) {
+            Ok(duration) => Some(duration),
+            Err(problem) => {
+                self.fail(found, key, problem, None);
+                None
+            }
+        }
+    }
+
+    /// The first slots, and how long they are watched.
+    fn canary(&mut self, node: &Node) -> Option<Canary> {
+        let found = node.get("canary")?;
+        let inner = &mut At { path: format!("{}.canary", self.path), notes: &mut *self.notes };
+        if found.as_map().is_none() {
+            let message = format!("must be a mapping, not {}", found.kind());
+            inner.notes.error(found.mark, &inner.path, message);
+            return None;
+        }
+        for (key, value) in found.entries().filter(|(key, _)| !OF_A_CANARY.contains(&key.as_str()))
+        {
+            let help = suggestion(key, OF_A_CANARY.iter().copied());
+            let message = format!("unknown key `{key}`");
+            inner.notes.error_with_help(value.place(), &inner.path, message, help);
+        }
+        let slots = match found.get("slots") {
+            None => Some(1),
+            Some(slots) => {
+                let number = slots.as_int().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+                if number.is_none() {
+                    inner.fail(slots, "slots", "must be a number from 1".to_owned(), None);
+                }
+                number
+            }
+        };
+        let hold = inner.duration(found, "hold");
+        if found.get("hold").is_none() {
+            let help = Some("write for example `hold: 60s`".to_owned());
+            inner.fail(found, "hold", "says how long the first slots are watched".to_owned(), help);
+        }
+        Some(Canary { slots: slots?, hold: hold? })
     }
 
     fn on_content_change(&mut self, node: &Node) -> Option<OnContentChange> {

@@ -1,7 +1,9 @@
 //! What `x-bowline` may say, and what of it is wrong.
 
 use crate::manifest::{DigestKey, Request, load};
-use crate::model::{DriftPolicy, OnContentChange, ServiceName, Stack};
+use crate::model::{
+    DriftPolicy, OnContentChange, Order, RollbackPolicy, ServiceName, Stack, StackName,
+};
 use std::path::PathBuf;
 
 fn loaded(text: &str) -> Result<Stack, String> {
@@ -51,6 +53,39 @@ fn a_service_says_more_than_the_top() {
 }
 
 #[test]
+fn updates_of_all_services_have_one_order_but_not_of_one_that_writes_alone() {
+    use Order::{StartFirst, StopFirst};
+    let text = "x-bowline: { order: start-first, rollback: off, start_timeout: 2m }\nservices:\n  \
+                a: { image: x:1, x-bowline: { canary: { hold: 60s }, start_timeout: 5s } }\n  \
+                b: { image: x:1, volumes: ['data:/data'] }\n  \
+                c: { image: x:1, volumes: ['data:/data'], scale: 2 }\n  \
+                d: { image: x:1, volumes: ['data:/data'], deploy: { update_config: { order: start-first } } }\n\
+                volumes: { data: {} }\n";
+    let stack = loaded(text).unwrap();
+    assert_eq!(stack.policy.rollback, RollbackPolicy::Off);
+    let of = |name| &stack.services[&ServiceName::new(name).unwrap()].rolling;
+    let orders = ["a", "b", "c", "d"].map(|name| of(name).update.order);
+    assert_eq!(orders, [StartFirst, StopFirst, StartFirst, StartFirst]);
+    assert_eq!(of("d").rollback.order, StopFirst, "it is said of updates alone");
+    let seconds = |name| of(name).start_timeout.map(|bound| bound.as_secs());
+    assert_eq!((seconds("a"), seconds("b")), (Some(5), Some(120)));
+    let canary = of("a").canary.as_ref().map(|canary| (canary.slots, canary.hold.as_secs()));
+    assert_eq!((canary, &of("b").canary), (Some((1, 60)), &None));
+}
+
+#[test]
+fn the_stacks_that_one_depends_on_have_their_places() {
+    let stack = loaded(
+        "x-bowline:\n  depends_on:\n    - proxy\n    - db\nservices:\n  a: { image: x:1 }\n",
+    )
+    .unwrap();
+    let names: Vec<_> = stack.policy.depends_on.iter().map(StackName::as_str).collect();
+    assert_eq!(names, ["db", "proxy"]);
+    let place = stack.places.of("x-bowline.depends_on.db").unwrap();
+    assert_eq!((place.line, place.column), (4, 7));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_a_suggestion() {
     for (top, service, words) in [
         ("{ allow: [imagetag] }", "{}", "`imagetag` is no lint; did you mean `image-tag`?"),
@@ -60,6 +95,17 @@ fn what_is_wrong_is_told_with_a_suggestion() {
         ("3", "{}", "must be a mapping"),
         ("{ drift: repot }", "{}", "must be repair or report, not `repot`; did you mean `report`?"),
         ("{ adopt: maybe }", "{}", "must be true or false"),
+        ("{ rollback: of }", "{}", "must be auto or off, not `of`; did you mean `off`?"),
+        ("{ order: start }", "{}", "must be start-first or stop-first"),
+        ("{ start_timeout: soon }", "{}", "`soon` is no duration"),
+        ("{}", "{ canary: 1 }", "must be a mapping"),
+        ("{}", "{ canary: { slots: 0, hold: 1s } }", "must be a number from 1"),
+        ("{}", "{ canary: { slots: 1 } }", "write for example `hold: 60s`"),
+        ("{}", "{ canary: { hold: 1s, holds: 2 } }", "unknown key `holds`; did you mean `hold`?"),
+        ("{}", "{ rollback: off }", "`rollback` goes into the `x-bowline` at the top"),
+        ("{ depends_on: db }", "{}", "must be a list of names of stacks"),
+        ("{ depends_on: [My DB] }", "{}", "`My DB` is no stack name"),
+        ("{}", "{ depends_on: [db] }", "`depends_on` goes into the `x-bowline` at the top"),
         ("{}", "{ drift: report }", "`drift` goes into the `x-bowline` at the top"),
         ("{}", "{ on_content_change: signal HUP }", "`signal` with its name (`signal SIGHUP`)"),
         ("{}", "{ on_content_change: signal SIGHUPP }", "not `signal SIGHUPP`"),
@@ -82,4 +128,20 @@ fn what_is_wrong_is_told_with_a_suggestion() {
         let told = problems.replace("\n  = help: ", "; ");
         assert!(told.contains(words), "{words}:\n{problems}");
     }
+}
+
+#[test]
+fn a_drain_is_a_time_and_a_service_s_own_goes_before_the_stack_s() {
+    let drains = |top: &str, service: &str| {
+        let stack = stack(top, service).unwrap();
+        let of = |name| stack.services[&ServiceName::new(name).unwrap()].drain;
+        (of("a"), of("b"))
+    };
+    let seconds = |seconds| Some(std::time::Duration::from_secs(seconds));
+    assert_eq!(drains("{}", "{}"), (None, None));
+    assert_eq!(drains("{ drain: 5s }", "{}"), (seconds(5), seconds(5)));
+    assert_eq!(drains("{ drain: 5s }", "{ drain: 1m30s }"), (seconds(90), seconds(5)));
+    assert_eq!(drains("{ drain: 5s }", "{ drain: 0s }"), (seconds(0), seconds(5)));
+    let problems = stack("{}", "{ drain: soon }").unwrap_err();
+    assert!(problems.contains("services.a.x-bowline.drain"), "{problems}");
 }

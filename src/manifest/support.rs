@@ -30,10 +30,7 @@ const fn warning(path: &'static str, why: &'static str) -> Gap {
     Gap { path, value: None, severity: Severity::Warning, why }
 }
 
-const YET: &str = "is not run yet; take it out, or make it a service that others depend on";
 const WINDOWS: &str = "is for Windows, and containers here run on Linux; take it out";
-const ONE_AT_A_TIME: &str =
-    "has no effect yet: containers are replaced one at a time, the old one stopped first";
 const NONE: &str = "has no effect on a plain Docker host";
 
 /// All of them.
@@ -79,14 +76,8 @@ pub(crate) const GAPS: &[Gap] = &[
     warning("services.*.deploy.placement", NONE),
     warning("services.*.deploy.restart_policy.delay", NONE),
     warning("services.*.deploy.restart_policy.window", NONE),
-    warning("services.*.deploy.update_config", ONE_AT_A_TIME),
-    warning("services.*.deploy.rollback_config", ONE_AT_A_TIME),
     warning("services.*.deploy.resources.reservations.cpus", NONE),
     warning("services.*.deploy.resources.reservations.generic_resources", NONE),
-    // What is to come.
-    error("services.*.post_start", YET),
-    error("services.*.pre_start", YET),
-    error("services.*.pre_stop", YET),
 ];
 
 /// What is told elsewhere, where more is known than the long form shows.

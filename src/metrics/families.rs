@@ -1,5 +1,6 @@
 //! The metric families: names, labels, help and buckets. Puts no values into them.
 
+use super::updates::Updates;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -26,6 +27,7 @@ pub(super) struct Families {
     pub(super) reconcile_seconds: HistogramVec,
     pub(super) last_success: GaugeVec,
     pub(super) actions: IntCounterVec,
+    pub(super) updates: Updates,
     pub(super) engine_requests: IntCounterVec,
     pub(super) engine_seconds: HistogramVec,
     pub(super) engine_events: IntCounterVec,
@@ -86,6 +88,7 @@ impl Families {
                 "Changes made to a stack's objects, those that failed included.",
                 &["stack", "action"],
             ),
+            updates: Updates::register(&page),
             engine_requests: page.counters(
                 "engine_requests_total",
                 "Calls to the engine by how they ended.",
@@ -138,14 +141,14 @@ impl Families {
     }
 }
 
-struct Page<'a>(&'a Registry);
+pub(super) struct Page<'a>(&'a Registry);
 
 impl Page<'_> {
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.keep(built(IntGaugeVec::new(named(name, help), labels)))
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.keep(built(IntCounterVec::new(named(name, help), labels)))
     }
 

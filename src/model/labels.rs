@@ -12,8 +12,10 @@ pub const PROJECT: &str = "com.docker.compose.project";
 pub const SERVICE: &str = "com.docker.compose.service";
 /// Compose: the replica's number, from 1.
 pub const NUMBER: &str = "com.docker.compose.container-number";
-/// Compose: `False` for what is no `docker compose run`.
+/// Compose: `False` for what is no `docker compose run`. Ours is `True` for what was made for a hook.
 pub const ONEOFF: &str = "com.docker.compose.oneoff";
+/// Compose: on a container that was made for a hook, which kind of hook.
+pub const HOOK: &str = "com.docker.compose.hook";
 /// Compose: what the service depends on, `SERVICE:CONDITION:RESTART` with commas between.
 pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 /// Compose: presence makes its commands accept a container; ours holds our fingerprint.
@@ -59,6 +61,11 @@ pub const BOWLINE_PREFIX: &str = "bowline.";
 /// Whether `key` is for bookkeeping, by Compose or us, and no label of the user.
 pub fn is_bookkeeping(key: &str) -> bool {
     key.starts_with(COMPOSE_PREFIX) || key.starts_with(BOWLINE_PREFIX)
+}
+
+/// Whether a container of ours with these labels was made for a hook.
+pub fn is_hook(container: &BTreeMap<String, String>) -> bool {
+    container.get(ONEOFF).is_some_and(|text| text == "True")
 }
 
 /// The stack that owns the container `name` with these labels, if we made it: the labels must not

@@ -1,8 +1,8 @@
 //! What does run.
 
 use super::{
-    ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, Platform, PortBinding, Slot,
-    Stack, StackName, VolumeSpec, labels,
+    ContainerPort, ContainerSpec, Healthcheck, ImageRef, NetworkSpec, Platform, PortBinding,
+    Service, Slot, Stack, StackName, VolumeSpec, labels,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -37,12 +37,7 @@ impl Query {
         Self {
             stack: stack.name.clone(),
             adopt: stack.policy.adopt,
-            images: stack
-                .services
-                .values()
-                .flat_map(|service| service.container.images())
-                .cloned()
-                .collect(),
+            images: stack.services.values().flat_map(Service::images).cloned().collect(),
             networks: stack.networks.values().map(|network| network.name.clone()).collect(),
             subnets: stack
                 .networks
@@ -115,6 +110,8 @@ pub struct Observed {
     pub engine: EngineFacts,
     /// The stack's containers, by slot, then name.
     pub containers: Vec<Container>,
+    /// The stack's containers that were made to run a hook, each with the slot that it was made for.
+    pub hooks: Vec<Container>,
     /// The stack's networks and those asked for by name.
     pub networks: Vec<ObservedNetwork>,
     /// The stack's volumes and those asked for by name.
@@ -167,6 +164,8 @@ pub struct Container {
     /// Whether it is known what configs, secrets and mounted files it has. Of one that Compose made
     /// it is once it was taken over.
     pub contents_known: bool,
+    /// Whether we started it and have not seen its `post_start` hooks succeed since.
+    pub owes_hooks: bool,
     /// When it was made, by the engine's clock.
     pub created: Timestamp,
     /// When it was started last; absent if it never was.

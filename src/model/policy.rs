@@ -1,14 +1,21 @@
 //! How a stack is treated, beside what it is made of.
 
+use super::StackName;
+use std::collections::BTreeSet;
+
 /// What a stack's `x-bowline` asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// What becomes of differences that no commit asked for.
     pub drift: DriftPolicy,
+    /// What becomes of a commit that fails.
+    pub rollback: RollbackPolicy,
     /// Whether containers of a Compose project of the same name are taken over.
     pub adopt: bool,
     /// Fields whose differences are shown, but neither repaired nor counted.
     pub ignore: Vec<FieldPattern>,
+    /// The stacks that must be ready before a new definition of this one is begun.
+    pub depends_on: BTreeSet<StackName>,
 }
 
 impl Policy {
@@ -26,6 +33,16 @@ pub enum DriftPolicy {
     Repair,
     /// It is shown and counted, and nothing is changed until git asks for something else.
     Report,
+}
+
+/// What becomes of a commit whose containers fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RollbackPolicy {
+    /// The whole stack goes back to its last good revision.
+    #[default]
+    Auto,
+    /// Nothing goes back by itself, unless a service's own `failure_action` says so.
+    Off,
 }
 
 /// What becomes of a container when the content of a config, a secret or a mounted file that it can

@@ -1,8 +1,8 @@
 //! What should run.
 
 use super::{
-    ContainerSpec, Hooks, NetworkSpec, OnContentChange, Places, Policy, ServiceName, Slot,
-    StackName,
+    ContainerSpec, Hooks, ImageRef, NetworkSpec, OnContentChange, Places, Policy, Rolling,
+    ServiceName, Slot, StackName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,8 +48,21 @@ pub struct Service {
     pub one_shot: bool,
     /// What becomes of its containers when a content changes.
     pub on_content_change: OnContentChange,
+    /// How its containers are exchanged when its definition changes.
+    pub rolling: Rolling,
     /// What is run around the life of its containers.
     pub hooks: Hooks,
+    /// How long a container that goes is left running once nobody is led to it any more; absent: it
+    /// is stopped at once, and its name stays its own until then.
+    pub drain: Option<Duration>,
+}
+
+impl Service {
+    /// The images that must be there: its containers', those that they mount, and its hooks'.
+    pub fn images(&self) -> impl Iterator<Item = &ImageRef> {
+        let hooks = self.hooks.pre_start.iter().filter_map(|hook| hook.image.as_ref());
+        self.container.images().chain(hooks)
+    }
 }
 
 impl Stack {
@@ -68,6 +81,13 @@ impl Stack {
     pub fn slots<'a>(&'a self, name: &'a ServiceName) -> impl Iterator<Item = Slot> + 'a {
         let replicas = self.services.get(name).map_or(0, |service| service.replicas);
         (1..=replicas).map(move |number| Slot { service: name.clone(), number })
+    }
+
+    /// Whether `other` is the same but for where it is written.
+    pub fn is_defined_as(&self, other: &Self) -> bool {
+        let Self { name, services, networks, volumes, policy, .. } = self;
+        (name, services, networks) == (&other.name, &other.services, &other.networks)
+            && (volumes, policy) == (&other.volumes, &other.policy)
     }
 
     /// The services that run to their end rather than for ever: they say so, or something waits for

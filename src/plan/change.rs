@@ -1,6 +1,6 @@
 //! What a plan consists of, and how it reads.
 
-use super::{ContainerRef, Step};
+use super::{Completed, ContainerRef, Paced, Step};
 use crate::model::{Place, ServiceName, Slot, StackName};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,6 +13,11 @@ pub struct Plan {
     /// In an order in which they could be made one by one; [`Change::after`] says what must truly
     /// wait for what.
     pub changes: Vec<Change>,
+    /// Which changes follow a pace.
+    pub paced: Vec<Paced>,
+    /// Whether there is something that is known to hold to go back to: then one service that fails ends
+    /// the updates of all.
+    pub way_back: bool,
     /// What cannot be done, and keeps the services concerned as they are.
     pub problems: Vec<Problem>,
     /// Containers that should run, but are not started yet again.
@@ -21,6 +26,9 @@ pub struct Plan {
     pub ignored: Vec<Reason>,
     /// What differs or has no effect, for people to know.
     pub notes: Vec<Problem>,
+    /// Jobs that ran to their end and are not run again by this plan; of those with a problem, as far
+    /// as it was remembered.
+    pub completed: Completed,
 }
 
 /// One object's change.
@@ -36,6 +44,20 @@ pub struct Change {
     pub after: Vec<usize>,
     /// The engine calls, in order.
     pub steps: Vec<Step>,
+    /// What is done if they fail, so that what served before serves on.
+    pub undo: Option<Undo>,
+}
+
+/// The way back from a change that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// As long as no more than so many of the steps are done, what served still does, and nothing is
+    /// to be undone.
+    pub after: usize,
+    /// Once so many of the steps are done there is no way back.
+    pub before: usize,
+    /// The engine calls, in order.
+    pub steps: Vec<Step>,
 }
 
 /// What a change is about.
@@ -49,6 +71,8 @@ pub enum Object {
     Volume(String),
     /// A container, by its place in the stack.
     Container(Slot),
+    /// A container that was made for a hook, by name.
+    Hook(String),
 }
 
 impl Object {
@@ -56,7 +80,7 @@ impl Object {
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
             Self::Container(slot) => Some(&slot.service),
-            Self::Image(_) | Self::Network(_) | Self::Volume(_) => None,
+            Self::Image(_) | Self::Network(_) | Self::Volume(_) | Self::Hook(_) => None,
         }
     }
 }
@@ -159,37 +183,84 @@ pub struct Problem {
     pub place: Option<Place>,
 }
 
+impl Change {
+    /// The names of the containers that are made, started or get their name by it.
+    pub fn brings(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::CreateContainer(new) => Some(new.name.as_str()),
+            Step::Start(container) | Step::Unpause(container) => Some(&container.name),
+            Step::Rename { to, .. } => Some(to),
+            _ => None,
+        })
+    }
+
+    /// Takes out steps before the point of no return.
+    fn drop_steps(&mut self, dropped: impl Fn(&Step) -> bool) {
+        if let Some(undo) = &mut self.undo {
+            let gone = |up_to: usize| {
+                let first = self.steps.iter().take(up_to);
+                first.filter(|step| dropped(step)).count()
+            };
+            let (after, before) = (gone(undo.after), gone(undo.before));
+            undo.after -= after;
+            undo.before -= before;
+        }
+        self.steps.retain(|step| !dropped(step));
+    }
+}
+
 impl Plan {
     /// A plan with nothing in it.
     pub fn empty(stack: StackName) -> Self {
         Self {
             stack,
             changes: Vec::new(),
+            paced: Vec::new(),
+            way_back: false,
             problems: Vec::new(),
             resting: Vec::new(),
             ignored: Vec::new(),
             notes: Vec::new(),
+            completed: Completed::new(),
         }
     }
 
     /// The plan without the changes for which `dropped` holds. What would have come after one of
-    /// them comes after what that one would have come after.
+    /// them comes after what that one would have come after, and what is not required of them is not
+    /// waited for.
     #[must_use]
     pub fn without(mut self, dropped: impl Fn(&Change) -> bool) -> Self {
         let mut instead: Vec<BTreeSet<usize>> = Vec::new();
         let mut kept = Vec::new();
+        let mut is_kept = Vec::new();
+        let dropped_ones = self.changes.iter().filter(|change| dropped(change));
+        let missing: BTreeSet<String> =
+            dropped_ones.flat_map(Change::brings).map(str::to_owned).collect();
+        let in_vain = |step: &Step| match step {
+            Step::Await { container, required: false, .. } => missing.contains(&container.name),
+            _ => false,
+        };
         for mut change in self.changes {
             let after = change.after.iter().filter_map(|&index| instead.get(index)).flatten();
             let after: BTreeSet<usize> = after.copied().collect();
             if dropped(&change) {
                 instead.push(after);
+                is_kept.push(false);
                 continue;
             }
             instead.push(BTreeSet::from([kept.len()]));
+            is_kept.push(true);
             change.after = after.into_iter().collect();
+            change.drop_steps(in_vain);
             kept.push(change);
         }
         self.changes = kept;
+        for paced in &mut self.paced {
+            paced.changes.retain(|turn| is_kept[turn.change]);
+            for turn in &mut paced.changes {
+                turn.change = is_kept[..turn.change].iter().filter(|kept| **kept).count();
+            }
+        }
         self
     }
 
@@ -238,6 +309,7 @@ impl fmt::Display for Object {
             Self::Network(name) => write!(f, "network {name}"),
             Self::Volume(name) => write!(f, "volume {name}"),
             Self::Container(slot) => write!(f, "container {slot}"),
+            Self::Hook(name) => write!(f, "hook container {name}"),
         }
     }
 }

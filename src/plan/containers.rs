@@ -5,12 +5,14 @@ use super::fields::{Difference, differences};
 use super::slots::STATE;
 use super::{Action, Draft};
 use crate::model::{
-    Container, ContainerSpec, Image, ImageConfig, Mount, MountSource, Networking, OnContentChange,
-    Service, ServiceName, Slot, State,
+    Container, ContainerSpec, Health, Image, ImageConfig, Mount, MountSource, Networking,
+    OnContentChange, Service, ServiceName, Slot, State,
 };
 
 /// Digits of a content's digest that are shown.
 const SHORT_DIGEST: usize = 12;
+/// What a container is made from, as a field.
+const IMAGE: &str = "image";
 /// What the field of a mounted content ends with.
 const MOUNTED: &str = ".content";
 /// What stands for a container that was shared with and is no more; no container is called so.
@@ -33,6 +35,26 @@ pub(super) struct Found<'a> {
     pub(super) old: Vec<Candidate<'a>>,
 }
 
+impl Found<'_> {
+    /// How many of them are there, and how many run.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let runs = |candidate: &&Candidate<'_>| candidate.container.state == State::Running;
+        let all = || self.kept.iter().chain(&self.old);
+        (all().count(), all().filter(runs).count())
+    }
+
+    /// Whether one of them does what it is for.
+    pub(super) fn serves(&self) -> bool {
+        self.kept.iter().chain(&self.old).any(|candidate| serves(candidate.container))
+    }
+}
+
+/// Whether a container does what it is for.
+pub(super) fn serves(container: &Container) -> bool {
+    container.state == State::Running
+        && matches!(container.health, Health::Healthy | Health::Unchecked)
+}
+
 impl Candidate<'_> {
     fn can_stay(&self) -> bool {
         self.container.state != State::Dead
@@ -48,7 +70,7 @@ impl<'a> Draft<'a> {
         effective(&service.container, image, &self.observed.engine)
     }
 
-    fn image_of(&self, service: &Service) -> Option<&'a Image> {
+    pub(super) fn image_of(&self, service: &Service) -> Option<&'a Image> {
         self.observed.images.get(&service.container.image)
     }
 
@@ -136,6 +158,15 @@ impl<'a> Draft<'a> {
         };
         let mut found = differences(effective, &actual);
         found.retain(|difference| !is_followed_no_more(service, difference));
+        // An image may be asked for by name and by id.
+        let by_id = [&effective.image, &actual.image].iter().any(|name| name.as_str() == image.id);
+        if by_id && container.image_id == image.id {
+            found.retain(|difference| difference.path != IMAGE);
+        }
+        for difference in found.iter_mut().filter(|difference| difference.path == IMAGE) {
+            difference.desired = shown(&difference.desired).to_owned();
+            difference.actual = shown(&difference.actual).to_owned();
+        }
         for difference in &mut found {
             let contents = [&service.container.contents, &actual.contents];
             if contents.iter().any(|contents| contents.contains_key(&difference.path)) {
@@ -174,7 +205,7 @@ impl<'a> Draft<'a> {
             found.insert(
                 0,
                 Difference {
-                    path: "image".into(),
+                    path: IMAGE.into(),
                     desired: format!("{} ({})", effective.image, short(&image.id)),
                     actual: format!("{} ({})", actual.image, short(&container.image_id)),
                     action: Action::Replace,
@@ -247,9 +278,9 @@ pub(super) fn shared(service: &Service) -> Vec<(&'static str, &str)> {
 
 fn image_difference(desired: &ContainerSpec, actual: &ContainerSpec) -> Option<Difference> {
     (desired.image != actual.image).then(|| Difference {
-        path: "image".into(),
-        desired: desired.image.to_string(),
-        actual: actual.image.to_string(),
+        path: IMAGE.into(),
+        desired: shown(desired.image.as_str()).to_owned(),
+        actual: shown(actual.image.as_str()).to_owned(),
         action: Action::Replace,
         of_content: false,
     })
@@ -260,8 +291,13 @@ fn is_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// An image by its name or, where it is asked for so, its id.
+fn shown(image: &str) -> &str {
+    if image.starts_with("sha256:") { short(image) } else { image }
+}
+
 /// An image id as `docker images` shows it.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     let hex = id.strip_prefix("sha256:").unwrap_or(id);
     hex.get(..12).unwrap_or(hex)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What the engine gives to `/dev/shm` when nothing is said (moby, `daemon/config`).
 const DEFAULT_SHM_SIZE: u64 = 64 << 20;
 /// How long the engine waits for a stop when nothing is said.
-const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+pub(super) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// The engine's interval and timeout of health checks.
 const DEFAULT_PROBE: Duration = Duration::from_secs(30);
 /// The engine's retries of health checks.

@@ -91,6 +91,15 @@ fn action_for(can_be_unset: bool, want: Option<&Field>, is: Option<&Field>) -> A
     }
 }
 
+/// The fields for which a container is made anew when they change, with their texts; not for showing.
+pub(super) fn essence(spec: &ContainerSpec) -> String {
+    let fields = fields(spec).into_iter();
+    let fixed = fields.filter(|(_, field)| field.action == Action::Replace);
+    let lines: Vec<String> =
+        fixed.map(|(path, field)| format!("{path}: {:?}\n", field.text)).collect();
+    lines.concat()
+}
+
 fn fields(spec: &ContainerSpec) -> Fields {
     let mut fields = Collect(Fields::new());
     fields.process(spec);

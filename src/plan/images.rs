@@ -1,7 +1,7 @@
 //! Which images are pulled: those that are missing, due, or made for another platform.
 
 use super::{Action, Change, Draft, Object, Step};
-use crate::model::{ImageRef, Platform, PullPolicy, Service, ServiceName};
+use crate::model::{ImageRef, Platform, PullPolicy, Service, ServiceName, Slot, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Users<'a> = Vec<(&'a ServiceName, &'a Service)>;
@@ -11,7 +11,7 @@ impl<'a> Draft<'a> {
     pub(super) fn images(&mut self) {
         let mut wanted: BTreeMap<&'a ImageRef, Users<'a>> = BTreeMap::new();
         for (name, service) in self.desired.services.iter().filter(|(_, s)| s.replicas > 0) {
-            for image in service.container.images() {
+            for image in service.images() {
                 wanted.entry(image).or_default().push((name, service));
             }
         }
@@ -49,6 +49,8 @@ impl<'a> Draft<'a> {
             (Some(_), Some(other), _) => ("platform", format!("{image} for {other}")),
             (Some(_), None, true) => ("image", "due for another pull".to_owned()),
             (Some(_), None, false) if is_there || self.all_stay(users) => return,
+            (None, _, _) if self.all_run_without(image, users) => return,
+            (None, _, _) if self.are_past(users) => return,
             (None, _, _) | (Some(_), None, false) => ("image", "not on this engine".to_owned()),
         };
         let desired = match platform {
@@ -71,13 +73,29 @@ impl<'a> Draft<'a> {
             reasons: vec![self.reason(field, desired, actual)],
             after: Vec::new(),
             steps: vec![Step::PullImage { image: image.clone(), platform: platform.cloned() }],
+            undo: None,
         };
         let index = self.push(change);
         self.made.insert(object, index);
     }
 
+    /// Whether only hooks need an image, of services that run and so need none of them.
+    fn all_run_without(&self, image: &ImageRef, users: &Users<'_>) -> bool {
+        users.iter().all(|(name, service)| {
+            let runs = |slot: Slot| self.containers_in(&slot).any(|it| it.state == State::Running);
+            service.container.images().all(|own| own != image)
+                && self.all_stay(&[(*name, *service)])
+                && self.desired.slots(name).all(runs)
+        })
+    }
+
+    /// Whether `users` are jobs that ran to their end, and nothing of them is there any more.
+    fn are_past(&self, users: &Users<'_>) -> bool {
+        users.iter().all(|(name, service)| self.is_past_and_gone(name, service))
+    }
+
     /// Whether no container of `users` has to be made: then nobody needs the name of their image.
-    fn all_stay(&self, users: &Users<'_>) -> bool {
+    fn all_stay(&self, users: &[(&ServiceName, &Service)]) -> bool {
         users.iter().all(|(name, service)| {
             let effective = self.effective(service);
             self.desired.slots(name).all(|slot| {

@@ -1,6 +1,7 @@
 //! What planning asks again and again of the stack and the snapshot, answered without walking all of
 //! them each time.
 
+use super::containers::shared;
 use super::{Draft, Object};
 use crate::model::{Container, Observed, PortBinding, Service, ServiceName, Slot, Stack};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Answers by what is asked for. Containers are told by their index in the snapshot.
 pub(super) struct Known<'a> {
     jobs: BTreeSet<&'a ServiceName>,
+    /// The names of containers that others share something with.
+    lenders: BTreeSet<&'a str>,
     /// The names that the stack's containers shall have.
     wanted_names: BTreeSet<String>,
     by_slot: BTreeMap<&'a Slot, Vec<usize>>,
@@ -17,9 +20,11 @@ pub(super) struct Known<'a> {
 
 impl<'a> Known<'a> {
     pub(super) fn of(desired: &'a Stack, observed: &'a Observed) -> Self {
+        let lenders = desired.services.values().flat_map(shared);
         let slots = desired.services.keys().flat_map(|name| desired.slots(name));
         let mut known = Self {
             jobs: desired.jobs(),
+            lenders: lenders.map(|(_, name)| name).collect(),
             wanted_names: slots.filter_map(|slot| desired.container_name(&slot)).collect(),
             by_slot: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -39,6 +44,11 @@ impl<'a> Known<'a> {
 impl<'a> Draft<'a> {
     pub(super) fn is_job(&self, name: &ServiceName) -> bool {
         self.known.jobs.contains(name)
+    }
+
+    /// Whether others share something with the container that shall have this name.
+    pub(super) fn is_lender(&self, name: &str) -> bool {
+        self.known.lenders.contains(name)
     }
 
     /// Whether a container of the stack shall have this name.

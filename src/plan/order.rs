@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long to wait for a container to run once it was started.
-pub(super) const START_BOUND: Duration = Duration::from_secs(60);
+const START_BOUND: Duration = Duration::from_secs(60);
 /// How much longer than its own numbers say to wait for a health check's verdict.
 const HEALTH_MARGIN: Duration = Duration::from_secs(30);
 /// How long to wait for a job to end.
-const JOB_BOUND: Duration = Duration::from_secs(30 * 60);
+pub(super) const JOB_BOUND: Duration = Duration::from_secs(30 * 60);
 
 impl Draft<'_> {
     /// The services, each after those that it depends on; equal ones by name. Services in a circle
@@ -140,7 +140,7 @@ impl Draft<'_> {
         }
         let (until, bound) = match dependency.condition {
             Condition::Started => (Milestone::Running, START_BOUND),
-            Condition::Healthy => (Milestone::Healthy, self.health_bound(need)),
+            Condition::Healthy => (Milestone::Healthy, self.up_bound(need)),
             Condition::Completed => (Milestone::Completed, JOB_BOUND),
         };
         let until = if until == Milestone::Running && self.is_job(need) {
@@ -150,6 +150,7 @@ impl Draft<'_> {
         };
         self.desired
             .slots(need)
+            .filter(|slot| !self.is_through(slot, dependency.condition))
             .map(|slot| Step::Await {
                 container: self.container_in(&slot),
                 until,
@@ -159,19 +160,32 @@ impl Draft<'_> {
             .collect()
     }
 
-    /// How long a container of a service may take to become healthy.
-    pub(super) fn health_bound(&self, name: &ServiceName) -> Duration {
+    /// How long a container of a service may take to be up by its health check's own numbers.
+    fn health_bound(&self, name: &ServiceName) -> Duration {
         let service = &self.desired.services[name];
         let image = self.observed.images.get(&service.container.image);
         let own = service.container.healthcheck.as_ref();
         let check = own.or_else(|| image.and_then(|image| image.config.healthcheck.as_ref()));
+        let check = check.filter(|check| !check.is_disabled());
         check.map_or(START_BOUND, time_to_verdict) + HEALTH_MARGIN
     }
 
+    /// How long a container of a service may take to be up once it was started.
+    pub(super) fn up_bound(&self, name: &ServiceName) -> Duration {
+        let asked = self.desired.services[name].rolling.start_timeout;
+        asked.unwrap_or_else(|| self.health_bound(name))
+    }
+
     fn holds(&self, name: &ServiceName, condition: Condition) -> bool {
-        self.desired
-            .slots(name)
-            .all(|slot| self.containers_in(&slot).any(|container| meets(container, condition)))
+        self.desired.slots(name).all(|slot| {
+            self.is_through(&slot, condition)
+                || self.containers_in(&slot).any(|container| meets(container, condition))
+        })
+    }
+
+    /// Whether a slot's job ran to its end and is not run again: it need not be there any more.
+    fn is_through(&self, slot: &Slot, condition: Condition) -> bool {
+        condition != Condition::Healthy && self.plan.completed.contains_key(slot)
     }
 
     fn container_in(&self, slot: &Slot) -> ContainerRef {

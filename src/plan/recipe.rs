@@ -1,16 +1,16 @@
 //! Spells a container's change out as single engine calls. Each order of steps is such that a plan
 //! made after a crash between any two of them goes on from there.
 
-use super::containers::Candidate;
+use super::containers::{Candidate, serves};
+use super::drain::give_up_steps;
 use super::effective::{default_swap, volumes_to_keep};
 use super::fields::Difference;
-use super::order::START_BOUND;
 use super::slots::Wanted;
 use super::strangers::share_a_port;
-use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Step};
+use super::{Action, ContainerRef, Draft, Milestone, NewContainer, Step, Undo};
 use crate::model::{
-    Container, ContentDigest, CopiedFile, Limits, Networking, OnContentChange, Service, State,
-    labels,
+    Container, ContentDigest, CopiedFile, Limits, Networking, OnContentChange, Order, Service,
+    State, labels,
 };
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,19 @@ pub(super) enum New<'a> {
     Made(&'a Candidate<'a>),
     /// It was made by an earlier, unfinished replacement.
     There(&'a Container),
+}
+
+/// The calls that a change consists of, and the way back.
+pub(super) struct Recipe {
+    pub(super) steps: Vec<Step>,
+    pub(super) undo: Option<Undo>,
+}
+
+impl Recipe {
+    /// Without a way back.
+    pub(super) fn plain(steps: Vec<Step>) -> Self {
+        Self { steps, undo: None }
+    }
 }
 
 /// A container that stays and what it needs.
@@ -61,9 +74,11 @@ impl Draft<'_> {
         let mut steps = self.await_removals(wanted);
         steps.extend(self.make_way(wanted, None));
         steps.push(self.new_container(wanted, wanted.final_name.clone(), BTreeMap::new()));
+        let container = ContainerRef::named(&wanted.final_name);
         steps.extend(self.gates(wanted.name));
+        steps.extend(self.before_start(wanted, &container));
         steps.extend(self.free_ports(wanted));
-        steps.push(Step::Start(ContainerRef::named(&wanted.final_name)));
+        steps.extend(self.start_steps(wanted.name, &container));
         steps
     }
 
@@ -80,42 +95,109 @@ impl Draft<'_> {
             .collect()
     }
 
-    /// New beside old, old stopped, new started and seen to be up, old removed, new renamed.
+    /// New beside old; then, stop-first: old stopped, new started and seen to be up; start-first: new
+    /// started and seen to be up, old stopped; then old removed, new renamed. If the new one does not
+    /// come up, it is stopped, and the old one runs on or again.
     pub(super) fn replace_steps(
         &self,
         wanted: &Wanted<'_>,
         new: New<'_>,
         old: &[Candidate<'_>],
-    ) -> Vec<Step> {
+    ) -> Recipe {
         let temporary = format!("{}{}", wanted.final_name, labels::TEMPORARY);
-        let is_made = matches!(new, New::Made(_));
         let mut steps = self.await_removals(wanted);
+        let order = self.order_of(wanted.service);
+        let mut old: Vec<_> = old.iter().map(|old| old.container).collect();
+        let mut former = old.iter().copied().find(|old| old.name == wanted.final_name);
+        let runs = matches!(new, New::There(container) if is_up(container));
         let (new, name) = match new {
             New::There(container) => (ContainerRef::of(container), container.name.clone()),
             New::Made(from) => {
-                let stale = old.iter().filter(|old| old.container.name == temporary);
-                steps.extend(stale.map(|old| Step::Remove(ContainerRef::of(old.container))));
+                if let Some(stale) = old.iter().copied().find(|old| old.name == temporary) {
+                    // Of a replacement that was not finished the one that serves is kept so long.
+                    let goes = if serves(stale) && !former.is_some_and(serves) {
+                        let goes = former.replace(stale);
+                        steps.extend(goes.into_iter().flat_map(|goes| self.take_away(goes)));
+                        let to = wanted.final_name.clone();
+                        steps.push(Step::Rename { container: ContainerRef::of(stale), to });
+                        goes
+                    } else {
+                        steps.extend(self.leave_steps(stale, order));
+                        steps.push(Step::Remove(ContainerRef::of(stale)));
+                        Some(stale)
+                    };
+                    old.retain(|old| goes.is_none_or(|goes| old.id != goes.id));
+                }
                 let keep = volumes_to_keep(wanted.effective, &from.container.anonymous_volumes);
                 steps.push(self.new_container(wanted, temporary.clone(), keep));
-                (ContainerRef::named(&temporary), temporary.clone())
+                (ContainerRef::named(&temporary), temporary)
             }
         };
-        let old: Vec<_> = old
-            .iter()
-            .map(|old| old.container)
-            // One that held the temporary name was removed to make room.
-            .filter(|old| !is_made || old.name != temporary)
-            .collect();
         steps.extend(self.gates(wanted.name));
-        steps.extend(old.iter().filter(|old| is_up(old)).map(|old| stop(old)));
-        steps.extend(self.free_ports(wanted));
-        steps.push(Step::Start(new.clone()));
-        steps.extend(self.await_up(wanted, new.clone()));
+        let leave = old.iter().flat_map(|old| self.leave_steps(old, order));
+        let mut start = Vec::new();
+        if !runs {
+            start.extend(self.before_start(wanted, &new));
+        }
+        let first = start.len();
+        start.extend(self.free_ports(wanted));
+        start.extend(self.start_steps(wanted.name, &new));
+        start.extend(self.await_up(wanted, new.clone()));
+        let undo = self.undo(wanted, &new, &name, former);
+        // What prepares the start does so while the old container still serves.
+        steps.extend(start.drain(..first));
+        let after = steps.len();
+        let before;
+        match order {
+            Order::StopFirst => {
+                steps.extend(leave);
+                steps.extend(start);
+                before = steps.len();
+            }
+            Order::StartFirst => {
+                steps.extend(start);
+                before = steps.len();
+                steps.extend(leave);
+            }
+        }
         steps.extend(old.iter().map(|old| Step::Remove(ContainerRef::of(old))));
         if name != wanted.final_name {
             steps.push(Step::Rename { container: new, to: wanted.final_name.clone() });
         }
-        steps
+        Recipe { steps, undo: undo.map(|steps| Undo { after, before, steps }) }
+    }
+
+    /// How the `former` container, which has the slot's name, serves again after its replacement failed.
+    /// The one that failed stays, stopped, to be looked at.
+    fn undo(
+        &self,
+        wanted: &Wanted<'_>,
+        new: &ContainerRef,
+        name: &str,
+        former: Option<&Container>,
+    ) -> Option<Vec<Step>> {
+        let former = former?;
+        let ran = match former.state {
+            State::Running | State::Paused | State::Restarting | State::Exited { .. } => true,
+            State::Created | State::Removing | State::Dead => false,
+        };
+        if !ran || name == wanted.final_name || self.is_job(wanted.name) {
+            return None;
+        }
+        let mut steps = give_up_steps(wanted, new);
+        if self.order_of(wanted.service) == Order::StartFirst && is_up(former) {
+            // It has not been stopped: it serves on.
+            return Some(steps);
+        }
+        steps.extend(self.return_steps(former));
+        // The place of this slot is given to another one only when this one serves again.
+        steps.push(Step::Await {
+            container: ContainerRef::of(former),
+            until: Milestone::Up,
+            bound: self.up_bound(wanted.name),
+            required: false,
+        });
+        Some(steps)
     }
 
     /// The gentle changes first, so that what is started is as it should be.
@@ -124,7 +206,7 @@ impl Draft<'_> {
         wanted: &Wanted<'_>,
         keep: &Keep<'_>,
         old: &[Candidate<'_>],
-    ) -> Vec<Step> {
+    ) -> Recipe {
         let container = ContainerRef::of(keep.container);
         let mut steps = Vec::new();
         if keep.actions.contains(&Action::Update) {
@@ -140,8 +222,15 @@ impl Draft<'_> {
         }
         steps.extend(reconnect_steps(wanted, keep));
         if keep.actions.contains(&Action::Replace) {
-            steps.extend(self.replace_steps(wanted, New::There(keep.container), old));
-            return steps;
+            let mut recipe = self.replace_steps(wanted, New::There(keep.container), old);
+            let first = steps.len();
+            steps.append(&mut recipe.steps);
+            let undo = recipe.undo.map(|undo| Undo {
+                after: undo.after + first,
+                before: undo.before + first,
+                ..undo
+            });
+            return Recipe { steps, undo };
         }
         if keep.actions.contains(&Action::Rename) {
             steps.extend(self.make_way(wanted, Some(keep.container)));
@@ -160,8 +249,11 @@ impl Draft<'_> {
         if starts {
             steps.extend(self.gates(wanted.name));
         }
+        if starts && !is_up(keep.container) {
+            steps.extend(self.before_start(wanted, &container));
+        }
         if restarts {
-            steps.push(stop(keep.container));
+            steps.extend(self.halt_steps(keep.container));
         } else if keep.actions.contains(&Action::Signal)
             && let OnContentChange::Signal(signal) = &wanted.service.on_content_change
         {
@@ -169,7 +261,7 @@ impl Draft<'_> {
         }
         if starts {
             steps.extend(self.free_ports(wanted));
-            steps.push(Step::Start(container.clone()));
+            steps.extend(self.start_steps(wanted.name, &container));
         }
         // Only now: what a crash has undone before is done again.
         let fresh = keep.differences.iter().any(|difference| difference.of_content);
@@ -180,7 +272,14 @@ impl Draft<'_> {
         if restarts {
             steps.extend(self.await_up(wanted, container));
         }
-        steps
+        if keep.actions.contains(&Action::Remove) {
+            // What stays serves already.
+            for old in old.iter().map(|old| old.container) {
+                steps.extend(self.leave_steps(old, Order::StartFirst));
+                steps.push(Step::Remove(ContainerRef::of(old)));
+            }
+        }
+        Recipe::plain(steps)
     }
 
     /// Frees the name that a container shall get, if another one of ours holds it and is renamed
@@ -201,9 +300,9 @@ impl Draft<'_> {
     /// replaced later: their own replacements may be waiting for a port that this one gives up.
     fn free_ports(&self, wanted: &Wanted<'_>) -> Vec<Step> {
         self.containers_on_ports_of(wanted.service)
-            .filter(|other| other.slot != wanted.slot && is_up(other) && !self.is_planned(other))
+            .filter(|other| other.slot != wanted.slot && !self.is_planned(other))
             .filter(|other| share_a_port(wanted.service, other))
-            .map(stop)
+            .flat_map(|other| self.halt_steps(other))
             .collect()
     }
 
@@ -215,8 +314,7 @@ impl Draft<'_> {
         if self.is_job(wanted.name) {
             return None;
         }
-        let checked = wanted.effective.healthcheck.as_ref().is_some_and(|c| !c.is_disabled());
-        let bound = if checked { self.health_bound(wanted.name) } else { START_BOUND };
+        let bound = self.up_bound(wanted.name);
         Some(Step::Await { container, until: Milestone::Up, bound, required: true })
     }
 
@@ -308,11 +406,13 @@ pub(super) fn remove(container: &Container) -> Vec<Step> {
     stop.into_iter().chain([Step::Remove(ContainerRef::of(container))]).collect()
 }
 
-fn stop(container: &Container) -> Step {
+/// The bare stop.
+pub(super) fn stop(container: &Container) -> Step {
     Step::Stop { container: ContainerRef::of(container), grace: container.spec.stop_grace_period }
 }
 
-fn is_up(container: &Container) -> bool {
+/// Whether there is something to stop.
+pub(super) fn is_up(container: &Container) -> bool {
     match container.state {
         State::Running | State::Paused | State::Restarting => true,
         State::Created | State::Removing | State::Exited { .. } | State::Dead => false,

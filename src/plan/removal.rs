@@ -1,9 +1,10 @@
 //! What goes: containers that no service wants any more, and whole stacks.
 
+use super::backwards::Backwards;
 use super::recipe::remove;
 use super::strangers::share_a_port;
-use super::{Action, Change, Draft, Object, Plan, Reason, Step};
-use crate::model::{Container, Observed, ServiceName, StackName, State, labels};
+use super::{Action, Change, ContainerRef, Draft, Object, Plan, Reason, Step, pre_start};
+use crate::model::{Container, Observed, Order, ServiceName, StackName, State, labels};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'a> Draft<'a> {
@@ -12,7 +13,8 @@ impl<'a> Draft<'a> {
     pub(super) fn leftovers_in_the_way(&mut self) {
         for (container, reason) in self.all_leftovers() {
             if self.is_in_the_way(container) {
-                self.push(removal(container, reason));
+                let change = self.leaving(container, reason);
+                self.push(change);
             }
         }
     }
@@ -21,15 +23,20 @@ impl<'a> Draft<'a> {
     /// its place must stand first.
     pub(super) fn leftovers(&mut self) {
         let successors: Vec<usize> = self.upset.values().flatten().copied().collect();
-        for (container, reason) in self.all_leftovers() {
-            if self.is_in_the_way(container) {
-                continue;
-            }
-            let mut change = removal(container, reason);
-            if !self.desired.services.contains_key(&container.slot.service) {
+        let mut all = self.all_leftovers();
+        all.retain(|(container, _)| !self.is_in_the_way(container));
+        let order = Backwards::of(all.iter().map(|(container, _)| *container));
+        all.sort_by_key(|(container, _)| order.rank(container));
+        let mut going = Going::new();
+        for (container, reason) in all {
+            let service = &container.slot.service;
+            let mut change = self.leaving(container, reason);
+            if !self.desired.services.contains_key(service) {
                 change.after.clone_from(&successors);
+                change.after.extend(after(&order, &going, service));
             }
-            self.push(change);
+            let index = self.push(change);
+            going.entry(service.as_str()).or_default().push(index);
         }
     }
 
@@ -71,6 +78,13 @@ impl<'a> Draft<'a> {
             .collect()
     }
 
+    /// Takes a container away that others may have been led to.
+    fn leaving(&self, container: &Container, reason: Reason) -> Change {
+        let mut steps = self.leave_steps(container, Order::StopFirst);
+        steps.push(Step::Remove(ContainerRef::of(container)));
+        Change { steps, ..removal(container, reason) }
+    }
+
     fn is_in_the_way(&self, container: &Container) -> bool {
         self.is_wanted_name(&container.name)
             || self.desired.services.iter().any(|(name, service)| {
@@ -89,21 +103,23 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
         actual: is,
         place: None,
     };
-    let ranks = ranks(&observed.containers);
-    let rank = |container: &Container| ranks.get(&container.slot.service).copied();
     let mut containers: Vec<&Container> =
         observed.containers.iter().rev().filter(|container| container.is_taken_over()).collect();
-    containers.sort_by_key(|container| rank(container));
+    let order = Backwards::of(containers.iter().copied());
+    containers.sort_by_key(|container| order.rank(container));
+    let mut going = Going::new();
     for container in &containers {
         let service = &container.slot.service;
         let reason = gone(format!("services.{service}"), format!("container {}", container.name));
         let mut change = removal(container, reason);
-        let dependents = containers.iter().enumerate().filter(|(_, other)| {
-            rank(other) < rank(container)
-                && dependencies(other).any(|name| name == service.as_str())
-        });
-        change.after = dependents.map(|(index, _)| index).collect();
+        change.after = after(&order, &going, service);
+        going.entry(service.as_str()).or_default().push(plan.changes.len());
         plan.changes.push(change);
+    }
+    for hook in &observed.hooks {
+        let field = format!("services.{}.pre_start", hook.slot.service);
+        let reason = gone(field, format!("container {}", hook.name));
+        plan.changes.push(pre_start::removal(hook, reason));
     }
     let containers: Vec<usize> = (0..plan.changes.len()).collect();
     let owned = |stack: &Option<StackName>| stack.as_ref() == Some(name);
@@ -121,6 +137,7 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
             reasons: vec![gone(field, format!("network {network_name}"))],
             after: containers.clone(),
             steps: vec![Step::RemoveNetwork { name: network_name, id: network.id.clone() }],
+            undo: None,
         });
     }
     let anonymous = observed.containers.iter().flat_map(|container| &container.anonymous_volumes);
@@ -130,7 +147,14 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
         let reasons = vec![gone(format!("volumes.{name}"), "an anonymous volume".to_owned())];
         let steps = vec![Step::RemoveVolume(name.clone())];
         let after = containers.clone();
-        plan.changes.push(Change { object, action: Action::Remove, reasons, after, steps });
+        plan.changes.push(Change {
+            object,
+            action: Action::Remove,
+            reasons,
+            after,
+            steps,
+            undo: None,
+        });
     }
     // What Compose made for a project may hold what the stack never knew of.
     let ours = |all: &BTreeMap<String, String>| all.contains_key(labels::STACK);
@@ -146,46 +170,26 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
             reasons: vec![gone(field, format!("volume {volume_name} with its data"))],
             after: containers.clone(),
             steps: vec![Step::RemoveVolume(volume_name)],
+            undo: None,
         });
     }
     plan
 }
 
+/// The changes by which the containers of each service go.
+type Going<'a> = BTreeMap<&'a str, Vec<usize>>;
+
+/// Those after which a container of `service` goes.
+fn after<'a>(order: &Backwards<'a>, going: &Going<'_>, service: &'a ServiceName) -> Vec<usize> {
+    let mut after: Vec<usize> =
+        order.before(service).filter_map(|other| going.get(other)).flatten().copied().collect();
+    after.sort_unstable();
+    after
+}
+
 /// The key under which the stack's file had a network or volume, from its labels.
 pub(super) fn key<'a>(labels: &'a BTreeMap<String, String>, kind: &str, name: &'a str) -> &'a str {
     labels.get(kind).map_or(name, String::as_str)
-}
-
-/// The services of `containers` by the order in which they go: each after those that depend on it.
-/// Services in a circle, which labels of different times can tell of, go in the order of names.
-fn ranks(containers: &[Container]) -> BTreeMap<ServiceName, usize> {
-    let mut needs: BTreeMap<&ServiceName, BTreeSet<&str>> = BTreeMap::new();
-    for container in containers {
-        needs.entry(&container.slot.service).or_default().extend(dependencies(container));
-    }
-    let mut ranks = BTreeMap::new();
-    while let Some(first) = needs.keys().next().copied() {
-        let needed: BTreeSet<&str> = needs
-            .iter()
-            .flat_map(|(name, needs)| needs.iter().filter(move |need| **need != name.as_str()))
-            .copied()
-            .collect();
-        let free: Vec<_> =
-            needs.keys().copied().filter(|name| !needed.contains(name.as_str())).collect();
-        let next = if free.is_empty() { vec![first] } else { free };
-        let rank = ranks.len();
-        for name in next {
-            needs.remove(name);
-            ranks.insert(name.clone(), rank);
-        }
-    }
-    ranks
-}
-
-/// The services that a container's service depended on when it was made.
-fn dependencies(container: &Container) -> impl Iterator<Item = &str> {
-    let noted = container.spec.labels.get(labels::DEPENDS_ON).map_or("", String::as_str);
-    noted.split(',').filter_map(|noted| noted.split(':').next())
 }
 
 fn removal(container: &Container, reason: Reason) -> Change {
@@ -195,5 +199,6 @@ fn removal(container: &Container, reason: Reason) -> Change {
         reasons: vec![reason],
         after: Vec::new(),
         steps: remove(container),
+        undo: None,
     }
 }

@@ -142,6 +142,7 @@ impl<'a> Draft<'a> {
                 reasons: vec![reason],
                 after: users.clone(),
                 steps: vec![Step::RemoveNetwork { name, id: network.id.clone() }],
+                undo: None,
             });
         }
     }
@@ -187,6 +188,7 @@ impl<'a> Draft<'a> {
             reasons: vec![reason],
             after: Vec::new(),
             steps: vec![step],
+            undo: None,
         });
         self.made.insert(object, index);
     }
@@ -242,6 +244,7 @@ impl<'a> Draft<'a> {
             reasons,
             after: Vec::new(),
             steps,
+            undo: None,
         });
         self.made.insert(object, index);
     }

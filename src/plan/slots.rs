@@ -1,14 +1,25 @@
 //! What each service's slots need: nothing, a gentle change, a new container.
 
-use super::containers::{Candidate, Found, shared};
+use super::containers::{Candidate, Found, serves, shared};
+use super::drain::owes_hooks;
 use super::fields::Difference;
-use super::recipe::{Keep, New};
-use super::{Action, Change, ContainerRef, Draft, Object, Problem, Reason, Resting, Step};
-use crate::model::{Container, ContainerSpec, Networking, Service, ServiceName, Slot, State};
+use super::jobs::runs_again;
+use super::pace::standing;
+use super::pre_start::Opening;
+use super::recipe::{Keep, New, Recipe, is_up};
+use super::{
+    Action, Aim, Change, ContainerRef, Draft, Object, Problem, Reason, Resting, Step, Turn,
+};
+use crate::model::{
+    Container, ContainerSpec, Networking, Order, Service, ServiceName, Slot, State,
+};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// What a container is called, as a field.
 const NAME: &str = "container_name";
+/// The hooks after a start, as a field.
+const POST_START: &str = "post_start";
 /// What a container does, as a field.
 pub(super) const STATE: &str = "state";
 
@@ -20,6 +31,8 @@ pub(super) struct Wanted<'a> {
     pub(super) effective: &'a ContainerSpec,
     /// The name that its container ends up with.
     pub(super) final_name: String,
+    /// Which hooks come before its start, if its container is started.
+    pub(super) opening: Opening,
 }
 
 impl Wanted<'_> {
@@ -50,40 +63,102 @@ impl<'a> Draft<'a> {
         }
         self.warn_of_unsupported(name, service);
         let effective = self.effective(service);
-        let mut former_replacement = None;
-        for slot in self.desired.slots(name) {
-            let Some(final_name) = self.desired.container_name(&slot) else { continue };
-            let wanted = Wanted { slot, name, service, effective: &effective, final_name };
-            let found = self.found(&wanted.slot, service, &effective, &wanted.final_name);
+        let aim = self.aim_for(name, service);
+        let (mut paced, mut still) = (Vec::new(), Vec::new());
+        let mut opening = self.opening(name, service, &effective);
+        let mut opener = None;
+        for (slot, final_name, found) in self.slots_by_rank(name, service, &effective) {
+            let wanted = Wanted { slot, name, service, effective: &effective, final_name, opening };
+            if found.kept.is_none() && self.is_past(&wanted.slot, service, &wanted.final_name) {
+                self.clear_past(&wanted, &found);
+                continue;
+            }
+            let ended = found.kept.as_ref().and_then(|it| self.ended(name, it.container));
             self.plan.resting.extend(self.resting(&wanted, &found));
             let ignored = found.kept.iter().flat_map(|kept| self.ignored(&wanted, kept));
             let ignored: Vec<_> = ignored.collect();
             self.plan.ignored.extend(ignored);
-            let Some(mut change) = self.slot(&wanted, found) else { continue };
+            let stands = found.kept.as_ref().and_then(|it| standing(&wanted.slot, it.container));
+            let kept = found.kept.as_ref().map(|it| ContainerRef::of(it.container));
+            let change = self.slot(&wanted, found);
+            let again = change.as_ref().is_some_and(|change| runs_again(change.action));
+            self.note_end(&wanted.slot, ended.filter(|_| !again));
+            let Some(mut change) = change else {
+                still.extend(stands.filter(|_| aim != Aim::Hold));
+                continue;
+            };
             if let Some(problem) = self.in_the_way(&wanted, &change) {
                 self.plan.problems.push(problem);
                 self.blocked.insert(name.clone());
                 continue;
             }
-            // Replacements of one service follow each other, so that the others serve on.
-            if change.action == Action::Replace {
-                change.after.extend(former_replacement);
+            if begins(change.action) && !service.hooks.pre_start.is_empty() {
+                change.after.extend(opener);
             }
             let action = change.action;
             let index = self.push(change);
-            if action == Action::Replace {
-                former_replacement = Some(index);
+            if begins(action) && opening == Opening::Service {
+                // The hooks of the service as a whole are run once, before any of it starts.
+                (opening, opener) = (Opening::Replica, Some(index));
+            }
+            if is_paced(action, aim) {
+                let anew = || ContainerRef::named(&wanted.final_name);
+                let container = kept.filter(|_| action != Action::Replace).unwrap_or_else(anew);
+                let exchanges = action.exchanges();
+                paced.push(Turn { change: index, slot: wanted.slot, container, exchanges });
             }
             self.note_upset(name, action, index);
         }
+        if paced.iter().any(|turn| self.plan.changes[turn.change].action == Action::Replace) {
+            let note = self.note_order(name, service);
+            self.plan.notes.extend(note);
+        }
+        self.pace(name, service, aim, paced, still);
+    }
+
+    /// The slots of a service with their containers' names and what is there, in the order of their
+    /// turns: first those where nobody serves, so that nothing is lost; then those where two containers
+    /// run or are already, so that there are never more of them than the pace allows.
+    fn slots_by_rank(
+        &self,
+        name: &'a ServiceName,
+        service: &Service,
+        effective: &ContainerSpec,
+    ) -> Vec<(Slot, String, Found<'a>)> {
+        let find = |slot: Slot| {
+            let final_name = self.desired.container_name(&slot)?;
+            let found = self.found(&slot, service, effective, &final_name);
+            Some((slot, final_name, found))
+        };
+        let mut slots: Vec<_> = self.desired.slots(name).filter_map(find).collect();
+        let stops_first = self.order_of(service) == Order::StopFirst;
+        slots.sort_by_key(|(_, _, found)| {
+            let (serves, (there, running)) = (found.serves(), found.counts());
+            (serves && stops_first, Reverse(running.max(1)), Reverse(there.max(1)), serves)
+        });
+        slots
+    }
+
+    /// Which hooks come before the start of the first container that is started: all of them, unless
+    /// one runs as it should.
+    fn opening(&self, name: &ServiceName, service: &Service, effective: &ContainerSpec) -> Opening {
+        if service.hooks.pre_start.iter().all(|hook| hook.per_replica) {
+            return Opening::Replica;
+        }
+        let runs = self.desired.slots(name).any(|slot| {
+            let final_name = self.desired.container_name(&slot).unwrap_or_default();
+            let found = self.found(&slot, service, effective, &final_name);
+            found.kept.is_some_and(|kept| is_up(kept.container))
+        });
+        if runs { Opening::Replica } else { Opening::Service }
     }
 
     fn slot(&self, wanted: &Wanted<'_>, found: Found<'_>) -> Option<Change> {
-        let (action, reasons, steps) = match found {
+        let (action, reasons, Recipe { steps, undo }) = match found {
             Found { kept: Some(kept), old } => self.keep(wanted, &kept, &old)?,
             Found { kept: None, old } if old.is_empty() => {
                 let steps = self.create_steps(wanted);
-                (Action::Create, vec![self.missing(wanted)], steps)
+                (Action::Create, vec![self.missing(wanted)], Recipe::plain(steps))
             }
             Found { kept: None, old } => {
                 let reasons = self.reasons(wanted, &old[0]);
@@ -98,6 +173,7 @@ impl<'a> Draft<'a> {
             reasons,
             after,
             steps,
+            undo,
         })
     }
 
@@ -107,7 +183,7 @@ impl<'a> Draft<'a> {
         wanted: &Wanted<'_>,
         kept: &Candidate<'_>,
         old: &[Candidate<'_>],
-    ) -> Option<(Action, Vec<Reason>, Vec<Step>)> {
+    ) -> Option<(Action, Vec<Reason>, Recipe)> {
         let container = kept.container;
         let mut reasons = self.reasons(wanted, kept);
         let mut actions: BTreeSet<Action> = kept.differences.iter().map(|d| d.action).collect();
@@ -137,9 +213,17 @@ impl<'a> Draft<'a> {
             actions.insert(action);
             reasons.push(self.state_reason(wanted, desired, container));
         }
+        if owes_hooks(wanted.service, container) && !rests && !self.ignores(wanted.name, POST_START)
+        {
+            actions.insert(Action::Start);
+            let (want, is) = ("run after the start".to_owned(), "not all done".to_owned());
+            reasons.push(self.reason(wanted.field(POST_START), want, is));
+        }
         if !old.is_empty() {
-            // A replacement that was not finished: it is gone on with.
-            actions.insert(Action::Replace);
+            // A replacement that was not finished: it is gone on with, unless what belongs there
+            // serves already.
+            let stands = is_named && serves(container);
+            actions.insert(if stands { Action::Remove } else { Action::Replace });
             let names: Vec<_> = old.iter().map(|old| old.container.name.as_str()).collect();
             let actual = format!("{} as well", names.join(", "));
             let only = format!("{} alone", container.name);
@@ -164,8 +248,8 @@ impl<'a> Draft<'a> {
             differences: &kept.differences,
             ignored: &kept.ignored,
         };
-        let steps = self.keep_steps(wanted, &keep, old);
-        Some((action, reasons, steps))
+        let recipe = self.keep_steps(wanted, &keep, old);
+        Some((action, reasons, recipe))
     }
 
     /// Whether a container must be started or unpaused.
@@ -266,7 +350,9 @@ impl<'a> Draft<'a> {
         let mut after = BTreeSet::new();
         let made = |object: Object| self.made.get(&object).copied();
         if matches!(action, Action::Create | Action::Replace) {
-            after.extend(spec.images().filter_map(|image| made(Object::Image(image.to_string()))));
+            after.extend(
+                wanted.service.images().filter_map(|image| made(Object::Image(image.to_string()))),
+            );
         }
         if let Networking::Networks(networks) = &spec.networking {
             after.extend(networks.keys().filter_map(|name| made(Object::Network(name.clone()))));
@@ -312,6 +398,18 @@ pub(super) fn takes_name(wanted: &Wanted<'_>, steps: &[Step]) -> bool {
         Step::Rename { to, .. } => *to == wanted.final_name,
         _ => false,
     })
+}
+
+/// Whether an action starts a container that did not run.
+fn begins(action: Action) -> bool {
+    matches!(action, Action::Create | Action::Replace | Action::Start)
+}
+
+/// Whether changes of this kind follow the pace of their service. What is only repaired does so where it
+/// takes something out of service.
+fn is_paced(action: Action, aim: Aim) -> bool {
+    let begins = matches!(action, Action::Create | Action::Start | Action::Unpause);
+    action.exchanges() || (begins && aim != Aim::Hold)
 }
 
 fn on_failure_only(service: &Service) -> bool {

@@ -1,8 +1,8 @@
 //! The single calls to an engine, as data.
 
 use crate::model::{
-    Container, ContainerSpec, ContentDigest, CopiedFile, Endpoint, ImageRef, Limits, NetworkSpec,
-    Platform, RestartPolicy, VolumeSpec,
+    Container, ContainerSpec, ContentDigest, CopiedFile, Endpoint, Hook, HookKind, ImageRef,
+    Limits, NetworkSpec, Platform, RestartPolicy, VolumeSpec,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -117,6 +117,45 @@ pub enum Step {
         /// The restart policy as it shall be.
         restart: RestartPolicy,
     },
+    /// Remove a container that ran a hook, with the anonymous volumes that nothing else uses.
+    Discard(ContainerRef),
+    /// Take a running container's names off a network: others find it no more, and its address and
+    /// its connections stay.
+    Withdraw {
+        /// The container.
+        container: ContainerRef,
+        /// The network's name.
+        network: String,
+        /// Its place there, without the names.
+        endpoint: Box<Endpoint>,
+    },
+    /// Remember that a container is being started, and that its hooks are still to be run.
+    OweHooks(ContainerRef),
+    /// Remember that the hooks after a container's start have succeeded.
+    HooksDone(ContainerRef),
+    /// Run hooks in a running container, one after the other, until one fails.
+    RunHooks {
+        /// The container.
+        container: ContainerRef,
+        /// When they are run.
+        kind: HookKind,
+        /// What is run.
+        hooks: Vec<Hook>,
+        /// For how long all of them together may run.
+        bound: Duration,
+        /// Whether a failure ends the change; otherwise it is only worth a warning.
+        required: bool,
+    },
+    /// Wait until a container that runs a hook has ended with exit code 0. One that takes longer than
+    /// it may is killed.
+    Finish {
+        /// The container.
+        container: ContainerRef,
+        /// For how long it may run.
+        bound: Duration,
+    },
+    /// Let time pass, so that what is under way can end.
+    Linger(Duration),
     /// Wait for a container. Carried out by watching, not by the engine.
     Await {
         /// The container.
@@ -128,6 +167,26 @@ pub enum Step {
         /// Whether a failure ends the change; otherwise it is only worth a warning.
         required: bool,
     },
+}
+
+impl Step {
+    /// Whether it consists of looks, waits and commands in containers, rather than of one call.
+    pub fn is_the_callers(&self) -> bool {
+        matches!(
+            self,
+            Self::Await { .. } | Self::Finish { .. } | Self::RunHooks { .. } | Self::Linger(_)
+        )
+    }
+
+    /// Whether its failure ends the change; otherwise it is only worth a warning.
+    pub fn is_required(&self) -> bool {
+        !matches!(
+            self,
+            Self::Await { required: false, .. }
+                | Self::RunHooks { required: false, .. }
+                | Self::Withdraw { .. }
+        )
+    }
 }
 
 /// A container, by its id where it exists when the plan is made, by its name where the plan makes

@@ -2,7 +2,8 @@
 //! where a file of the commit belongs.
 
 use super::error::Fault;
-use super::mirror::Mirror;
+use super::mirror::{Home, Mirror};
+use super::place::{Fresh, place};
 use git2::build::CheckoutBuilder;
 use git2::{Delta, ObjectType, Oid, Tree};
 use std::ffi::OsStr;
@@ -10,21 +11,30 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Makes `root` show `commit`. A switch that was interrupted is finished first: only then does the
-/// list of our files tell which of them have to go.
-pub(super) fn switch(mirror: &Mirror, root: &Path, commit: Oid) -> Result<(), Fault> {
+/// Makes the checkout of `home` show `commit`. A switch that was interrupted is finished first: only
+/// then does the list of our files tell which of them have to go.
+pub(super) fn switch(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     if let Some(begun) = interrupted(mirror).filter(|begun| *begun != commit) {
-        show(mirror, root, begun)?;
+        show(mirror, home, begun)?;
     }
-    show(mirror, root, commit)
+    show(mirror, home, commit)
+}
+
+/// What the checkout shows; a switch that was interrupted is finished before.
+pub(super) fn settled(mirror: &Mirror, home: &Home) -> Result<Option<Oid>, Fault> {
+    if let Some(begun) = interrupted(mirror) {
+        show(mirror, home, begun)?;
+    }
+    Ok(mirror.shown())
 }
 
 /// The commit of a switch that did not end.
-pub(super) fn interrupted(mirror: &Mirror) -> Option<Oid> {
+fn interrupted(mirror: &Mirror) -> Option<Oid> {
     mirror.head().filter(|begun| mirror.shown() != Some(*begun))
 }
 
-fn show(mirror: &Mirror, root: &Path, commit: Oid) -> Result<(), Fault> {
+fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
+    let root = &home.checkout();
     let failed = |error: git2::Error| Fault::git(&format!("write {}", root.display()), &error);
     fs::create_dir_all(root)
         .map_err(|error| Fault::io(format!("make {}", root.display()), &error))?;
@@ -33,9 +43,11 @@ fn show(mirror: &Mirror, root: &Path, commit: Oid) -> Result<(), Fault> {
     let tree = repository.find_commit(commit).and_then(|commit| commit.tree()).map_err(failed)?;
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     repository.set_head_detached(commit).map_err(failed)?;
-    for path in departed(mirror, &tree).map_err(failed)? {
-        remove(root, &path, &tree);
+    let (departed, fresh) = differing(mirror, &tree).map_err(failed)?;
+    for path in &departed {
+        remove(root, path, &tree);
     }
+    place(repository, &fresh, root, &home.half()).map_err(failed)?;
     let mut options = CheckoutBuilder::new();
     options.force().recreate_missing(true).disable_filters(true);
     repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(failed)?;
@@ -44,15 +56,31 @@ fn show(mirror: &Mirror, root: &Path, commit: Oid) -> Result<(), Fault> {
     mirror.set_shown(commit)
 }
 
-/// Files that we wrote and that `tree` does not have.
-fn departed(mirror: &Mirror, tree: &Tree<'_>) -> Result<Vec<PathBuf>, git2::Error> {
+/// Writes the files of `tree` into the empty directory `into`, and nothing else.
+pub(super) fn write_out(mirror: &Mirror, tree: &Tree<'_>, into: &Path) -> Result<(), Fault> {
+    let mut options = CheckoutBuilder::new();
+    options.force().recreate_missing(true).disable_filters(true);
+    options.update_index(false).target_dir(into);
+    let written = mirror.repository.checkout_tree(tree.as_object(), Some(&mut options));
+    written.map_err(|error| Fault::git(&format!("write {}", into.display()), &error))
+}
+
+/// The files that we wrote and that `tree` does not have, and those that it has otherwise.
+fn differing(mirror: &Mirror, tree: &Tree<'_>) -> Result<(Vec<PathBuf>, Vec<Fresh>), git2::Error> {
     let repository = &mirror.repository;
     let mut index = repository.index()?;
     index.read(true)?;
     let diff = repository.diff_tree_to_index(Some(tree), Some(&index), None)?;
-    let left = diff.deltas().filter(|delta| delta.status() == Delta::Added);
-    let path = |bytes| PathBuf::from(OsStr::from_bytes(bytes));
-    Ok(left.filter_map(|delta| delta.new_file().path_bytes().map(path)).collect())
+    let (mut departed, mut fresh) = (Vec::new(), Vec::new());
+    for delta in diff.deltas() {
+        let path = |bytes| PathBuf::from(OsStr::from_bytes(bytes));
+        match delta.status() {
+            Delta::Added => departed.extend(delta.new_file().path_bytes().map(path)),
+            Delta::Deleted | Delta::Modified => fresh.extend(Fresh::of(&delta.old_file())),
+            _ => {}
+        }
+    }
+    Ok((departed, fresh))
 }
 
 /// Removes a file, and the directories that are empty without it and not in `tree`: one that stays may

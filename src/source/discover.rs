@@ -1,8 +1,8 @@
 //! Finds the directories that hold a compose file. Looks at names only; reads no file.
 
+use super::view::View;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,12 @@ impl fmt::Display for Trouble {
 /// with the file of the same name and `.override` before its extension. Hidden directories and
 /// links to directories are passed over; a link to a file counts if it stays below `root`.
 pub fn discover(root: &Path, names: &[&str]) -> Discovery {
-    let mut search = Search { root, names, found: Discovery::default(), entries: 0 };
+    discover_in(&View::default(), root, names)
+}
+
+/// The same of what `view` shows.
+pub(super) fn discover_in(view: &View, root: &Path, names: &[&str]) -> Discovery {
+    let mut search = Search { view, root, names, found: Discovery::default(), entries: 0 };
     let mut due = vec![(root.to_owned(), 0)];
     let mut looked_into = 0;
     while let Some((dir, depth)) = due.pop() {
@@ -75,7 +80,15 @@ pub fn discover(root: &Path, names: &[&str]) -> Discovery {
     found
 }
 
+/// What `dir` itself holds, below `root`.
+pub(super) fn look(view: &View, root: &Path, dir: &Path, names: &[&str]) -> Option<Found> {
+    let mut search = Search { view, root, names, found: Discovery::default(), entries: 0 };
+    search.look_into(dir);
+    search.found.stacks.pop()
+}
+
 struct Search<'a> {
+    view: &'a View,
     root: &'a Path,
     names: &'a [&'a str],
     found: Discovery,
@@ -85,7 +98,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Takes in the stack in `dir`, if there is one; the directories below, sorted.
     fn look_into(&mut self, dir: &Path) -> Vec<PathBuf> {
-        let listed = match list(dir, MAX_ENTRIES.saturating_sub(self.entries)) {
+        let listed = match list(self.view, dir, MAX_ENTRIES.saturating_sub(self.entries)) {
             Ok(listed) => listed,
             Err(error) => {
                 self.problem(dir, &format!("cannot read the directory: {error}"));
@@ -127,10 +140,10 @@ impl Search<'_> {
     }
 
     fn leads_out(&self, path: &Path) -> bool {
-        if !path.is_symlink() {
+        if !self.view.at(path).is_symlink() {
             return false;
         }
-        match (path.canonicalize(), self.root.canonicalize()) {
+        match (self.view.real(path), self.root.canonicalize()) {
             (Ok(path), Ok(root)) => !path.starts_with(root),
             _ => true,
         }
@@ -149,13 +162,11 @@ struct Listed {
     count: usize,
 }
 
-fn list(dir: &Path, at_most: usize) -> io::Result<Listed> {
+fn list(view: &View, dir: &Path, at_most: usize) -> io::Result<Listed> {
     let mut listed = Listed::default();
-    for entry in fs::read_dir(dir)?.take(at_most + 1) {
-        let entry = entry?;
+    for (name, kind) in view.entries(dir, at_most)? {
         listed.count += 1;
-        let name = entry.file_name();
-        if entry.file_type()?.is_dir() {
+        if kind.is_dir() {
             let hidden = name.as_encoded_bytes().starts_with(b".");
             if !hidden {
                 listed.dirs.insert(name);

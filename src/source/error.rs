@@ -64,6 +64,15 @@ pub enum Fault {
     /// The repository has no commit.
     #[error("the repository is empty; push a first commit")]
     Empty,
+    /// A commit that was here once, or never.
+    #[error(
+        "there is no commit {revision} in the clone: it was never fetched, or its history was rewritten \
+         and nothing ran well at it; name another commit"
+    )]
+    Gone {
+        /// Its id.
+        revision: String,
+    },
     /// The server cannot be reached, or fails by itself.
     #[error("cannot be reached: {why}; it is tried again")]
     Unreachable {

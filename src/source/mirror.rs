@@ -1,13 +1,15 @@
 //! The clone of one source: a bare repository of ours with what was fetched. Knows no network.
 
 use super::error::Fault;
+use super::kept::carry_over;
 use super::local::TIP;
+use crate::model::Revision;
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The commit that the checkout shows in full. `HEAD` is the one that it was begun with: they
+/// The commit that the checkout shows in full, with what is laid over it. `HEAD` is the one that it was begun with: they
 /// differ after an interrupted switch.
 const SHOWN: &str = "refs/bowline/shown";
 /// Which repository this is a clone of.
@@ -25,6 +27,26 @@ impl Home {
 
     pub(super) fn lock(&self) -> PathBuf {
         self.0.join("lock")
+    }
+
+    /// The lock of the checkout alone.
+    pub(super) fn hold(&self) -> PathBuf {
+        self.0.join("hold")
+    }
+
+    /// What is laid over the checkout.
+    pub(super) fn laid(&self) -> PathBuf {
+        self.0.join("laid")
+    }
+
+    /// The files of another commit, for as long as they are read.
+    pub(super) fn files(&self) -> PathBuf {
+        self.0.join("files")
+    }
+
+    /// A file before it comes into the checkout.
+    pub(super) fn half(&self) -> PathBuf {
+        self.0.join("half")
     }
 
     fn clone(&self) -> PathBuf {
@@ -76,6 +98,9 @@ impl Mirror {
         let mirror = Self { repository };
         let fetched = fetch(&mirror)?;
         write(&begun.join(ORIGIN), origin.as_bytes())?;
+        for old in [home.former(), home.clone()] {
+            carry_over(&old, &mirror);
+        }
         keep_index(home)?;
         drop(mirror);
         swap(home)?;
@@ -98,6 +123,12 @@ impl Mirror {
         Ok(Some(commit.id()))
     }
 
+    /// The commit of `revision`; `None` unless it is here.
+    pub(super) fn commit_at(&self, revision: &Revision) -> Result<Option<Oid>, Fault> {
+        // What is no id names no commit.
+        Oid::from_str(&revision.0).map_or(Ok(None), |id| self.commit(id))
+    }
+
     /// The commit that was fetched last, from which the next fetch can begin.
     pub(super) fn tip(&self) -> Option<Oid> {
         self.repository.find_reference(TIP).ok()?.peel_to_commit().ok().map(|commit| commit.id())
@@ -107,7 +138,7 @@ impl Mirror {
         self.point(TIP, id)
     }
 
-    /// The commit that the checkout shows in full.
+    /// The commit that the checkout shows in full; it may be one of ours.
     pub(super) fn shown(&self) -> Option<Oid> {
         self.repository.refname_to_id(SHOWN).ok()
     }
@@ -143,9 +174,22 @@ impl Mirror {
         rename(&path.join("shallow.new"), &path.join("shallow"))
     }
 
-    fn point(&self, name: &str, id: Oid) -> Result<(), Fault> {
+    /// The references whose names begin so.
+    pub(super) fn names_of(&self, start: &str) -> Result<Vec<String>, Fault> {
+        let failed = |error: git2::Error| Fault::git(&format!("list {start}*"), &error);
+        let mut found = self.repository.references_glob(&format!("{start}*")).map_err(failed)?;
+        let names = found.names().map(|name| name.map(str::to_owned).map_err(failed));
+        names.collect()
+    }
+
+    pub(super) fn point(&self, name: &str, id: Oid) -> Result<(), Fault> {
         let written = self.repository.reference(name, id, true, "bowline");
         written.map(drop).map_err(|error| Fault::git(&format!("write {name}"), &error))
+    }
+
+    pub(super) fn unpoint(&self, name: &str) -> Result<(), Fault> {
+        let failed = |error: git2::Error| Fault::git(&format!("remove {name}"), &error);
+        self.repository.find_reference(name).and_then(|mut it| it.delete()).map_err(failed)
     }
 }
 

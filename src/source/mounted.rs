@@ -1,9 +1,11 @@
 //! What the files hold that a repository mounts into containers. A container that may write to a
 //! mount owns what is there; one that can only read it is configured by it, so its content counts.
 
+use super::view::View;
 use crate::manifest::DigestKey;
-use crate::model::{ContentDigest, MountSource, Stack};
+use crate::model::{ContentDigest, Mount, MountSource, ServiceName, Stack};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, FileType};
 use std::io;
@@ -25,28 +27,30 @@ pub fn digest_mounted(
     roots: &[PathBuf],
     key: &DigestKey,
 ) -> Vec<(String, String)> {
+    digest_in(&View::default(), stack, roots, key)
+}
+
+/// The same of what `view` shows.
+pub(super) fn digest_in(
+    view: &View,
+    stack: &mut Stack,
+    roots: &[PathBuf],
+    key: &DigestKey,
+) -> Vec<(String, String)> {
     let own = [PathBuf::from(&stack.working_dir)];
-    let roots = if roots.is_empty() { &own } else { roots };
-    let roots: Vec<PathBuf> = roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
-    let written = written(stack);
+    let following = Following::of(view, stack, if roots.is_empty() { &own } else { roots });
     let mut complaints = Vec::new();
     for (name, service) in &mut stack.services {
         let spec = &mut service.container;
         for (target, mount) in &mut spec.mounts {
-            let MountSource::Bind(bind) = &mut mount.source else { continue };
             let delivered = ["configs", "secrets"].map(|kind| format!("{kind}.{target}"));
-            let is_known = delivered.iter().any(|field| spec.contents.contains_key(field));
-            if !mount.read_only || is_known {
+            if delivered.iter().any(|field| spec.contents.contains_key(field)) {
                 continue;
             }
-            // What is not there is for the engine to complain of.
-            let Ok(path) = Path::new(&bind.path).canonicalize() else { continue };
-            let is_written = || written.iter().any(|to| overlap(to, &path));
-            if !roots.iter().any(|root| path.starts_with(root)) || is_written() {
-                continue;
-            }
-            bind.is_file = path.is_file();
-            match digest(&path, key) {
+            let Some(path) = following.path(mount) else { continue };
+            let MountSource::Bind(bind) = &mut mount.source else { continue };
+            bind.is_file = view.at(&path).is_file();
+            match digest(view, &path, key) {
                 Ok(digest) => {
                     drop(spec.contents.insert(format!("volumes.{target}.content"), digest));
                 }
@@ -60,11 +64,55 @@ pub fn digest_mounted(
     complaints
 }
 
+/// The paths below `roots` that the services for which `of` holds can only read, configs and secrets
+/// among them: as they are written and, where links lead elsewhere, as they really are.
+pub(super) fn mounted_in(
+    view: &View,
+    stack: &Stack,
+    roots: &[PathBuf],
+    of: impl Fn(&ServiceName) -> bool,
+) -> BTreeSet<PathBuf> {
+    let following = Following::of(view, stack, roots);
+    let services = stack.services.iter().filter(|(name, _)| of(name));
+    let mounts = services.flat_map(|(_, service)| service.container.mounts.values());
+    let paths = mounts.filter_map(|mount| match &mount.source {
+        MountSource::Bind(bind) => Some([following.path(mount)?, PathBuf::from(&bind.path)]),
+        _ => None,
+    });
+    paths.flatten().collect()
+}
+
+/// Which mounts of a stack are followed.
+struct Following<'a> {
+    view: &'a View,
+    roots: Vec<PathBuf>,
+    written: Vec<PathBuf>,
+}
+
+impl<'a> Following<'a> {
+    fn of(view: &'a View, stack: &Stack, roots: &[PathBuf]) -> Self {
+        let roots = roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
+        Self { view, roots, written: written(view, stack) }
+    }
+
+    /// Where a mount really lies, if it is followed.
+    fn path(&self, mount: &Mount) -> Option<PathBuf> {
+        let MountSource::Bind(bind) = &mount.source else { return None };
+        if !mount.read_only {
+            return None;
+        }
+        // What is not there is for the engine to complain of.
+        let path = self.view.real(Path::new(&bind.path)).ok()?;
+        let is_ours = self.roots.iter().any(|root| path.starts_with(root));
+        (is_ours && !self.written.iter().any(|to| overlap(to, &path))).then_some(path)
+    }
+}
+
 /// The paths that containers of the stack may write to.
-fn written(stack: &Stack) -> Vec<PathBuf> {
+fn written(view: &View, stack: &Stack) -> Vec<PathBuf> {
     let mounts = stack.services.values().flat_map(|service| service.container.mounts.values());
     let written = mounts.filter(|mount| !mount.read_only).filter_map(|mount| match &mount.source {
-        MountSource::Bind(bind) => Path::new(&bind.path).canonicalize().ok(),
+        MountSource::Bind(bind) => view.real(Path::new(&bind.path)).ok(),
         _ => None,
     });
     written.collect()
@@ -75,20 +123,21 @@ fn overlap(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
-fn digest(path: &Path, key: &DigestKey) -> io::Result<ContentDigest> {
-    let mut tree = Tree { hasher: Sha256::new(), entries: 0, bytes: 0 };
+fn digest(view: &View, path: &Path, key: &DigestKey) -> io::Result<ContentDigest> {
+    let mut tree = Tree { view, hasher: Sha256::new(), entries: 0, bytes: 0 };
     tree.add(path, 0)?;
     Ok(key.digest(&tree.hasher.finalize()))
 }
 
 /// Files that are being read, in the order of their names.
-struct Tree {
+struct Tree<'a> {
+    view: &'a View,
     hasher: Sha256,
     entries: usize,
     bytes: u64,
 }
 
-impl Tree {
+impl Tree<'_> {
     /// Takes in what is at `path`. Links are not followed: they are what they point to.
     fn add(&mut self, path: &Path, depth: usize) -> io::Result<()> {
         self.entries += 1;
@@ -97,14 +146,15 @@ impl Tree {
                 "more than {MAX_ENTRIES} files, or nested deeper than {MAX_DEPTH}"
             )));
         }
-        let found = fs::symlink_metadata(path)?;
+        let place = self.view.at(path);
+        let found = fs::symlink_metadata(&place)?;
         let mode = found.permissions().mode() & 0o7777;
         self.hasher.update([kind(found.file_type())]);
         self.hasher.update(mode.to_be_bytes());
         if found.is_symlink() {
-            self.text(fs::read_link(path)?.as_os_str().as_bytes());
+            self.text(fs::read_link(&place)?.as_os_str().as_bytes());
         } else if found.is_dir() {
-            for name in names(path)? {
+            for name in self.names(path)? {
                 self.text(name.as_bytes());
                 self.add(&path.join(name), depth + 1)?;
             }
@@ -115,9 +165,17 @@ impl Tree {
                 return Err(io::Error::other(format!("more than {MAX_BYTES} bytes")));
             }
             self.hasher.update(found.len().to_be_bytes());
-            io::copy(&mut File::open(path)?, &mut self.hasher)?;
+            io::copy(&mut File::open(&place)?, &mut self.hasher)?;
         }
         Ok(())
+    }
+
+    /// The names in a directory, sorted.
+    fn names(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let entries = self.view.entries(path, MAX_ENTRIES)?.into_iter();
+        let mut names: Vec<_> = entries.map(|(name, _)| name).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn text(&mut self, bytes: &[u8]) {
@@ -135,16 +193,6 @@ fn kind(found: FileType) -> u8 {
     }
 }
 
-/// The names in a directory, sorted.
-fn names(path: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = fs::read_dir(path)?
-        .take(MAX_ENTRIES + 1)
-        .map(|entry| Ok(entry?.file_name()))
-        .collect::<io::Result<Vec<_>>>()?;
-    names.sort();
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +205,7 @@ mod tests {
     fn a_tree_is_known_by_its_names_modes_and_contents() {
         let home = tempfile::tempdir().unwrap();
         let (a, b) = (home.path().join("a"), home.path().join("b"));
-        let of = |path: &Path| digest(path, &key()).unwrap();
+        let of = |path: &Path| digest(&View::default(), path, &key()).unwrap();
         let make = |root: &Path| {
             fs::create_dir_all(root.join("conf.d")).unwrap();
             fs::write(root.join("main"), "1").unwrap();
@@ -181,9 +229,19 @@ mod tests {
     fn what_is_too_large_is_not_followed_and_said_to_be_so() {
         let home = tempfile::tempdir().unwrap();
         File::create(home.path().join("huge")).unwrap().set_len(MAX_BYTES + 1).unwrap();
-        assert!(digest(home.path(), &key()).unwrap_err().to_string().contains("bytes"));
+        assert!(
+            digest(&View::default(), home.path(), &key())
+                .unwrap_err()
+                .to_string()
+                .contains("bytes")
+        );
         let many = tempfile::tempdir().unwrap();
         (0..=MAX_ENTRIES).for_each(|n| fs::write(many.path().join(n.to_string()), "").unwrap());
-        assert!(digest(many.path(), &key()).unwrap_err().to_string().contains("files"));
+        assert!(
+            digest(&View::default(), many.path(), &key())
+                .unwrap_err()
+                .to_string()
+                .contains("files")
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Reads one file of a checkout, within a bound: what comes from git is not trusted to be small.
 
+use super::view::View;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -28,10 +29,15 @@ pub fn read_within(roots: &[PathBuf], path: &Path) -> io::Result<Vec<u8>> {
     if roots.is_empty() {
         return read(path);
     }
-    let real = path.canonicalize()?;
+    read_in(&View::default(), roots, path)
+}
+
+/// The same of what `view` shows, always within `roots`.
+pub(super) fn read_in(view: &View, roots: &[PathBuf], path: &Path) -> io::Result<Vec<u8>> {
+    let real = view.real(path)?;
     for root in roots {
         if real.starts_with(root.canonicalize()?) {
-            return read(&real);
+            return read(&view.at(&real));
         }
     }
     let what = "it leaves the repository, and nothing outside is read";

@@ -1,13 +1,14 @@
 //! One source: looks whether it moved, fetches, switches the checkout. Blocks.
 
-use super::checkout::{interrupted, switch};
+use super::checkout::settled;
 use super::error::{Fault, SourceError};
+use super::laid::{commit_of, show};
 use super::limits::{Attempt, Limits};
 use super::mirror::{Home, Mirror};
 use super::remote::Remote;
 use super::select::{Offer, Wanted, select, unknown};
 use super::spec::Spec;
-use crate::model::Revision;
+use crate::model::{Revision, SourceName};
 use git2::Oid;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -19,10 +20,10 @@ use std::time::Duration;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A source with its clone below the state directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Repository {
-    spec: Spec,
-    home: Home,
+    pub(super) spec: Spec,
+    pub(super) home: Home,
     limits: Limits,
     authorities: Option<PathBuf>,
     /// The commit that the last sync or `last` gave.
@@ -47,6 +48,11 @@ impl Repository {
         Self { spec, home, limits: Limits::default(), authorities: None, given: None }
     }
 
+    /// The name of the source.
+    pub fn name(&self) -> &SourceName {
+        &self.spec.name
+    }
+
     /// With other bounds than the default ones.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
@@ -63,7 +69,7 @@ impl Repository {
     /// [`Limits::whole`] and some disk work; `cancelled` ends it early.
     ///
     /// An interrupted sync is finished by the next one, and a damaged clone is made anew. On an
-    /// error the former checkout stays.
+    /// error the former checkout stays. What is laid over it goes on to be shown.
     pub fn sync(&mut self, cancelled: &AtomicBool) -> Result<Checkout, SourceError> {
         let synced = self.try_sync(&Attempt::begin(self.limits, cancelled));
         let (commit, before) = synced.map_err(|fault| self.error(fault))?;
@@ -71,7 +77,8 @@ impl Repository {
         Ok(self.showing(commit, before != Some(commit)))
     }
 
-    /// What an earlier sync left, so that an agent can go on while the source is away.
+    /// What an earlier sync left, so that an agent can go on while the source is away. What is laid over
+    /// the checkout stays.
     pub fn last(&self) -> Result<Option<Checkout>, SourceError> {
         let shown = self.try_last().map_err(|fault| self.error(fault))?;
         Ok(shown.map(|commit| self.showing(commit, false)))
@@ -81,13 +88,9 @@ impl Repository {
         if !self.home.0.exists() {
             return Ok(None);
         }
-        let never = AtomicBool::new(false);
-        let _lock = self.lock(&Attempt::begin(self.limits, &never))?;
+        let _hold = self.hold_now()?;
         let Some(mirror) = Mirror::open(&self.home, &self.origin())? else { return Ok(None) };
-        if let Some(begun) = interrupted(&mirror) {
-            switch(&mirror, &self.home.checkout(), begun)?;
-        }
-        Ok(mirror.shown())
+        Ok(settled(&mirror, &self.home)?.map(|shown| commit_of(&mirror, shown)))
     }
 
     /// The commit shown now, and the one before.
@@ -100,7 +103,10 @@ impl Repository {
         let work = Work { source: self, remote, offer, wanted, attempt };
         let (before, commit) = match Mirror::open(&self.home, &self.origin()) {
             Ok(None) => (None, work.anew()),
-            Ok(Some(mirror)) => (mirror.shown(), work.onward(&mirror)),
+            Ok(Some(mirror)) => {
+                let before = mirror.shown().map(|shown| commit_of(&mirror, shown));
+                (before, work.onward(&mirror))
+            }
             Err(fault) => (None, Err(fault)),
         };
         let commit = match commit {
@@ -113,13 +119,28 @@ impl Repository {
         Ok((commit?, self.given.or(before)))
     }
 
-    /// One process at a time works on a clone.
+    /// One process at a time syncs, which waits for the server.
     fn lock(&self, attempt: &Attempt<'_>) -> Result<File, Fault> {
+        self.take(&self.home.lock(), attempt)
+    }
+
+    /// One process at a time reads or writes the checkout, or changes what the clone refers to. It waits
+    /// for nobody, so it is soon over; it comes after the lock.
+    fn hold(&self, attempt: &Attempt<'_>) -> Result<File, Fault> {
+        self.take(&self.home.hold(), attempt)
+    }
+
+    /// The same for who cannot be cancelled.
+    pub(super) fn hold_now(&self) -> Result<File, Fault> {
+        self.hold(&Attempt::begin(self.limits, &AtomicBool::new(false)))
+    }
+
+    fn take(&self, lock: &Path, attempt: &Attempt<'_>) -> Result<File, Fault> {
         let failed = |error: &std::io::Error| {
             Fault::io(format!("write the clone in {}", self.home.0.display()), error)
         };
         fs::create_dir_all(&self.home.0).map_err(|error| failed(&error))?;
-        let file = File::create(self.home.lock()).map_err(|error| failed(&error))?;
+        let file = File::create(lock).map_err(|error| failed(&error))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
@@ -130,17 +151,21 @@ impl Repository {
         }
     }
 
-    fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         self.spec.location.to_string()
     }
 
     fn showing(&self, commit: Oid, moved: bool) -> Checkout {
-        let root = self.home.checkout();
-        let root = std::path::absolute(&root).unwrap_or(root);
-        Checkout { revision: Revision(commit.to_string()), root, moved }
+        Checkout { revision: Revision(commit.to_string()), root: self.root(), moved }
     }
 
-    fn error(&self, fault: Fault) -> SourceError {
+    /// The directory of the checkout.
+    pub fn root(&self) -> PathBuf {
+        let root = self.home.checkout();
+        std::path::absolute(&root).unwrap_or(root)
+    }
+
+    pub(super) fn error(&self, fault: Fault) -> SourceError {
         let Spec { name, location, .. } = &self.spec;
         SourceError { at: format!("source {name} ({location})"), fault }
     }
@@ -166,14 +191,15 @@ impl Work<'_> {
             Some(commit) => commit,
             None => self.fetch(mirror)?,
         };
+        let _hold = self.source.hold(self.attempt)?;
         self.show(mirror, commit)
     }
 
     /// With a new clone.
     fn anew(&self) -> Result<Oid, Fault> {
         let home = &self.source.home;
-        let (mirror, commit) =
-            Mirror::anew(home, &self.source.origin(), |mirror| self.fetch(mirror))?;
+        let fetch = |mirror: &Mirror| Ok((self.fetch(mirror)?, self.source.hold(self.attempt)?));
+        let (mirror, (commit, _hold)) = Mirror::anew(home, &self.source.origin(), fetch)?;
         self.show(&mirror, commit)
     }
 
@@ -190,7 +216,7 @@ impl Work<'_> {
 
     fn show(&self, mirror: &Mirror, commit: Oid) -> Result<Oid, Fault> {
         self.attempt.check()?;
-        switch(mirror, &self.source.home.checkout(), commit)?;
+        show(mirror, &self.source.home, commit)?;
         Ok(commit)
     }
 }

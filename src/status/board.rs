@@ -1,7 +1,10 @@
 //! All that is known now, of every stack and source.
 
-use super::{PassResult, Report, SourceReport, SourceStatus, StackStatus, fold};
-use crate::model::{SourceName, StackName};
+use super::{
+    HeldBackStatus, PassResult, PausedStatus, Report, SlotNotice, SourceReport, SourceStatus,
+    StackStatus, fold, progress,
+};
+use crate::model::{Revision, SourceName, StackName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,9 +26,26 @@ pub struct Snapshot {
 }
 
 impl Board {
-    /// A pass over `stack` begins; optional, for those who look meanwhile.
-    pub fn begin(&mut self, stack: &StackName, now: Timestamp) {
-        fold::begin(self.entry(stack), now);
+    /// A pass over `stack` at `revision` begins; optional, for those who look meanwhile.
+    pub fn begin(&mut self, stack: &StackName, revision: Option<&Revision>, now: Timestamp) {
+        fold::begin(self.entry(stack), revision, now);
+    }
+
+    /// A slot of `stack` came to another phase.
+    pub fn note_slot(&mut self, stack: &StackName, notice: &SlotNotice<'_>, now: Timestamp) {
+        progress::slot(self.entry(stack), notice, now);
+    }
+
+    /// What git asks for is held back, or containers are not exchanged: known before a pass tells.
+    pub fn note_holds(
+        &mut self,
+        stack: &StackName,
+        held_back: Option<HeldBackStatus>,
+        paused: Option<PausedStatus>,
+    ) {
+        if let Some(status) = self.stacks.get_mut(stack) {
+            (status.held_back, status.paused) = (held_back, paused);
+        }
     }
 
     /// A pass has ended. After [`PassResult::Removed`] the stack is known no more.

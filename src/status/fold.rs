@@ -2,9 +2,9 @@
 
 use super::{
     Condition, ConditionKind, Conditions, HealthStatus, LastFetch, LastPass, PassResult, Report,
-    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Verdict, Workload,
+    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Verdict, Workload, progress,
 };
-use crate::model::StackName;
+use crate::model::{Revision, StackName};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -23,12 +23,18 @@ pub(super) fn unseen(name: StackName) -> StackStatus {
         last_success: None,
         message: String::new(),
         problems: Vec::new(),
+        rollout: None,
+        held_back: None,
+        paused: None,
         departure: None,
     }
 }
 
 /// A pass over the stack begins.
-pub(super) fn begin(status: &mut StackStatus, now: Timestamp) {
+pub(super) fn begin(status: &mut StackStatus, revision: Option<&Revision>, now: Timestamp) {
+    if revision.is_some() {
+        status.revision = revision.cloned();
+    }
     let first = status.last_pass.is_none();
     let mut state = |kind, verdict, reason| {
         status.conditions.set(condition(kind, verdict, reason, "", now));
@@ -37,6 +43,7 @@ pub(super) fn begin(status: &mut StackStatus, now: Timestamp) {
         state(ConditionKind::Ready, Verdict::Unknown, "FirstPass");
     }
     state(ConditionKind::Reconciling, Verdict::True, "PassUnderWay");
+    progress::begin(status);
 }
 
 /// A pass over the stack has ended.
@@ -55,6 +62,9 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     });
     status.message.clone_from(&report.message);
     status.departure.clone_from(&report.departure);
+    status.held_back.clone_from(&report.held_back);
+    status.paused.clone_from(&report.paused);
+    progress::pass(status, report, ended);
     status.problems = report.problems.iter().map(problem).collect();
     if report.result.is_success() {
         status.last_success = Some(ended);
@@ -122,7 +132,12 @@ fn sync(report: &Report) -> SyncStatus {
         || !report.problems.is_empty();
     match report.result {
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => SyncStatus::Synced,
-        PassResult::Stalled | PassResult::Crashing | PassResult::Drifted => SyncStatus::OutOfSync,
+        PassResult::Stalled
+        | PassResult::Crashing
+        | PassResult::Paused
+        | PassResult::RolledBack
+        | PassResult::Drifted
+        | PassResult::Waiting => SyncStatus::OutOfSync,
         PassResult::Failed if compared => SyncStatus::OutOfSync,
         PassResult::Failed | PassResult::Invalid => SyncStatus::Unknown,
     }
@@ -154,7 +169,10 @@ fn ready(report: &Report, health: HealthStatus) -> Statement {
         (PassResult::Invalid, _) => (Verdict::False, "Invalid"),
         (PassResult::Crashing, _) => (Verdict::False, "CrashLoop"),
         (PassResult::Stalled, _) => (Verdict::False, "DoesNotSettle"),
+        (PassResult::Paused, _) => (Verdict::False, "Paused"),
+        (PassResult::RolledBack, _) => (Verdict::False, "RolledBack"),
         (PassResult::Drifted, _) => (Verdict::False, "Drifted"),
+        (PassResult::Waiting, _) => (Verdict::False, "Waiting"),
         (PassResult::Removed, _) => (Verdict::False, "Removed"),
         (PassResult::Unchanged | PassResult::Changed, health) => match health {
             HealthStatus::Healthy => (Verdict::True, "Healthy"),
@@ -170,9 +188,12 @@ fn stalled(report: &Report) -> Statement {
     let (verdict, reason) = match report.result {
         PassResult::Invalid => (Verdict::True, "Invalid"),
         PassResult::Stalled => (Verdict::True, "DoesNotSettle"),
+        PassResult::Paused => (Verdict::True, "Paused"),
+        PassResult::RolledBack => (Verdict::True, "HeldBack"),
         PassResult::Drifted => (Verdict::True, "ReportOnly"),
         PassResult::Failed if !report.problems.is_empty() => (Verdict::True, "Blocked"),
         PassResult::Failed | PassResult::Crashing => (Verdict::False, "WillRetry"),
+        PassResult::Waiting => (Verdict::False, "Waiting"),
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => {
             (Verdict::False, "AsDesired")
         }

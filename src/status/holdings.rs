@@ -1,6 +1,7 @@
 //! What a stack owns on the engine, by name.
 
 use crate::model::{Observed, ServiceName, StackName};
+use crate::plan::Completed;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,8 @@ pub struct Seen {
     pub holdings: Holdings,
     /// The images that its containers run.
     pub images: RunImages,
+    /// Its jobs that ran to their end.
+    pub completed: Completed,
 }
 
 /// The images that each service runs: the id, and the reference that it was asked for by.
@@ -48,9 +51,10 @@ impl Holdings {
 }
 
 impl Seen {
-    /// What a snapshot shows of `stack`.
-    pub fn of(stack: &StackName, observed: &Observed) -> Self {
-        Self { holdings: Holdings::of(stack, observed), images: run_images(observed) }
+    /// What a snapshot shows of `stack`, of whose jobs these ran to their end.
+    pub fn of(stack: &StackName, observed: &Observed, completed: Completed) -> Self {
+        let holdings = Holdings::of(stack, observed);
+        Self { holdings, images: run_images(observed), completed }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a pass and a fetch tell about themselves. They return these instead of errors.
 
-use super::{Departure, Seen};
+use super::{Departure, HeldBackStatus, PausedStatus, RolloutReport, Seen};
 use crate::model::{Revision, SourceName, StackName};
 use crate::plan::{Action, Object, Problem, Reason};
 use jiff::Timestamp;
@@ -39,6 +39,12 @@ pub struct Report {
     pub workload: Option<Workload>,
     /// What the stack owned and ran at the end; `None` when the engine could not tell.
     pub seen: Option<Seen>,
+    /// What became of the updates of services, where containers were exchanged.
+    pub rollouts: Vec<RolloutReport>,
+    /// That the stack's last good definition is asked for in place of what git asks for.
+    pub held_back: Option<HeldBackStatus>,
+    /// That containers are not exchanged for now.
+    pub paused: Option<PausedStatus>,
     /// That the stack left its source.
     pub departure: Option<Departure>,
 }
@@ -63,22 +69,32 @@ pub enum PassResult {
     Crashing,
     /// It still differs after the bounded number of rounds.
     Stalled,
+    /// An update rests: too many of its containers failed, or somebody said so.
+    Paused,
+    /// What git asks for is held back, since it failed or somebody went back from it; the last good
+    /// definition runs in its place.
+    RolledBack,
     /// It differs from what a former pass brought about, and the stack's policy is to tell so.
     Drifted,
+    /// It waits for other stacks; nothing was touched.
+    Waiting,
     /// The stack and what it owned are gone.
     Removed,
 }
 
 impl PassResult {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Unchanged,
         Self::Changed,
         Self::Failed,
         Self::Invalid,
         Self::Crashing,
         Self::Stalled,
+        Self::Paused,
+        Self::RolledBack,
         Self::Drifted,
+        Self::Waiting,
         Self::Removed,
     ];
 
@@ -91,7 +107,10 @@ impl PassResult {
             Self::Invalid => "invalid",
             Self::Crashing => "crashing",
             Self::Stalled => "stalled",
+            Self::Paused => "paused",
+            Self::RolledBack => "rolled_back",
             Self::Drifted => "drifted",
+            Self::Waiting => "waiting",
             Self::Removed => "removed",
         }
     }
@@ -100,7 +119,14 @@ impl PassResult {
     pub fn is_success(self) -> bool {
         match self {
             Self::Unchanged | Self::Changed | Self::Removed => true,
-            Self::Failed | Self::Invalid | Self::Crashing | Self::Stalled | Self::Drifted => false,
+            Self::Failed
+            | Self::Invalid
+            | Self::Crashing
+            | Self::Stalled
+            | Self::Paused
+            | Self::RolledBack
+            | Self::Drifted
+            | Self::Waiting => false,
         }
     }
 }
@@ -139,7 +165,7 @@ impl DriftKind {
             Object::Image(_) => Self::Image,
             Object::Network(_) => Self::Network,
             Object::Volume(_) => Self::Volume,
-            Object::Container(_) => Self::Container,
+            Object::Container(_) | Object::Hook(_) => Self::Container,
         }
     }
 }

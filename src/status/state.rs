@@ -3,7 +3,9 @@
 //! The JSON form is stable: keys in `snake_case`, times in RFC 3339, durations in seconds; new keys
 //! may come, none changes its meaning.
 
-use super::{Conditions, Departure, DriftKind, PassResult};
+use super::{
+    Conditions, Departure, DriftKind, HeldBackStatus, PassResult, PausedStatus, RolloutStatus,
+};
 use crate::model::{Revision, SourceName, StackName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -63,7 +65,7 @@ pub struct StackStatus {
     pub name: StackName,
     /// The git source it comes from; absent for a directory or file given by hand.
     pub source: Option<SourceName>,
-    /// The commit that the last pass worked from, where known.
+    /// The commit that git asks for, as the pass under way, or else the last one, knew it.
     pub revision: Option<Revision>,
     /// The commit of the last pass that succeeded.
     pub applied_revision: Option<Revision>,
@@ -84,6 +86,15 @@ pub struct StackStatus {
     pub message: String,
     /// What a person must mend.
     pub problems: Vec<StackProblem>,
+    /// Its update: the one under way, or else the last one since the agent began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
+    /// That its last good definition runs in place of what git asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<HeldBackStatus>,
+    /// That its containers are not exchanged for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PausedStatus>,
     /// That it left its source: why it is kept, or that it is being taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,

@@ -26,13 +26,23 @@ fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
     [
         stack.name.to_string(),
         stack.source.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-        stack.revision.as_ref().map_or("-", |revision| revision.short()).to_owned(),
+        revision(stack),
         stack.sync.word().to_owned(),
         stack.health.word().to_owned(),
         drift(stack),
         age(stack, now),
         message(&told(stack, now)),
     ]
+}
+
+/// The commit that git asks for; behind the one that runs, where that is another.
+pub(super) fn revision(stack: &StackStatus) -> String {
+    let Some(wanted) = &stack.revision else { return "-".to_owned() };
+    let instead = stack.held_back.as_ref().and_then(|held| held.instead.as_ref());
+    match instead.or(stack.applied_revision.as_ref()) {
+        Some(runs) if runs != wanted => format!("{} -> {}", runs.short(), wanted.short()),
+        _ => wanted.short().to_owned(),
+    }
 }
 
 fn drift(stack: &StackStatus) -> String {
@@ -45,14 +55,27 @@ fn drift(stack: &StackStatus) -> String {
     }
 }
 
-/// The message, or of a stack that left its source what becomes of it.
+/// The message, or what is more urgent: what becomes of a stack that left its source, how far an
+/// update is, and what is held back or rests.
 fn told(stack: &StackStatus, now: Timestamp) -> String {
-    let Some(departure) = &stack.departure else { return stack.message.clone() };
-    let since = elapsed(now.duration_since(departure.since).as_secs_f64());
-    match &departure.held {
-        Some(why) => format!("held for {since}: {why}"),
-        None => format!("being removed for {since}: {}", stack.message),
+    let since = |since: Timestamp| elapsed(now.duration_since(since).as_secs_f64());
+    if let Some(departure) = &stack.departure {
+        let length = since(departure.since);
+        return match &departure.held {
+            Some(why) => format!("held for {length}: {why}"),
+            None => format!("being removed for {length}: {}", stack.message),
+        };
     }
+    if let Some(rollout) = stack.rollout.as_ref().filter(|rollout| rollout.phase.is_under_way()) {
+        return format!("{}: {}", rollout.phase.word(), rollout.summary());
+    }
+    if let Some(held) = &stack.held_back {
+        return format!("held back for {}: {}", since(held.since), held.reason);
+    }
+    if let Some(paused) = &stack.paused {
+        return format!("paused for {}: {}", since(paused.since), paused.reason);
+    }
+    stack.message.clone()
 }
 
 fn age(stack: &StackStatus, now: Timestamp) -> String {

@@ -1,12 +1,14 @@
 //! Counts how a stack's containers are.
 
 use super::Workload;
-use crate::model::{Container, Health, Observed, Slot, Stack, State};
+use crate::model::{Container, Health, Observed, RestartPolicy, Slot, Stack, State};
+use crate::plan::Completed;
 use std::collections::BTreeMap;
 
 impl Workload {
-    /// How the containers of `stack` are in a snapshot. Of several in one slot the best counts.
-    pub fn of(stack: &Stack, observed: &Observed) -> Self {
+    /// How the containers of `stack` are in a snapshot. Of several in one slot the best counts; a job
+    /// that ran to its end needs none. What is left as it is, is as it should be.
+    pub fn of(stack: &Stack, observed: &Observed, completed: &Completed) -> Self {
         let mut workload = Self::default();
         let jobs = stack.jobs();
         let mut found: BTreeMap<&Slot, Vec<&Container>> = BTreeMap::new();
@@ -15,10 +17,25 @@ impl Workload {
         }
         for name in stack.services.keys() {
             let job = jobs.contains(name);
+            let service = &stack.services[name];
+            let ends_well = matches!(service.container.restart, RestartPolicy::OnFailure { .. });
+            let stays_down = stack.policy.ignores(&format!("services.{name}.state"));
             for slot in stack.slots(name) {
                 workload.desired += 1;
                 let there = found.get(&slot).into_iter().flatten();
-                match there.filter_map(|container| verdict(container, job)).min() {
+                let past = completed.contains_key(&slot).then_some(Verdict::Up);
+                match there
+                    .filter_map(|container| {
+                        let left_so = stays_down && matches!(container.state, State::Exited { .. });
+                        if left_so {
+                            Some(Verdict::Up)
+                        } else {
+                            verdict(container, job || ends_well)
+                        }
+                    })
+                    .chain(past)
+                    .min()
+                {
                     Some(Verdict::Up) => workload.up += 1,
                     Some(Verdict::Starting) => workload.starting += 1,
                     Some(Verdict::Unhealthy) => workload.unhealthy += 1,

@@ -4,7 +4,6 @@
 use super::file::{self, Records, Refusal};
 use super::record::{ImageRecord, StackRecord};
 use crate::model::{ServiceName, StackName};
-use crate::status::Holdings;
 use redb::Database;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -225,15 +224,7 @@ impl Memory {
     /// Adds what earlier processes wrote to what this one came to know without it.
     fn take_in(&mut self, found: Records) {
         for (name, former) in &found.stacks {
-            let record = self.records.stacks.entry(name.clone()).or_default();
-            record.origin = record.origin.take().or_else(|| former.origin.clone());
-            record.applied = record.applied.take().or_else(|| former.applied.clone());
-            record.definition = record.definition.take().or_else(|| former.definition.clone());
-            record.held = record.held.take().or_else(|| former.held.clone());
-            record.removal = record.removal.take().or_else(|| former.removal.clone());
-            if record.holdings == Holdings::default() {
-                record.holdings.clone_from(&former.holdings);
-            }
+            self.records.stacks.entry(name.clone()).or_default().take_in(former);
         }
         for (key, mut former) in found.images {
             let record = self.records.images.entry(key).or_default();

@@ -3,11 +3,12 @@
 //! They are JSON in the database. A field may be added, with a default for records without it; a
 //! field that changes its meaning makes a new table.
 
-use crate::model::{ContentDigest, Revision, SourceName};
-use crate::status::{HoldReason, Holdings, PassResult};
+use crate::model::{ContentDigest, Revision, ServiceName, SourceName, StackName};
+use crate::rollout::Progress;
+use crate::status::{HeldBackStatus, HoldReason, Holdings, PassResult, PausedStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is remembered of a stack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,12 +21,73 @@ pub struct StackRecord {
     /// The keyed digest of the definition that a pass brought about in full; of stacks whose drift
     /// is only reported.
     pub definition: Option<ContentDigest>,
+    /// The definition that was brought about last and seen to hold.
+    pub good: Option<Good>,
+    /// Those before it, the newest first.
+    pub former: Vec<Good>,
+    /// A definition that is not brought about though git asks for it.
+    pub held_back: Option<HeldBack>,
+    /// That its containers are not exchanged for now.
+    pub paused: Option<Paused>,
+    /// How far its services came towards a definition that is being brought about.
+    pub progress: Option<ProgressRecord>,
     /// What it owned on the engine at the end of the last pass that could look.
     pub holdings: Holdings,
     /// That it left its source and is kept.
     pub held: Option<HoldRecord>,
     /// That it left its source and is being taken away.
     pub removal: Option<RemovalRecord>,
+}
+
+/// How many definitions that held are remembered beside the last one.
+const REMEMBERED_GOOD: usize = 10;
+
+impl StackRecord {
+    /// Notes that a definition held. One that is known to have held goes on with the images of now; any
+    /// other takes the place of the last, which becomes a former one.
+    pub fn note_good(&mut self, good: Good) {
+        if let Some(last) = self.good.as_mut().filter(|last| last.definition == good.definition) {
+            last.images = good.images;
+            return;
+        }
+        self.former.retain(|former| former.definition != good.definition);
+        if let Some(last) = self.good.replace(good) {
+            self.former.insert(0, last);
+            self.former.truncate(REMEMBERED_GOOD);
+        }
+    }
+
+    /// Takes in what an earlier process wrote that is known only now. What came later prevails.
+    pub(super) fn take_in(&mut self, earlier: &Self) {
+        let late = self.good.take().into_iter().chain(std::mem::take(&mut self.former));
+        let late: Vec<Good> = late.collect();
+        (self.good, self.former) = (earlier.good.clone(), earlier.former.clone());
+        late.into_iter().rev().for_each(|good| self.note_good(good));
+        self.held_back = self.held_back.take().or_else(|| earlier.held_back.clone());
+        self.origin = self.origin.take().or_else(|| earlier.origin.clone());
+        self.applied = self.applied.take().or_else(|| earlier.applied.clone());
+        self.definition = self.definition.take().or_else(|| earlier.definition.clone());
+        self.paused = self.paused.take().or_else(|| earlier.paused.clone());
+        self.held = self.held.take().or_else(|| earlier.held.clone());
+        self.removal = self.removal.take().or_else(|| earlier.removal.clone());
+        if self.holdings == Holdings::default() {
+            self.holdings.clone_from(&earlier.holdings);
+        }
+    }
+
+    /// The commits to which the stack can go back.
+    pub fn revisions(&self) -> BTreeSet<Revision> {
+        let instead = self.held_back.iter().map(|held_back| &held_back.instead);
+        let all = self.good.iter().chain(&self.former).chain(instead);
+        all.filter_map(|good| good.revision.clone()).collect()
+    }
+
+    /// The ids of the images that the stack needs to go back to where it was last.
+    pub fn images(&self) -> BTreeSet<String> {
+        let instead = self.held_back.iter().map(|held_back| &held_back.instead);
+        let good = self.good.iter().chain(instead);
+        good.flat_map(|good| good.images.values().cloned()).collect()
+    }
 }
 
 /// Where a stack came from, and when.
@@ -39,6 +101,9 @@ pub struct Origin {
     pub since: Timestamp,
     /// When it was seen to be gone from there; absent: it is there.
     pub left: Option<Timestamp>,
+    /// The stacks that it depended on when it was last read without an error.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<StackName>,
 }
 
 /// A pass over a stack.
@@ -50,6 +115,90 @@ pub struct Applied {
     pub result: PassResult,
     /// When it began.
     pub at: Timestamp,
+}
+
+/// A definition that held: every container was up and stayed so while it was watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Good {
+    /// The commit that it was first seen at, where known.
+    pub revision: Option<Revision>,
+    /// Its first file there, relative to the checkout.
+    pub file: String,
+    /// Its keyed digest.
+    pub definition: ContentDigest,
+    /// The id of the image that each service ran.
+    pub images: BTreeMap<ServiceName, String>,
+    /// When it was first seen to hold.
+    pub since: Timestamp,
+}
+
+/// A definition that failed, or that somebody went back from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The commit, where known.
+    pub revision: Option<Revision>,
+    /// Its keyed digest: another commit with the same definition is held back as well.
+    pub definition: ContentDigest,
+    /// Why, in one or more lines.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// What runs in its place.
+    pub instead: Good,
+    /// Whether what runs in its place was brought about since.
+    #[serde(default)]
+    pub reached: bool,
+    /// The services that go back; empty: all.
+    pub services: BTreeSet<ServiceName>,
+    /// Whether somebody asked for it.
+    pub by_hand: bool,
+}
+
+/// An update that rests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// The definition that it leads to: another one ends the pause. Absent: whichever.
+    pub definition: Option<ContentDigest>,
+    /// The services concerned; empty: all.
+    pub services: BTreeSet<ServiceName>,
+    /// Why, in one or more lines.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether somebody asked for it.
+    pub by_hand: bool,
+}
+
+/// How far an update came, for the process that goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressRecord {
+    /// The definition that it leads to.
+    pub definition: ContentDigest,
+    /// The slots of its services.
+    pub services: BTreeMap<ServiceName, Progress>,
+}
+
+impl From<&HeldBack> for HeldBackStatus {
+    fn from(held: &HeldBack) -> Self {
+        Self {
+            revision: held.revision.clone(),
+            reason: held.reason.clone(),
+            since: held.since,
+            instead: held.instead.revision.clone(),
+            by_hand: held.by_hand,
+        }
+    }
+}
+
+impl From<&Paused> for PausedStatus {
+    fn from(paused: &Paused) -> Self {
+        Self {
+            reason: paused.reason.clone(),
+            since: paused.since,
+            services: paused.services.clone(),
+            by_hand: paused.by_hand,
+        }
+    }
 }
 
 /// A stack that is kept though it left its source.
@@ -104,19 +253,20 @@ pub struct UsedImage {
 const REMEMBERED_IMAGES: usize = 64;
 
 impl ImageRecord {
-    /// Notes that the service runs the image `id`, asked for by `reference`.
+    /// Notes that the service runs the image `id`, asked for by `reference`: a name, or the id itself.
     pub fn note(&mut self, id: &str, reference: &str, now: Timestamp) {
         let known = self.used.iter().position(|image| image.id == id);
+        let name = (reference != id).then(|| reference.to_owned());
         let mut image = match known {
             Some(0) => {
-                self.used[0].references.insert(reference.to_owned());
+                self.used[0].references.extend(name);
                 return;
             }
             Some(index) => self.used.remove(index),
             None => UsedImage { id: id.to_owned(), references: BTreeSet::new(), since: now },
         };
         image.since = now;
-        image.references.insert(reference.to_owned());
+        image.references.extend(name);
         self.used.insert(0, image);
         self.used.truncate(REMEMBERED_IMAGES);
     }
@@ -137,6 +287,79 @@ mod tests {
         assert_eq!(ids, ["a", "b"]);
         assert_eq!(record.used[1].since, at(1));
         assert_eq!(record.used[1].references, ["app:1", "app:2"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn an_image_that_was_asked_for_by_its_id_has_no_other_name_for_it() {
+        let mut record = ImageRecord::default();
+        record.note("sha256:a", "sha256:a", Timestamp::UNIX_EPOCH);
+        record.note("sha256:a", "app:1", Timestamp::UNIX_EPOCH);
+        assert_eq!(record.used[0].references, ["app:1".to_owned()].into());
+    }
+
+    fn good(revision: &str, image: &str) -> Good {
+        Good {
+            revision: Some(Revision(revision.to_owned())),
+            file: "compose.yaml".to_owned(),
+            definition: ContentDigest(format!("definition of {revision}")),
+            images: [(ServiceName::new("web").unwrap(), image.to_owned())].into(),
+            since: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn texts(revisions: impl IntoIterator<Item = Revision>) -> Vec<String> {
+        revisions.into_iter().map(|revision| revision.0).collect()
+    }
+
+    fn former(record: &StackRecord) -> Vec<String> {
+        texts(record.former.iter().filter_map(|good| good.revision.clone()))
+    }
+
+    #[test]
+    fn what_held_before_is_remembered_within_bounds_each_definition_once() {
+        let mut record = StackRecord::default();
+        for number in 1..=3 {
+            record.note_good(good(&number.to_string(), "a"));
+        }
+        assert_eq!(record.good, Some(good("3", "a")));
+        assert_eq!(former(&record), ["2", "1"]);
+        record.note_good(good("1", "a"));
+        assert_eq!(former(&record), ["3", "2"], "it went back");
+        (10..40).for_each(|number| record.note_good(good(&number.to_string(), "a")));
+        assert_eq!(former(&record).len(), REMEMBERED_GOOD);
+        assert_eq!(former(&record)[0], "38");
+    }
+
+    #[test]
+    fn a_definition_that_goes_on_to_hold_keeps_its_beginning_and_gets_the_images_of_now() {
+        let mut record = StackRecord::default();
+        record.note_good(good("1", "a"));
+        let again = Good {
+            revision: Some(Revision("2".to_owned())),
+            since: Timestamp::MAX,
+            ..good("1", "b")
+        };
+        record.note_good(again);
+        assert_eq!((record.good.clone(), record.former.len()), (Some(good("1", "b")), 0));
+    }
+
+    #[test]
+    fn all_that_a_stack_can_go_back_to_is_needed_and_the_images_of_the_last() {
+        let mut record = StackRecord::default();
+        record.note_good(good("1", "a"));
+        record.note_good(good("2", "b"));
+        record.held_back = Some(HeldBack {
+            revision: None,
+            definition: ContentDigest("bad".to_owned()),
+            reason: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            instead: good("3", "c"),
+            reached: false,
+            services: BTreeSet::new(),
+            by_hand: false,
+        });
+        assert_eq!(texts(record.revisions()), ["1", "2", "3"]);
+        assert_eq!(record.images(), ["b", "c"].map(str::to_owned).into());
     }
 
     #[test]

@@ -148,6 +148,22 @@ impl World {
         }
     }
 
+    /// A new image of that name, unlike those before it; its id. One that had the name loses it.
+    pub fn image(&self, name: &str, kind: &str) -> String {
+        match &self.by_hand {
+            ByHand::Docker => images::import_sleeper(name, kind),
+            ByHand::Sim(sim) => images::add_sleeper(sim, name, kind),
+        }
+    }
+
+    /// `docker tag`.
+    pub fn tag(&self, image: &str, name: &str) {
+        match &self.by_hand {
+            ByHand::Docker => drop(docker(&["tag", image, name])),
+            ByHand::Sim(sim) => sim.tag(image, name),
+        }
+    }
+
     /// A container of somebody else.
     pub fn foreign(&self, name: &str, image: &str) {
         let name = self.name(name);
@@ -175,6 +191,7 @@ impl World {
                 docker(&[&remove[..], &found].concat());
             }
         }
+        images::remove_sleepers(&self.prefix);
     }
 }
 

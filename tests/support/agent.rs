@@ -30,9 +30,11 @@ impl Settings {
     pub fn new(source: &str, url: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", free_port());
+        // What is not about the watching of updates does not wait for it.
+        let monitor = if more.contains("monitor:") { "" } else { "monitor: 0s\n" };
         let text = format!(
             "sources: [{{ name: {source}, url: {url:?}, interval: 1h }}]\n\
-             http: {{ listen: {address:?} }}\nstate_dir: state\nsocket: bowline.sock\nshutdown_timeout: 10s\n{more}\n"
+             http: {{ listen: {address:?} }}\nstate_dir: state\nsocket: bowline.sock\nshutdown_timeout: 10s\n{monitor}{more}\n"
         );
         std::fs::write(dir.path().join("config.yaml"), text).unwrap();
         Self { dir, address }

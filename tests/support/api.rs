@@ -1,5 +1,5 @@
-//! Looks at the real engine through its API: what Docker's command line would say, without a process
-//! for each look.
+//! Asks the real engine through its API: what Docker's command line would do, without a process for
+//! each question.
 
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -7,16 +7,29 @@ use std::os::unix::net::UnixStream;
 
 /// What the engine answers to a look at `path`; null where there is no such thing.
 pub fn get(path: &str) -> Value {
+    let (status, body) = ask("GET", path, "");
+    if status == 200 { serde_json::from_str(&body).unwrap() } else { Value::Null }
+}
+
+/// Has the engine do something, which must succeed.
+pub fn command(method: &str, path: &str, body: &str) {
+    let (status, answer) = ask(method, path, body);
+    assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+}
+
+fn ask(method: &str, path: &str, body: &str) -> (u16, String) {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
     let socket = host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock");
     let mut stream = UnixStream::connect(socket).expect("the engine listens");
     // In this version of the protocol the answer ends with the connection.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").unwrap();
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json");
+    write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    let found = head.lines().next().is_some_and(|line| line.contains(" 200 "));
-    if found { serde_json::from_str(body).unwrap() } else { Value::Null }
+    let status = head.split(' ').nth(1).expect("a head has a status").parse().unwrap();
+    (status, body.to_owned())
 }
 
 /// A list of the objects of a stack: `/containers/json?all=true`, `/networks`, `/volumes`.

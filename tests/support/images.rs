@@ -1,8 +1,9 @@
 //! The images that scenarios run, on both kinds of engine.
 
 use super::docker::docker;
-use bowline::engine::sim::{Behaviour, Sim};
+use bowline::engine::sim::{Behaviour, Deed, Sim};
 use bowline::model::{ContainerPort, ImageConfig, Protocol, labels};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -30,6 +31,40 @@ pub const DEAF: &str = "t-scn-deaf:1";
 
 const SLEEP: &str = r#"CMD ["sh","-c","trap 'exit 0' TERM; while :; do sleep 0.1; done"]"#;
 
+/// A command, for containers of [`SLEEPER`], that writes a line and ends with a code.
+pub fn say(line: &'static str, code: i64) -> [&'static str; 3] {
+    let said = SAID.iter().find(|(said, ends, _)| (*said, *ends) == (line, code));
+    ["sh", "-c", said.expect("it is among those that the images know").2]
+}
+
+/// A command that does nothing for so many seconds.
+pub fn pause(seconds: &'static str) -> [&'static str; 2] {
+    ["sleep", seconds]
+}
+
+const SAID: [(&str, i64, &str); 9] = [
+    ("ready", 0, "echo ready"),
+    ("one", 0, "echo one"),
+    ("two", 0, "echo two"),
+    ("migrated", 0, "echo migrated"),
+    ("warm", 0, "echo warm"),
+    ("broken", 3, "echo broken; exit 3"),
+    ("no", 3, "echo no; exit 3"),
+    ("no such table", 3, "echo no such table; exit 3"),
+    ("prepared", 0, "echo prepared > /data/state"),
+];
+
+/// What these commands do, for the simulated engine.
+fn deeds() -> BTreeMap<Vec<String>, Deed> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let said = SAID.map(|(line, code, text)| {
+        let output = if text.contains('>') { vec![] } else { vec![line.to_owned()] };
+        (words(&["sh", "-c", text]), Deed { code, output, ..Deed::default() })
+    });
+    let pause = Deed { takes: Duration::from_secs(600), ..Deed::default() };
+    said.into_iter().chain([(words(&["sleep", "600"]), pause)]).collect()
+}
+
 struct Recipe {
     name: &'static str,
     changes: Vec<&'static str>,
@@ -41,7 +76,7 @@ fn recipes() -> Vec<Recipe> {
     let ends = |code| Behaviour { exits: Some((Duration::from_millis(200), code)), ..sleeps() };
     let recipe = |name, changes, behaviour| Recipe { name, changes, behaviour };
     vec![
-        recipe(SLEEPER, vec![SLEEP], sleeps()),
+        recipe(SLEEPER, vec![SLEEP], Behaviour { commands: deeds(), ..sleeps() }),
         recipe(CRASHER, vec![r#"CMD ["sh","-c","sleep 0.2; exit 3"]"#], ends(3)),
         recipe(
             JOB,
@@ -116,6 +151,32 @@ pub fn remove_all() {
 pub fn add_all(sim: &Sim) {
     for recipe in recipes() {
         sim.image_add(recipe.name, config(recipe.name), recipe.behaviour);
+    }
+}
+
+/// The label of images that a test makes for itself: whose they are.
+const OWNER: &str = "bowline.test";
+
+/// Imports an image that sleeps; its id. It belongs to the scenario that its name begins with.
+pub fn import_sleeper(name: &str, kind: &str) -> String {
+    let (owner, _) = name.rsplit_once('-').unwrap();
+    import(name, &[SLEEP, &format!("LABEL kind={kind} {OWNER}={owner}")]);
+    docker(&["image", "inspect", "--format", "{{.Id}}", name]).trim().to_owned()
+}
+
+/// The same on a simulated engine.
+pub fn add_sleeper(sim: &Sim, name: &str, kind: &str) -> String {
+    let mut config = config(SLEEPER);
+    config.labels = [("kind".to_owned(), kind.to_owned())].into();
+    sim.image_add(name, config, Behaviour { stops_with: Some(0), ..Behaviour::default() })
+}
+
+/// Removes the images of a scenario, also those without a name.
+pub fn remove_sleepers(owner: &str) {
+    let found = docker(&["images", "-q", "--filter", &format!("label={OWNER}={owner}")]);
+    let found: Vec<_> = found.split_whitespace().collect();
+    if !found.is_empty() {
+        docker(&[&["rmi", "-f"], &found[..]].concat());
     }
 }
 

@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 
 /// Where Debian's haproxy lies.
 const HAPROXY: &str = "/usr/sbin/haproxy";
+/// Where Debian's nginx lies.
+const NGINX: &str = "/usr/sbin/nginx";
 
 /// An image that goes away with the test.
 pub struct Image(pub String);
@@ -20,11 +22,28 @@ impl Image {
         import(name, Path::new(PROGRAM), "/bowline", &["ENTRYPOINT [\"/bowline\"]"])
     }
 
-    /// Debian's haproxy, as manifests/ use it; `None` where it is not installed.
-    pub fn of_haproxy(name: &str) -> Option<Self> {
-        let run = r#"CMD ["/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]"#;
-        let there = Path::new(HAPROXY).exists();
-        there.then(|| import(name, Path::new(HAPROXY), HAPROXY, &[run]))
+    /// One that manifests/ name, under a name of its own. `None`, said in a line, where its program is
+    /// not installed and nobody requires it.
+    pub fn of_manifests(image: &str, name: &str) -> Option<Self> {
+        let run = |command: &str| format!("CMD {command}");
+        let (program, run) = match image {
+            "bowline-demo:1" => return Some(Self::of_bowline(name)),
+            "bowline-haproxy:1" => {
+                (HAPROXY, run(r#"["/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]"#))
+            }
+            "bowline-nginx:1" => (
+                NGINX,
+                run(r#"["/usr/sbin/nginx", "-e", "stderr", "-c", "/etc/nginx/nginx.conf"]"#),
+            ),
+            other => panic!("manifests/ have no image {other}"),
+        };
+        if !Path::new(program).exists() {
+            let required = std::env::var("BOWLINE_TEST_BALANCERS").as_deref() == Ok("required");
+            assert!(!required, "{program} is not installed, and CI requires it");
+            println!("what needs {image} did not run: {program} is not installed");
+            return None;
+        }
+        Some(import(name, Path::new(program), program, &[&run]))
     }
 
     /// A static busybox.
@@ -33,6 +52,9 @@ impl Image {
         Self(name.to_owned())
     }
 }
+
+/// The images that manifests/ name.
+pub const OF_MANIFESTS: [&str; 3] = ["bowline-demo:1", "bowline-haproxy:1", "bowline-nginx:1"];
 
 impl Drop for Image {
     fn drop(&mut self) {
@@ -51,6 +73,13 @@ fn import(name: &str, program: &Path, inside: &str, changes: &[&str]) -> Image {
         .spawn()
         .expect("docker's command line is installed");
     let mut archive = tar::Builder::new(import.stdin.take().expect("piped"));
+    // A tmpfs takes its mode from the directory below; where there was none, another one at its second
+    // start than at its first.
+    let mut tmp = tar::Header::new_gnu();
+    tmp.set_entry_type(tar::EntryType::Directory);
+    tmp.set_mode(0o1777);
+    tmp.set_size(0);
+    archive.append_data(&mut tmp, "tmp", std::io::empty()).unwrap();
     append(&mut archive, program, Path::new(inside));
     for library in libraries(program) {
         append(&mut archive, &library, &library);

@@ -46,6 +46,7 @@ pub fn means(engine: Arc<dyn Engine>) -> Means {
         onlooker: Arc::new(|_| {}),
         snapshots: Arc::default(),
         stop: CancellationToken::new(),
+        brake: CancellationToken::new(),
     }
 }
 

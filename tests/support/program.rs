@@ -50,6 +50,8 @@ impl Ended {
 pub fn command(state_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).env("BOWLINE_STATE_DIR", state_dir).stdin(Stdio::null());
+    // What is not about the watching of updates does not wait for it.
+    command.env("BOWLINE_MONITOR", "0s");
     for variable in ["BOWLINE_LOG", "NOTIFY_SOCKET", "WATCHDOG_USEC", "XDG_STATE_HOME"] {
         command.env_remove(variable);
     }

@@ -44,6 +44,12 @@ impl Git {
         self
     }
 
+    /// Deletes a file of the working copy.
+    pub fn delete(&self, path: &str) -> &Self {
+        std::fs::remove_file(self.root().join(path)).unwrap();
+        self
+    }
+
     /// Commits all that changed and pushes it; returns the commit.
     pub fn push(&self, message: &str) -> String {
         let mut index = self.work.index().unwrap();

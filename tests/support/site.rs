@@ -60,9 +60,11 @@ impl Site {
     }
 
     pub fn start(&self) -> Agent {
+        // Most tests are not about how containers are watched.
+        let monitor = if self.more.contains("monitor:") { "" } else { "monitor: 200ms" };
         let text = format!(
             "sources: [{{ name: infra, url: {:?}, interval: 1s }}]\nsocket: bowline.sock\n\
-             state_dir: state\n{}\n",
+             state_dir: state\n{monitor}\n{}\n",
             self.git.url(),
             self.more
         );
@@ -109,6 +111,13 @@ impl Site {
     pub async fn prune_at(&self, socket: &Path, arguments: &[&str]) -> Ended {
         let fixed = ["prune", "--engine", "sim", "--socket", socket.to_str().unwrap()];
         let mut command = command(&self.dir.path().join("state"), &[&fixed, arguments].concat());
+        tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
+    }
+
+    /// Any verb, on the socket, state and engine of this site, as another process.
+    pub async fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = command(&self.dir.path().join("state"), arguments);
+        command.args(["--engine", "sim", "--socket"]).arg(self.socket());
         tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
     }
 

@@ -105,13 +105,18 @@ impl Desired {
     /// Notes who came into `source` and who left it.
     pub(super) fn note_stays(&mut self, source: &SourceName, content: &Content, now: Timestamp) {
         for item in &content.stacks {
+            let depends_on = item.stack.as_ref().ok().map(|stack| &stack.policy.depends_on);
             let stay = self.origins.get_mut(&item.name);
             if let Some(stay) = stay.filter(|stay| stay.source == *source && stay.left.is_none()) {
                 stay.file.clone_from(&item.file);
+                if let Some(depends_on) = depends_on {
+                    stay.depends_on.clone_from(depends_on);
+                }
                 continue;
             }
             let (source, file) = (source.clone(), item.file.clone());
-            let origin = Origin { source, file, since: now, left: None };
+            let depends_on = depends_on.cloned().unwrap_or_default();
+            let origin = Origin { source, file, since: now, left: None, depends_on };
             self.origins.insert(item.name.clone(), origin);
         }
         let there: BTreeSet<&StackName> = content.stacks.iter().map(|item| &item.name).collect();
@@ -130,6 +135,7 @@ impl Desired {
                 file: String::new(),
                 since: Timestamp::UNIX_EPOCH,
                 left: Some(Timestamp::UNIX_EPOCH),
+                depends_on: BTreeSet::new(),
             });
         }
     }

@@ -25,6 +25,18 @@ pub(super) async fn make(stage: &Stage) -> anyhow::Result<()> {
     }
 }
 
+/// Has `containers` of the image never get healthy where the engine is the simulation, in which no
+/// program runs that could fail by itself.
+pub(super) fn spoil(stage: &Stage, containers: impl Iterator<Item = String>) {
+    let Stage::Sim(sim) = stage else { return };
+    let sick = Behaviour {
+        healthy_after: None,
+        health_output: Some("error: cannot reach 127.0.0.1:8080".to_owned()),
+        ..Behaviour::default()
+    };
+    containers.for_each(|container| sim.behave(&container, sick.clone()));
+}
+
 /// Takes the image away again.
 pub(super) async fn remove(stage: &Stage) -> anyhow::Result<()> {
     match stage {

@@ -1,15 +1,18 @@
 //! What happens in the demo, step by step.
 
+mod update;
+
 use super::repository::{Git, STACK};
-use super::say;
+use super::visitors::get;
+use super::{Stage, say};
 use crate::agent::{AgentError, Views};
 use crate::config::Config;
-use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::http;
-use crate::model::{Container, Limits, Query, RestartPolicy, Revision, StackName, State};
+use crate::model::{Container, Limits, Query, RestartPolicy, StackName, State};
 use crate::pass::Means;
 use crate::plan::{ContainerRef, Step};
+use crate::status::StackStatus;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -18,8 +21,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,7 @@ const RIGHT_MEMORY: u64 = 64 << 20;
 /// A running agent on a temporary repository.
 pub(super) struct Scene {
     views: Views,
-    engine: Arc<dyn Engine>,
+    stage: Stage,
     directory: TempDir,
     git: Git,
     first_commit: String,
@@ -46,10 +47,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) async fn open(
-        engine: Arc<dyn Engine>,
-        stop: CancellationToken,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(stage: Stage, stop: CancellationToken) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("bowline-demo-")?;
         let root = directory.path().join("repository");
         let (git, first_commit) = Git::init(&root)?;
@@ -63,11 +61,11 @@ impl Scene {
         tokio::spawn(http::serve(listener, Arc::clone(&views.shared), stop_agent.clone()));
         let agent = tokio::spawn(crate::agent::run(
             config,
-            Arc::clone(&engine),
+            stage.engine(),
             views.clone(),
             stop_agent.clone(),
         ));
-        Ok(Self { views, engine, directory, git, first_commit, page, agent, stop_agent })
+        Ok(Self { views, stage, directory, git, first_commit, page, agent, stop_agent })
     }
 
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {
@@ -97,20 +95,7 @@ impl Scene {
             if again.id == web.id { "the same container, not restarted" } else { "a new one" };
         say(&format!("repaired: the limit is 64m again; {same}"));
 
-        say("a commit: two more replicas, and VERSION becomes 2");
-        let edits = [
-            ("VERSION: \"1\"", "VERSION: \"2\""),
-            ("    mem_limit: 64m\n", "    mem_limit: 64m\n    scale: 3\n"),
-        ];
-        let commit = self.git.change(&edits, "Scale to three, version 2")?;
-        let is_new = |containers: &[Container]| {
-            let version = Some(Some("2".to_owned()));
-            let all = |c: &Container| c.spec.environment.get("VERSION").cloned() == version;
-            running(containers, 3).filter(|_| containers.iter().all(all))
-        };
-        self.wait("three replicas of version 2", is_new).await?;
-        self.applied(&commit).await?;
-        say(&format!("followed: three replicas of version 2, as in {}", &commit[..12]));
+        self.update_under_load().await?;
 
         say(&format!("some of the metrics at http://{}/metrics", self.page));
         self.show_metrics().await
@@ -129,11 +114,12 @@ impl Scene {
             return Ok(());
         }
         let means = Means {
-            engine: self.engine,
+            engine: self.stage.engine(),
             bounds: Bounds::new(NonZeroUsize::MIN.saturating_add(3), NonZeroUsize::MIN),
             onlooker: Arc::new(|_| {}),
             snapshots: Arc::default(),
             stop: CancellationToken::new(),
+            brake: CancellationToken::new(),
         };
         let report = means.remove(&Query::owned_by(StackName::new(STACK)?), None, true).await;
         if !report.result.is_success() {
@@ -143,7 +129,7 @@ impl Scene {
     }
 
     async fn by_hand(&self, step: Step) -> anyhow::Result<()> {
-        Ok(self.engine.perform(&step, &|_| {}).await?)
+        Ok(self.stage.engine().perform(&step, &|_| {}).await?)
     }
 
     /// Looks until `there` finds the container that it waits for.
@@ -155,7 +141,7 @@ impl Scene {
         let query = Query::owned_by(StackName::new(STACK)?);
         let deadline = Instant::now() + BOUND;
         loop {
-            let observed = self.engine.observe(&query).await?;
+            let observed = self.stage.engine().observe(&query).await?;
             if let Some(container) = there(&observed.containers) {
                 return Ok(container);
             }
@@ -184,17 +170,12 @@ impl Scene {
         let name = StackName::new(STACK)?;
         let deadline = Instant::now() + BOUND;
         while Instant::now() < deadline {
-            if self.applied_revision(&name).is_some_and(|revision| revision.0 == commit) {
+            if self.views.shared.board().stack(&name).is_some_and(|stack| is_at(stack, commit)) {
                 return Ok(());
             }
             sleep(LOOK).await;
         }
         bail!("waited {} s for {commit} to be applied", BOUND.as_secs());
-    }
-
-    fn applied_revision(&self, name: &StackName) -> Option<Revision> {
-        let board = self.views.shared.board();
-        board.stack(name).and_then(|stack| stack.applied_revision.clone())
     }
 
     fn last_pass(&self, name: &StackName) -> Option<Timestamp> {
@@ -203,13 +184,17 @@ impl Scene {
     }
 
     async fn show_metrics(&self) -> anyhow::Result<()> {
-        let mut stream = TcpStream::connect(self.page).await?;
-        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let told = ["bowline_stack_info", "bowline_actions_total", "bowline_reconcile_total"];
-        for line in answer.lines().filter(|line| told.iter().any(|name| line.starts_with(name))) {
+        let answer = get(self.page, "/metrics").await?;
+        let told = [
+            "bowline_stack_info",
+            "bowline_actions_total",
+            "bowline_reconcile_total",
+            "bowline_rollouts_total",
+            "bowline_stack_held_back",
+        ];
+        let is_told =
+            |line: &&str| told.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0");
+        for line in answer.lines().filter(is_told) {
             anstream::println!("{line}");
         }
         Ok(())
@@ -223,6 +208,11 @@ fn configuration(directory: &Path, repository: &Path) -> anyhow::Result<Config> 
         directory.join("state").display().to_string()
     );
     Ok(Config::parse(&text, Path::new("demo.yaml"))?)
+}
+
+/// Whether the last pass that succeeded was one for `commit`.
+fn is_at(stack: &StackStatus, commit: &str) -> bool {
+    stack.applied_revision.as_ref().is_some_and(|revision| revision.0 == commit)
 }
 
 /// The first container, if there are exactly `count` and all run.

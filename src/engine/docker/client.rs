@@ -89,6 +89,7 @@ impl<'a> Call<'a> {
             ("copy files into", _) => "copy",
             ("listen for", _) => "events",
             ("read the output of", _) => "logs",
+            ("run a command in", _) => "exec",
             (operation, _) => operation,
         }
     }

@@ -58,8 +58,11 @@ pub(super) async fn observe(
             || (query.adopt && project(container, &known).as_ref() == Some(&query.stack))
     };
     let (ours, others): (Vec<_>, Vec<_>) = listed.iter().partition(|container| mine(container));
+    let all = read_all(&host, &names(&listed), &ours, inspected)?;
+    let (hooks, containers) = all.into_iter().partition(|it| labels::is_hook(&it.spec.labels));
     let mut observed = Observed {
-        containers: read_all(&host, &names(&listed), &ours, inspected)?,
+        containers,
+        hooks,
         networks: networks::select(&networks, &others, query),
         volumes: volumes::select(&volumes, query),
         images,
@@ -112,6 +115,7 @@ pub(super) async fn watch(
     Ok(Sighting {
         id: ContainerId(inspected.id.ok_or_else(|| unreadable(call, "no id"))?),
         state: state(&found).ok_or_else(|| unreadable(call, "no state"))?,
+        started: read_container::time(found.started_at.as_deref()),
         health: health(&found),
         health_output: health_output(&found),
     })

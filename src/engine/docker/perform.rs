@@ -5,15 +5,15 @@ use super::credentials::Credentials;
 use super::error::unreadable;
 use super::write_container::{restart, whole_seconds};
 use super::write_resources::signed;
-use super::{files, images, networks, pull, volumes, write_container, write_networking};
+use super::{files, images, networks, pull, volumes, withdraw, write_container, write_networking};
 use crate::engine::{EngineError, Progress, Word};
 use crate::model::{Endpoint, Limits, Networking, RestartPolicy};
 use crate::plan::{ContainerRef, NewContainer, Step};
 use bollard::models::{ContainerUpdateBody, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder,
+    RemoveContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder,
 };
 use std::time::Duration;
 
@@ -56,9 +56,19 @@ pub(super) async fn perform(
         Step::Update { container, limits, restart } => {
             update(client, container, limits, *restart).await
         }
-        Step::Await { container, .. } | Step::NoteContents { container, .. } => Err(refused(
-            Call::short("ask the engine for", &container.name),
-            "that is done beside the engine",
+        Step::Discard(container) => discard(client, container).await,
+        Step::Withdraw { container, network, endpoint } => {
+            withdraw::withdraw(client, container, network, endpoint, progress).await
+        }
+        Step::Await { .. }
+        | Step::Finish { .. }
+        | Step::RunHooks { .. }
+        | Step::Linger(_)
+        | Step::NoteContents { .. }
+        | Step::OweHooks(_)
+        | Step::HooksDone(_) => Err(refused(
+            Call::short("ask the engine for", "what is done beside it"),
+            "it cannot do that",
         )),
     }
 }
@@ -136,7 +146,7 @@ async fn id_of(client: &Client, container: &str) -> Result<String, EngineError> 
     found.id.ok_or_else(|| unreadable(call, "no id"))
 }
 
-async fn connect(
+pub(super) async fn connect(
     client: &Client,
     container: &ContainerRef,
     network: &str,
@@ -154,7 +164,7 @@ async fn connect(
     })
 }
 
-async fn disconnect(
+pub(super) async fn disconnect(
     client: &Client,
     container: &ContainerRef,
     network: &str,
@@ -230,9 +240,22 @@ async fn own_grace(client: &Client, container: &ContainerRef) -> Result<Duration
 }
 
 async fn remove(client: &Client, container: &ContainerRef) -> Result<(), EngineError> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(false);
+    remove_with(client, container, options.build()).await
+}
+
+async fn discard(client: &Client, container: &ContainerRef) -> Result<(), EngineError> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
+    remove_with(client, container, options.build()).await
+}
+
+async fn remove_with(
+    client: &Client,
+    container: &ContainerRef,
+    options: RemoveContainerOptions,
+) -> Result<(), EngineError> {
     let api = client.api().await?;
     let object = object(container);
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(false).build();
     let request = api.remove_container(&container.key, Some(options));
     let result = client.request(Call::long("remove", &object), request).await;
     accept(gone_is_fine(result), |message| message.contains("is already in progress"))

@@ -68,6 +68,7 @@ pub(super) fn read(
         slot,
         adopted,
         contents_known: !adopted,
+        owes_hooks: false,
         image_id: container.image.unwrap_or_default(),
         spec,
         created: time(container.created.as_deref()).ok_or("no time of creation")?,
@@ -303,7 +304,7 @@ fn capabilities(names: Option<Vec<String>>) -> BTreeSet<String> {
 }
 
 /// A time; the engine writes the beginning of its calendar for "never".
-fn time(text: Option<&str>) -> Option<Timestamp> {
+pub(super) fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok().filter(|time: &Timestamp| *time > Timestamp::UNIX_EPOCH)
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn tail(
     result.map(|()| split(&String::from_utf8_lossy(&text), lines))
 }
 
-fn bytes(part: &LogOutput) -> &[u8] {
+pub(super) fn bytes(part: &LogOutput) -> &[u8] {
     match part {
         LogOutput::StdErr { message }
         | LogOutput::StdOut { message }

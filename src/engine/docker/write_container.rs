@@ -24,7 +24,7 @@ pub(super) fn write(
         image: Some(spec.image.as_str().to_owned()),
         entrypoint: spec.entrypoint.clone(),
         cmd: spec.command.clone(),
-        env: list(environment(spec)),
+        env: list(environment(&spec.environment)),
         labels: Some(all_labels(new, mark)),
         user: spec.user.clone(),
         working_dir: spec.working_dir.clone(),
@@ -126,12 +126,12 @@ pub(super) fn list<T>(items: Vec<T>) -> Option<Vec<T>> {
 }
 
 /// A bare name removes what the image sets.
-fn environment(spec: &ContainerSpec) -> Vec<String> {
+pub(super) fn environment(variables: &BTreeMap<String, Option<String>>) -> Vec<String> {
     let entry = |(key, value): (&String, &Option<String>)| match value {
         Some(value) => format!("{key}={value}"),
         None => key.clone(),
     };
-    spec.environment.iter().map(entry).collect()
+    variables.iter().map(entry).collect()
 }
 
 fn all_labels(new: &NewContainer, mark: &str) -> HashMap<String, String> {

@@ -6,6 +6,7 @@ use super::{Sim, faults};
 use crate::engine::EngineError;
 use crate::model::{ContainerSpec, ImageConfig, Limits, RestartPolicy};
 use crate::plan::{ContainerRef, NewContainer, Step};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -170,6 +171,11 @@ impl Sim {
     /// Every call takes so long.
     pub fn delay(&self, latency: Duration) {
         self.act(|world| world.faults.latency = latency);
+    }
+
+    /// What time its calendar says: the world's at its birth, and what went by since on tokio's clock.
+    pub fn now(&self) -> Timestamp {
+        self.act(|world| world.calendar())
     }
 
     /// How often each operation was called: `observe`, `create`, `start`, `stop`, `pull`, ...

@@ -53,12 +53,23 @@ impl World {
             }
             Step::Rename { container, to } => self.rename(container, to),
             Step::Update { container, limits, restart } => self.update(container, limits, *restart),
-            Step::Await { container, .. } => Err(refused(
-                "wait for",
-                &container.name,
-                400,
-                "waiting is done by watching, not by the engine",
-            )),
+            Step::Discard(container) => {
+                self.discard(container);
+                Ok(())
+            }
+            Step::Withdraw { container, network, endpoint } => {
+                self.withdraw(container, network, endpoint).map(drop)
+            }
+            Step::OweHooks(container) => self.note_hooks(container, true),
+            Step::HooksDone(container) => self.note_hooks(container, false),
+            Step::Await { .. } | Step::Finish { .. } | Step::RunHooks { .. } | Step::Linger(_) => {
+                Err(refused(
+                    "ask the engine for",
+                    "what is done beside it",
+                    400,
+                    "it cannot do that",
+                ))
+            }
         }
     }
 
@@ -100,6 +111,7 @@ impl World {
             health: Health::Unchecked,
             failed_probes: 0,
             started: None,
+            owes_hooks: false,
             contents_noted: false,
             created_at,
             started_at: None,

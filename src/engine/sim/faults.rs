@@ -71,7 +71,12 @@ pub(super) fn operation(step: &Step) -> &'static str {
         Step::Remove(_) => "remove",
         Step::Rename { .. } => "rename",
         Step::Update { .. } => "update",
-        Step::Await { .. } => "wait for",
+        Step::Discard(_) => "discard",
+        Step::Withdraw { .. } => "withdraw",
+        Step::OweHooks(_) | Step::HooksDone(_) => "note hooks",
+        Step::Await { .. } | Step::Finish { .. } => "wait for",
+        Step::RunHooks { .. } => "exec",
+        Step::Linger(_) => "linger",
     }
 }
 

@@ -3,7 +3,7 @@
 use super::state::{World, refused};
 use crate::engine::EngineError;
 use crate::model::{Image, ImageConfig, ImageRef, Platform};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a container's process does, counted from each of its starts.
@@ -23,6 +23,20 @@ pub struct Behaviour {
     pub health_output: Option<String>,
     /// What it writes.
     pub output: Vec<String>,
+    /// What commands do that the image is not for. One that is not here ends well at once where it is
+    /// run in a container, and as a container's own does what the image is for.
+    pub commands: BTreeMap<Vec<String>, Deed>,
+}
+
+/// What a command does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deed {
+    /// How long it takes.
+    pub takes: Duration,
+    /// Its exit code.
+    pub code: i64,
+    /// What it writes.
+    pub output: Vec<String>,
 }
 
 impl Default for Behaviour {
@@ -36,6 +50,7 @@ impl Default for Behaviour {
             stops_with: Some(143),
             health_output: None,
             output: Vec::new(),
+            commands: BTreeMap::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::catalogue::Key;
 use super::clock::Due;
 use super::containers::FIRST_BACKOFF;
-use super::images::Behaviour;
+use super::images::{Behaviour, Deed};
 use super::state::{SimContainer, World, refused};
 use crate::engine::EngineError;
 use crate::model::{Health, HostPorts, Networking, PortBinding, RestartPolicy, State};
@@ -21,7 +21,15 @@ impl World {
     /// What the container's process does.
     pub(super) fn behaviour(&self, container: &SimContainer) -> Behaviour {
         let by_image = || self.images.get(&container.image_id).map(|image| image.behaviour.clone());
-        self.behaviours.get(&container.name).cloned().or_else(by_image).unwrap_or_default()
+        let behaviour =
+            self.behaviours.get(&container.name).cloned().or_else(by_image).unwrap_or_default();
+        let command = container.spec.command.as_ref();
+        match command.and_then(|command| behaviour.commands.get(command)).cloned() {
+            Some(Deed { takes, code, output }) => {
+                Behaviour { exits: Some((takes, code)), output, ..behaviour }
+            }
+            None => behaviour,
+        }
     }
 
     /// Starts what does not run.

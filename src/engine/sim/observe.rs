@@ -30,9 +30,12 @@ impl World {
             let tags = self.tags_of(&image.id);
             Some((reference.clone(), Image { tags, ..image }))
         });
+        let (hooks, containers) =
+            containers.into_iter().partition(|found| labels::is_hook(&found.spec.labels));
         let mut observed = Observed {
             engine: self.facts.clone(),
             containers,
+            hooks,
             networks: self.observed_networks(query, &ours),
             volumes: self.observed_volumes(query),
             images: images.collect(),
@@ -68,6 +71,7 @@ impl World {
         Ok(Sighting {
             id: ContainerId(found.id),
             state: found.state,
+            started: found.started_at,
             health: found.health,
             health_output: health_output.filter(|_| asked && !passes(&behaviour, age)),
         })
@@ -234,6 +238,7 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
         slot,
         adopted,
         contents_known: !adopted || found.contents_noted,
+        owes_hooks: found.owes_hooks,
         image_id: found.image_id.clone(),
         spec,
         created: found.created_at,

@@ -22,6 +22,8 @@ pub(super) struct World {
     pub facts: EngineFacts,
     pub now: Instant,
     pub born: Instant,
+    /// The calendar's time at its birth.
+    pub born_at: Timestamp,
     pub serial: u64,
     pub containers: Catalogue<SimContainer>,
     pub networks: Catalogue<SimNetwork>,
@@ -55,6 +57,8 @@ pub(super) struct SimContainer {
     pub health: Health,
     pub failed_probes: u32,
     pub started: Option<Instant>,
+    /// It was started, and its hooks are still to be run.
+    pub owes_hooks: bool,
     /// Its contents were noted after it was made.
     pub contents_noted: bool,
     pub created_at: Timestamp,
@@ -101,6 +105,7 @@ impl World {
             },
             now: Instant::now(),
             born: Instant::now(),
+            born_at: Timestamp::now(),
             serial: 0,
             containers: Catalogue::default(),
             networks: Catalogue::default(),
@@ -125,11 +130,15 @@ impl World {
         hex::encode(sha2::Sha256::digest(self.serial.to_be_bytes()))
     }
 
-    /// The time on the engine's calendar, later with every call.
+    /// The time on the engine's calendar.
+    pub(super) fn calendar(&self) -> Timestamp {
+        self.born_at + (self.now - self.born)
+    }
+
+    /// The time of an event, later with every call.
     pub(super) fn timestamp(&mut self) -> Timestamp {
         self.serial += 1;
-        let age = (self.now - self.born) + Duration::from_secs(1);
-        Timestamp::UNIX_EPOCH + age + Duration::from_nanos(self.serial)
+        self.calendar() + Duration::from_nanos(self.serial)
     }
 
     /// The id of the container that `key` (id, name or short id) stands for.

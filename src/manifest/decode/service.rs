@@ -1,8 +1,8 @@
 //! One service. It never looks at another one.
 
 use super::{
-    At, Whole, deliver, duration, flag, hooks, mounts, network, pairs, resources, section, text,
-    texts,
+    At, Whole, deliver, duration, flag, hooks, mounts, network, pairs, resources, rolling, section,
+    text, texts,
 };
 use crate::manifest::Request;
 use crate::manifest::node::{Node, Text};
@@ -27,14 +27,19 @@ pub(crate) fn service(
     let scale = at.number(node, "scale");
     let replicas = deploy.and_then(|deploy| at.number(deploy, "replicas"));
     let mode = deploy.and_then(|deploy| text(deploy, "mode")).unwrap_or_default();
+    let replicas = if mode.starts_with("global") { 1 } else { replicas.or(scale).unwrap_or(1) };
+    let settings = whole.settings.rolling(key);
+    let rolling = rolling::rolling(node, &settings, &container, replicas, at);
     Some(Service {
         container: Box::new(container),
         container_name: text(node, "container_name"),
-        replicas: if mode.starts_with("global") { 1 } else { replicas.or(scale).unwrap_or(1) },
+        replicas,
         depends_on: depends_on(node),
-        hooks: hooks::hooks(node),
+        hooks: hooks::hooks(node, at),
+        drain: whole.settings.drain(key),
         pull_policy: pull_policy(node, at),
         on_content_change,
+        rolling,
         one_shot: mode.ends_with("-job") || says_not_to_restart(node),
     })
 }

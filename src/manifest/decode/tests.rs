@@ -165,14 +165,62 @@ fn owner_and_mode_of_what_is_copied_are_part_of_its_note() {
 }
 
 #[test]
-fn hooks_are_decoded_and_refused_until_they_are_run() {
-    refused("post_start: [{ command: [a] }]", "not run yet");
-    let text = "pre_start:\n- { command: [a, b], image: i:2, user: '7', per_replica: true }\npre_stop:\n- { command: [c] }\n";
-    let node = crate::manifest::yaml::parse(text, 0).unwrap().remove(0);
-    let hooks = super::hooks::hooks(&node);
-    assert_eq!(hooks.pre_start[0].command, ["a", "b"]);
-    assert!(hooks.pre_start[0].per_replica);
-    assert_eq!(hooks.pre_start[0].image.as_deref(), Some("i:2"));
-    assert_eq!(hooks.pre_stop[0].command, ["c"]);
-    assert!(hooks.post_start.is_empty());
+fn hooks_are_decoded_in_their_order() {
+    let attributes = "pre_start: [{ command: [a, b], image: 'i:2', user: '7', per_replica: true }, {}], \
+                      post_start: [{ command: sh -c 'x y', environment: [A=1] }], \
+                      pre_stop: [{ command: [c], privileged: true, working_dir: /w }, { command: [d] }]";
+    let hooks = service(attributes).unwrap().hooks;
+    let programs = |hooks: &[crate::model::Hook]| -> Vec<String> {
+        hooks.iter().map(|hook| hook.command.join("|")).collect()
+    };
+    assert_eq!(programs(&hooks.pre_start), ["a|b", ""]);
+    assert_eq!(programs(&hooks.post_start), ["sh|-c|x y"]);
+    assert_eq!(programs(&hooks.pre_stop), ["c", "d"]);
+    let [first, second] = &hooks.pre_start[..] else { panic!("{hooks:?}") };
+    assert_eq!((first.user.as_deref(), first.per_replica), (Some("7"), true));
+    assert_eq!(first.image.as_ref().unwrap().as_str(), "i:2");
+    assert_eq!(second.image.as_ref().unwrap().as_str(), "i:1", "the service's own");
+    assert_eq!(hooks.post_start[0].environment["A"].as_deref(), Some("1"));
+    assert_eq!(hooks.pre_stop[0].working_dir.as_deref(), Some("/w"));
+    assert!(hooks.pre_stop[0].privileged && !hooks.pre_stop[1].privileged);
+}
+
+#[test]
+fn a_hook_in_a_container_that_runs_names_its_program() {
+    refused("post_start: [{ command: [] }]", "post_start.0.command: must name a program");
+    refused("pre_stop: [{ command: [a] }, { command: '' }]", "pre_stop.1.command");
+    refused("pre_start: [{ image: 'i 2' }]", "pre_start.0.image");
+}
+
+#[test]
+fn updates_have_swarms_defaults_and_what_the_file_says() {
+    use crate::model::{FailureAction, Order, Ratio, UpdatePolicy};
+    use std::time::Duration;
+    let rolling = service("labels: []").unwrap().rolling;
+    assert_eq!((rolling.update.clone(), rolling.rollback), <_>::default());
+    assert_eq!((rolling.update.parallelism, rolling.update.order), (1, Order::StopFirst));
+    let update = "parallelism: 0, delay: 3s, monitor: 1m, max_failure_ratio: 0.25, \
+                  failure_action: continue, order: start-first";
+    let rolling = service(&format!("deploy: {{ update_config: {{ {update} }} }}")).unwrap().rolling;
+    let expected = UpdatePolicy {
+        parallelism: 0,
+        delay: Duration::from_secs(3),
+        monitor: Some(Duration::from_secs(60)),
+        max_failure_ratio: Ratio::new(0.25).unwrap(),
+        failure_action: Some(FailureAction::Continue),
+        order: Order::StartFirst,
+    };
+    assert_eq!(rolling.update, expected);
+    assert_eq!(rolling.rollback, UpdatePolicy::default());
+    let unsaid = service("deploy: { update_config: { monitor: 0s } }").unwrap().rolling;
+    assert_eq!(unsaid.update.monitor, None, "Swarm takes 0 for not said");
+    refused(
+        "deploy: { update_config: { failure_action: retry } }",
+        "pause or continue or rollback",
+    );
+    refused(
+        "deploy: { rollback_config: { failure_action: rollback } }",
+        "must be pause or continue",
+    );
+    refused("deploy: { update_config: { max_failure_ratio: 1.5 } }", "from 0 to 1");
 }

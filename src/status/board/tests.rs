@@ -1,7 +1,7 @@
 //! What reports make of the board, and how it reads.
 
 use super::*;
-use crate::model::{Place, Revision, SourceName};
+use crate::model::{Place, SourceName};
 use crate::plan::Problem;
 use crate::status::{ConditionKind, DriftKind, HealthStatus, SyncStatus, Verdict, Workload, table};
 use std::time::Duration;
@@ -28,6 +28,9 @@ fn report(result: PassResult, second: i64) -> Report {
         problems: Vec::new(),
         workload: Some(UP),
         seen: None,
+        rollouts: Vec::new(),
+        held_back: None,
+        paused: None,
         departure: None,
     }
 }
@@ -113,11 +116,11 @@ fn a_failure_keeps_the_last_success_and_its_revision() {
 fn a_pass_under_way_shows_without_hiding_the_former_result() {
     let mut board = Board::default();
     let ended = report(PassResult::Unchanged, 0);
-    board.begin(&ended.stack, at(0));
+    board.begin(&ended.stack, None, at(0));
     let first = board.stack(&ended.stack).unwrap();
     assert_eq!(first.conditions.get(ConditionKind::Ready).unwrap().status, Verdict::Unknown);
     board.note(&ended);
-    board.begin(&ended.stack, at(50));
+    board.begin(&ended.stack, None, at(50));
     let status = board.stack(&ended.stack).unwrap();
     assert_eq!(status.conditions.get(ConditionKind::Ready).unwrap().status, Verdict::True);
     let reconciling = status.conditions.get(ConditionKind::Reconciling).unwrap();

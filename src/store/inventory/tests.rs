@@ -1,9 +1,9 @@
 //! What the inventory remembers, and what it makes of files that are not as they should be.
 
 use super::*;
-use crate::model::SourceName;
+use crate::model::{ContentDigest, SourceName};
 use crate::status::HoldReason;
-use crate::store::{HoldRecord, Origin};
+use crate::store::{Good, HoldRecord, Origin};
 use jiff::Timestamp;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -29,6 +29,7 @@ fn hold(inventory: &Inventory, stack: &str) {
             file: "a/compose.yaml".to_owned(),
             since,
             left: Some(since),
+            depends_on: [].into(),
         });
     });
 }
@@ -139,12 +140,22 @@ fn what_can_be_read_only_late_is_taken_in_and_not_thrown_away() {
         move |record: &mut ImageRecord| record.note(id, "web:1", Timestamp::UNIX_EPOCH)
     };
     earlier.update_images(&name("a"), &web, noting("old"));
+    let good = |definition: &str| Good {
+        revision: None,
+        file: "compose.yaml".to_owned(),
+        definition: ContentDigest(definition.to_owned()),
+        images: BTreeMap::new(),
+        since: Timestamp::UNIX_EPOCH,
+    };
+    earlier.update(&name("a"), |record| record.note_good(good("first")));
+    earlier.update(&name("b"), |record| record.note_good(good("first")));
     earlier.flush().unwrap();
     // It is locked by another process: here by one that does not end yet.
     let (inventory, mishap) = Inventory::open(dir.path());
     assert!(matches!(mishap, Some(Mishap::Unavailable { .. })), "{mishap:?}");
     assert!(!inventory.is_read() && inventory.stacks().is_empty());
     inventory.update(&name("b"), |record| record.holdings.networks = ["b_x".to_owned()].into());
+    inventory.update(&name("b"), |record| record.note_good(good("second")));
     inventory.update_images(&name("a"), &web, noting("new"));
     assert!(inventory.flush().is_err() && !inventory.is_read());
     let stacks = earlier.stacks();
@@ -158,6 +169,9 @@ fn what_can_be_read_only_late_is_taken_in_and_not_thrown_away() {
     assert_eq!(again.stacks(), known);
     assert!(known.values().all(|record| record.held.is_some() && record.origin.is_some()));
     assert_eq!(known[&name("b")].holdings.networks.len(), 1);
+    assert_eq!(known[&name("a")].good, Some(good("first")));
+    assert_eq!(known[&name("b")].good, Some(good("second")));
+    assert_eq!(known[&name("b")].former, [good("first")]);
     let used = &again.images()[&(name("a"), web)].used;
     assert_eq!(used.iter().map(|image| image.id.as_str()).collect::<Vec<_>>(), ["new", "old"]);
 }

@@ -1,9 +1,12 @@
-//! Answers what is asked at the agent's socket: what left its source, and that it may go.
+//! Answers what is asked at the agent's socket, and takes orders.
 
 use super::World;
 use crate::control::{self, Door, Office};
 use crate::model::{SourceName, StackName};
-use crate::status::{Confirmation, Confirmed, Departed, Departure, Holdings};
+use crate::status::{
+    Confirmation, Confirmed, Departed, Departure, Done, Holdings, Order, Preview, Refusal,
+    RollbackTo, Snapshot, StackStatus,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -21,6 +24,22 @@ pub(super) async fn answer(door: Door, desk: Arc<Desk>, stop: CancellationToken)
 
 #[async_trait]
 impl Office for Desk {
+    async fn status(&self) -> Snapshot {
+        self.0.views.shared.board().snapshot()
+    }
+
+    async fn stack(&self, name: &StackName) -> Option<StackStatus> {
+        self.0.views.shared.board().stack(name).cloned()
+    }
+
+    async fn obey(&self, name: &StackName, order: Order) -> Result<Done, Refusal> {
+        self.0.obey(name, &order)
+    }
+
+    async fn preview_rollback(&self, name: &StackName, to: RollbackTo) -> Result<Preview, Refusal> {
+        self.0.preview_rollback(name, &to).await
+    }
+
     async fn departed(&self) -> Vec<Departed> {
         let departed = self.0.desired().departed();
         let mut list = Vec::new();

@@ -1,0 +1,160 @@
+//! Orders by hand: each changes the stack's record and wakes it. What follows the next pass decides.
+
+use super::desired::{Want, Wish};
+use super::{World, definition, jobs};
+use crate::model::StackName;
+use crate::pass::preview_in;
+use crate::plan::{Aim, Circumstances, Plan};
+use crate::rollout;
+use crate::status::{Done, Order, Preview, Refusal, RollbackTo};
+use crate::store::{Good, Wanted};
+use jiff::Timestamp;
+
+impl World {
+    /// Carries an order out, as far as that is done at once.
+    pub(super) fn obey(&self, name: &StackName, order: &Order) -> Result<Done, Refusal> {
+        let wish = self.known(name)?;
+        let did = match order {
+            Order::Rollback(to) => self.rollback(name, &wish, to)?,
+            Order::Retry => self.retry(name),
+            Order::Pause => self.pause(name),
+            Order::Resume => self.resume(name),
+            Order::Sync => self.sync(name, &wish),
+        };
+        tracing::warn!(stack = %name, order = order.word(), "{} by hand: {did}", order.word());
+        self.unsaved.notify_one();
+        self.show_holds(name);
+        // A pass that begins from here on has seen all of it.
+        let at = Timestamp::now();
+        // What failed before says nothing about this.
+        self.queue.forget(name);
+        self.queue.add(name.clone());
+        let goes_back = self.inventory.stack(name).held_back.is_some();
+        Ok(Done { stack: name.clone(), at, did, goes_back })
+    }
+
+    /// What going back would change.
+    pub(super) async fn preview_rollback(
+        &self,
+        name: &StackName,
+        to: &RollbackTo,
+    ) -> Result<Preview, Refusal> {
+        let wish = self.known(name)?;
+        let wanted = self.wanted(name, &wish)?;
+        let record = self.inventory.stack(name);
+        let good = record.way_back(&wanted.definition, to.to.as_ref());
+        let good = good.map_err(|error| Refusal::Impossible(format!("{name}: {error}")))?;
+        let stack = self.former(name, &wish.source, good).await.map_err(|problem| {
+            Refusal::Failed(format!("{name}: cannot read {}: {problem}", named(good)))
+        })?;
+        let around = Circumstances {
+            source: Some(wish.source.clone()),
+            aim: Aim::Rollback,
+            completed: jobs::all(&stack, |_| true),
+            ..Circumstances::default()
+        };
+        let plan = preview_in(&around, &*self.engine, &stack)
+            .await
+            .map_err(|error| Refusal::Failed(error.to_string()))?;
+        Ok(shown(&plan, good))
+    }
+
+    fn rollback(&self, name: &StackName, wish: &Wish, to: &RollbackTo) -> Result<String, Refusal> {
+        let wanted = self.wanted(name, wish)?;
+        let mut outcome = None;
+        self.inventory.update(name, |record| {
+            outcome = Some(record.go_back(&wanted, to.to.as_ref(), Timestamp::now()));
+        });
+        let instead = outcome.expect("the record is changed at once");
+        let instead = instead.map_err(|error| Refusal::Impossible(format!("{name}: {error}")))?;
+        // What leads elsewhere is not waited for.
+        if let Some(under_way) = self.memory().under_way.get(name) {
+            under_way.stop.cancel();
+        }
+        self.views.metrics.rolled_back_by_hand(name);
+        let from = wanted.revision.as_ref().map_or("what git asks for", |it| it.short());
+        Ok(format!("going back to {}; {from} is held back", named(&instead)))
+    }
+
+    fn retry(&self, name: &StackName) -> String {
+        let mut released = None;
+        self.inventory.update(name, |record| released = record.release());
+        let mut memory = self.memory();
+        memory.stuck.remove(name);
+        memory.crashes.forget(name);
+        // A job of a definition that is tried again has done its part already.
+        if released.is_none() {
+            self.jobs.forget(name);
+        }
+        released.map_or_else(
+            || "nothing is held back; trying again".to_owned(),
+            |released| format!("{released}; trying again"),
+        )
+    }
+
+    fn pause(&self, name: &StackName) -> String {
+        self.inventory.update(name, |record| record.pause(Timestamp::now()));
+        if let Some(under_way) = self.memory().under_way.get(name) {
+            under_way.brake.cancel();
+        }
+        "paused; no further container is exchanged".to_owned()
+    }
+
+    fn resume(&self, name: &StackName) -> String {
+        let mut resumed = false;
+        self.inventory.update(name, |record| resumed = record.resume());
+        if resumed { "resumed; going on" } else { "it is not paused; looking again" }.to_owned()
+    }
+
+    fn sync(&self, name: &StackName, wish: &Wish) -> String {
+        self.renew(name);
+        let Some(due) = self.due.get(&wish.source) else { return "looking again".to_owned() };
+        due.notify_one();
+        format!("fetching {} and looking again", wish.source)
+    }
+
+    fn known(&self, name: &StackName) -> Result<Wish, Refusal> {
+        let desired = self.desired();
+        desired.wish(name).ok_or_else(|| {
+            let names: Vec<_> = desired.names().iter().map(ToString::to_string).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Refusal::Unknown(format!("there is no stack {name}; known are: {known}"))
+        })
+    }
+
+    /// What git asks for now.
+    fn wanted(&self, name: &StackName, wish: &Wish) -> Result<Wanted, Refusal> {
+        let stack = match &wish.want {
+            Want::Run(stack) | Want::Invalid { last_good: Some(stack), .. } => stack,
+            Want::Invalid { last_good: None, .. } => {
+                return Err(Refusal::Impossible(format!(
+                    "{name}: its files are in error, so it is not known what to go back from; mend them in git"
+                )));
+            }
+            Want::Held(_) | Want::Gone(_) => {
+                return Err(Refusal::Impossible(format!(
+                    "{name}: it left its source; `bowline prune` tells what becomes of it"
+                )));
+            }
+        };
+        let definition = definition(stack, &self.digest_key);
+        Ok(Wanted { revision: wish.revision.clone(), definition })
+    }
+}
+
+fn named(good: &Good) -> &str {
+    good.revision.as_ref().map_or("the former definition", |revision| revision.short())
+}
+
+fn shown(plan: &Plan, good: &Good) -> Preview {
+    let wave =
+        |wave: Vec<usize>| wave.iter().map(|&index| plan.changes[index].to_string()).collect();
+    Preview {
+        stack: plan.stack.clone(),
+        revision: good.revision.clone(),
+        changes: plan.changes.len(),
+        problems: plan.problems.len(),
+        plan: plan.to_string(),
+        waves: rollout::waves(plan).into_iter().map(wave).collect(),
+    }
+}

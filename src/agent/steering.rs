@@ -1,0 +1,428 @@
+//! Which definition of a stack a pass works towards, and what follows from how it ended: what held
+//! is good, what failed is held back, what may not go on rests.
+
+use super::World;
+use super::desired::Wish;
+use crate::execute::{Notice, Onlooker};
+use crate::model::{ContentDigest, Revision, RollbackPolicy, ServiceName, Slot, Stack, StackName};
+use crate::pass::{Means, Pause};
+use crate::plan::Aim;
+use crate::rollout::Progress;
+use crate::status::{PassResult, Report, RolloutReport, RolloutVerdict, SlotNotice, SlotPhase};
+use crate::store::{HeldBack, Paused, ProgressRecord, StackRecord};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a pass works towards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Course {
+    /// What git asks for.
+    Asked,
+    /// What held before, in whole or in part.
+    Back(Box<HeldBack>),
+}
+
+/// What was held back and rested when a pass began: orders by hand change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Holds(Option<HeldBack>, Option<Paused>);
+
+impl Holds {
+    fn of(record: &StackRecord) -> Self {
+        Self(record.held_back.clone(), record.paused.clone())
+    }
+}
+
+/// Where to go, given what is remembered and the definition that git asks for.
+pub(super) fn course(record: &StackRecord, asked: &ContentDigest) -> Course {
+    match &record.held_back {
+        Some(held) if held.definition == *asked => Course::Back(Box::new(held.clone())),
+        _ => Course::Asked,
+    }
+}
+
+impl Course {
+    /// What git asked for when it was taken: what rests, and how far it came, is noted with it.
+    pub(super) fn asked<'a>(&'a self, definition: &'a ContentDigest) -> &'a ContentDigest {
+        match self {
+            Self::Asked => definition,
+            Self::Back(held) => &held.definition,
+        }
+    }
+
+    /// The images that ran when what is gone back to held.
+    pub(super) fn pinned(&self) -> BTreeMap<ServiceName, String> {
+        let Self::Back(held) = self else { return BTreeMap::new() };
+        let goes =
+            |service: &ServiceName| held.services.is_empty() || held.services.contains(service);
+        let images = held.instead.images.iter().filter(|(service, _)| goes(service));
+        images.map(|(service, id)| (service.clone(), id.clone())).collect()
+    }
+
+    /// The images with which `definition` is known to hold.
+    pub(super) fn held_with(
+        &self,
+        record: &StackRecord,
+        definition: &ContentDigest,
+    ) -> BTreeMap<ServiceName, String> {
+        let asked = *self == Self::Asked;
+        let good = record.good.as_ref().filter(|good| asked && good.definition == *definition);
+        good.map(|good| good.images.clone()).unwrap_or_default()
+    }
+
+    /// What a pass over `definition` is for.
+    pub(super) fn aim(&self, record: &StackRecord, definition: &ContentDigest) -> Aim {
+        match self {
+            Self::Back(held) if !held.reached => Aim::Rollback,
+            Self::Back(_) => Aim::Hold,
+            Self::Asked if is_good(record, definition) => Aim::Hold,
+            Self::Asked => Aim::Update,
+        }
+    }
+}
+
+fn is_good(record: &StackRecord, definition: &ContentDigest) -> bool {
+    record.good.as_ref().is_some_and(|good| good.definition == *definition)
+}
+
+/// Whose containers are not exchanged on the way to `definition`.
+pub(super) fn pause(record: &StackRecord, definition: &ContentDigest) -> Pause {
+    let applies = |paused: &&Paused| paused.definition.as_ref().is_none_or(|of| of == definition);
+    match record.paused.as_ref().filter(applies) {
+        None => Pause::None,
+        Some(paused) if paused.services.is_empty() => Pause::All,
+        Some(paused) => Pause::Services(paused.services.clone()),
+    }
+}
+
+/// How far services came towards `definition` before.
+pub(super) fn earlier(
+    record: &StackRecord,
+    definition: &ContentDigest,
+) -> BTreeMap<ServiceName, Progress> {
+    let known = record.progress.as_ref().filter(|progress| progress.definition == *definition);
+    known.map(|progress| progress.services.clone()).unwrap_or_default()
+}
+
+/// `asked` with `services` as they were in `good`.
+pub(super) fn partly(asked: &Stack, good: &Stack, services: &BTreeSet<ServiceName>) -> Stack {
+    if services.is_empty() {
+        return good.clone();
+    }
+    let mut stack = asked.clone();
+    for name in services {
+        if let Some(former) = good.services.get(name) {
+            stack.services.insert(name.clone(), former.clone());
+        }
+    }
+    for (key, network) in &good.networks {
+        stack.networks.entry(key.clone()).or_insert_with(|| network.clone());
+    }
+    for (key, volume) in &good.volumes {
+        stack.volumes.entry(key.clone()).or_insert_with(|| volume.clone());
+    }
+    stack
+}
+
+/// What follows from a pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Consequence {
+    /// Nothing but that a later pass goes on.
+    GoOn,
+    /// The definition held.
+    Good,
+    /// What runs in place of the definition that is held back was brought about.
+    Reached,
+    /// It goes back, or these services do.
+    HoldBack { services: BTreeSet<ServiceName>, reason: String },
+    /// These services' containers are not exchanged any more for now.
+    Rest { services: BTreeSet<ServiceName>, reason: String },
+    /// It failed, and nothing is known to go back to: it is tried again.
+    NothingToGoBackTo,
+}
+
+/// What follows from `report` of a pass over `stack`.
+pub(super) fn consequence(
+    record: &StackRecord,
+    course: &Course,
+    stack: &Stack,
+    report: &Report,
+) -> Consequence {
+    let with = |verdict: RolloutVerdict| {
+        let found = report.rollouts.iter().filter(move |rollout| rollout.verdict == verdict);
+        found.collect::<Vec<_>>()
+    };
+    let names = |rollouts: &[&RolloutReport]| -> BTreeSet<ServiceName> {
+        rollouts.iter().map(|rollout| rollout.service.clone()).collect()
+    };
+    let (back, rest) = (with(RolloutVerdict::RollBack), with(RolloutVerdict::Paused));
+    if *course == Course::Asked && !back.is_empty() {
+        let reason = reason(&back);
+        // The same definition with another image under the same name is another one, too.
+        return match &record.good {
+            None => Consequence::NothingToGoBackTo,
+            Some(_) if stack.policy.rollback == RollbackPolicy::Auto => {
+                Consequence::HoldBack { services: BTreeSet::new(), reason }
+            }
+            Some(_) => Consequence::HoldBack { services: names(&back), reason },
+        };
+    }
+    if !rest.is_empty() {
+        return Consequence::Rest { services: names(&rest), reason: reason(&rest) };
+    }
+    let well = report.workload.is_some_and(|workload| {
+        workload.unhealthy == 0 && workload.starting == 0 && workload.up >= workload.desired
+    });
+    match (report.result.is_success(), course) {
+        (true, Course::Asked) if well => Consequence::Good,
+        (true, Course::Back(_)) => Consequence::Reached,
+        _ => Consequence::GoOn,
+    }
+}
+
+fn reason(rollouts: &[&RolloutReport]) -> String {
+    let lines = rollouts.iter().map(|rollout| {
+        let why = rollout.why.as_deref().unwrap_or("too many of its containers failed");
+        format!("{}: {why}", rollout.service)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Notes in `record` how far a slot came.
+fn note_slot(record: &mut StackRecord, definition: &ContentDigest, slot: &Slot, phase: SlotPhase) {
+    let known = record.progress.take().filter(|progress| progress.definition == *definition);
+    let mut progress = known.unwrap_or_else(|| ProgressRecord {
+        definition: definition.clone(),
+        services: BTreeMap::new(),
+    });
+    progress.services.entry(slot.service.clone()).or_default().note(slot.number, phase);
+    record.progress = Some(progress).filter(|progress| !progress.services.is_empty());
+}
+
+impl World {
+    /// `means` that note how far each slot comes on the way to `definition`, where that matters.
+    pub(super) fn counting(
+        self: &Arc<Self>,
+        means: &Means,
+        name: &StackName,
+        definition: &ContentDigest,
+        aim: Aim,
+    ) -> Means {
+        if aim == Aim::Hold {
+            return means.clone();
+        }
+        let (world, name, definition) = (Arc::clone(self), name.clone(), definition.clone());
+        let onlooker = Arc::clone(&means.onlooker);
+        let counting: Onlooker = Arc::new(move |notice| {
+            if let Notice::Slot(slot) = &notice {
+                world.note_progress(&name, &definition, slot);
+            }
+            onlooker(notice);
+        });
+        Means { onlooker: counting, ..means.clone() }
+    }
+
+    /// Notes how far a slot came on the way to `definition`.
+    fn note_progress(&self, name: &StackName, definition: &ContentDigest, notice: &SlotNotice<'_>) {
+        if !matches!(notice.phase, SlotPhase::Watching | SlotPhase::Failed | SlotPhase::Done) {
+            return;
+        }
+        let (slot, phase) = (notice.slot, notice.phase);
+        if self.inventory.update(name, |record| note_slot(record, definition, slot, phase)) {
+            self.unsaved.notify_one();
+        }
+    }
+
+    /// The definition that a pass works towards; what git asks for is `asked`, with the digest
+    /// `digest`.
+    pub(super) async fn target(
+        &self,
+        name: &StackName,
+        wish: &Wish,
+        asked: &Arc<Stack>,
+        digest: &ContentDigest,
+    ) -> Result<(Arc<Stack>, Course, Holds), String> {
+        if self.inventory.update(name, |record| end_holds(record, digest)) {
+            self.unsaved.notify_one();
+        }
+        self.show_holds(name);
+        let record = self.inventory.stack(name);
+        match course(&record, digest) {
+            Course::Asked => {
+                self.show_newest(name, &wish.source).await;
+                Ok((Arc::clone(asked), Course::Asked, Holds::of(&record)))
+            }
+            Course::Back(held) => {
+                let good =
+                    self.former(name, &wish.source, &held.instead).await.map_err(|problem| {
+                        format!(
+                            "{} is held back ({}), and what held before cannot be read: {problem}",
+                            revision(held.revision.as_ref()),
+                            held.reason
+                        )
+                    })?;
+                let stack = partly(asked, &good, &held.services);
+                self.show_former(name, &wish.source, &stack, &held).await?;
+                Ok((Arc::new(stack), Course::Back(held), Holds::of(&record)))
+            }
+        }
+    }
+
+    /// Does what follows from `report`, and has it tell so.
+    pub(super) fn conclude(
+        &self,
+        mut report: Report,
+        course: &Course,
+        stack: &Arc<Stack>,
+        definition: &ContentDigest,
+        (holds, is_current): (&Holds, bool),
+    ) -> Report {
+        let name = report.stack.clone();
+        let record = self.inventory.stack(&name);
+        let now = Timestamp::now();
+        // What somebody ordered meanwhile leads elsewhere, and the pass after this one goes there.
+        let follows = if *holds == Holds::of(&record) {
+            consequence(&record, course, stack, &report)
+        } else {
+            Consequence::GoOn
+        };
+        match &follows {
+            Consequence::Good if !is_current && !is_good(&record, definition) => {}
+            Consequence::GoOn if report.result == PassResult::Paused => {
+                let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
+                report.message = format!("{}the update rests: {why}", report.message);
+            }
+            Consequence::GoOn | Consequence::Reached => {}
+            Consequence::Good => {
+                let file = self.desired().file_of(&name).unwrap_or_default();
+                self.memory().good.insert(name.clone(), (definition.clone(), Arc::clone(stack)));
+                self.note_good(&report, &file, definition.clone());
+            }
+            Consequence::NothingToGoBackTo => {
+                let told = "\nnothing is known that held before, so it is tried again";
+                report.message.push_str(told);
+                let verdicts = report.rollouts.iter_mut().map(|rollout| &mut rollout.verdict);
+                let back = verdicts.filter(|verdict| **verdict == RolloutVerdict::RollBack);
+                back.for_each(|verdict| *verdict = RolloutVerdict::Failed);
+            }
+            Consequence::HoldBack { reason, .. } => {
+                let to = record.good.as_ref().and_then(|good| good.revision.as_ref());
+                let told = format!("\ngoing back to {}", revision(to));
+                report.message.push_str(&told);
+                tracing::error!(
+                    stack = %name,
+                    "{} failed and is held back until git moves or `bowline retry {name}`: {reason}; going back to {}",
+                    revision(report.revision.as_ref()), revision(to)
+                );
+                self.queue.add(name.clone());
+            }
+            Consequence::Rest { reason, .. } => {
+                report.result = PassResult::Paused;
+                let told = format!("\nthe update rests until git moves or `bowline resume {name}`");
+                report.message.push_str(&told);
+                tracing::error!(stack = %name, "the update rests: {reason}");
+            }
+        }
+        let changed = self.inventory.update(&name, |record| {
+            apply(record, &follows, course.asked(definition), report.revision.as_ref(), now);
+        });
+        if changed {
+            self.unsaved.notify_one();
+        }
+        if let Course::Back(held) = course {
+            tell_back(&mut report, held);
+        }
+        report
+    }
+}
+
+/// Ends what was held back or rests for the sake of a definition that git does not ask for any more.
+fn end_holds(record: &mut StackRecord, asked: &ContentDigest) {
+    record.held_back = record.held_back.take().filter(|held| held.definition == *asked);
+    let rests = |paused: &Paused| paused.definition.as_ref().is_none_or(|of| of == asked);
+    record.paused = record.paused.take().filter(rests);
+}
+
+/// Notes in `record` what follows from a pass over `definition`.
+fn apply(
+    record: &mut StackRecord,
+    follows: &Consequence,
+    definition: &ContentDigest,
+    revision: Option<&Revision>,
+    now: Timestamp,
+) {
+    match follows {
+        Consequence::GoOn => {}
+        Consequence::NothingToGoBackTo => record.progress = None,
+        Consequence::Good => {
+            record.progress = None;
+            record.held_back = None;
+            record.paused = record.paused.take().filter(|paused| paused.by_hand);
+        }
+        Consequence::Reached => {
+            record.progress = None;
+            record.paused = record.paused.take().filter(|paused| paused.by_hand);
+            if let Some(held) = &mut record.held_back {
+                held.reached = true;
+            }
+        }
+        Consequence::HoldBack { services, reason } => {
+            record.progress = None;
+            record.held_back = record.good.clone().map(|instead| HeldBack {
+                revision: revision.cloned(),
+                definition: definition.clone(),
+                reason: reason.clone(),
+                since: now,
+                instead,
+                reached: false,
+                services: services.clone(),
+                by_hand: false,
+            });
+        }
+        Consequence::Rest { services, reason } => {
+            record.progress = None;
+            let by_hand = record.paused.as_ref().is_some_and(|paused| paused.by_hand);
+            if !by_hand {
+                record.paused = Some(Paused {
+                    definition: Some(definition.clone()),
+                    services: services.clone(),
+                    reason: reason.clone(),
+                    since: now,
+                    by_hand: false,
+                });
+            }
+        }
+    }
+}
+
+/// Has a report of a pass towards what held before say so.
+fn tell_back(report: &mut Report, held: &HeldBack) {
+    let what = if held.services.is_empty() {
+        String::new()
+    } else {
+        let names: Vec<_> = held.services.iter().map(ToString::to_string).collect();
+        format!(" for {}", names.join(", "))
+    };
+    let instead = revision(held.instead.revision.as_ref());
+    let so_far = if report.result.is_success() {
+        report.result = PassResult::RolledBack;
+        format!("{instead} runs in its place")
+    } else {
+        format!("{instead} is to run in its place")
+    };
+    let told = format!(
+        "{} is held back{what}, since {}; {so_far}",
+        revision(held.revision.as_ref()),
+        held.reason,
+    );
+    report.message =
+        if report.message.is_empty() { told } else { format!("{told}\n{}", report.message) };
+}
+
+/// A commit for people.
+fn revision(revision: Option<&Revision>) -> String {
+    revision.map_or_else(|| "a definition without a commit".to_owned(), |it| it.short().to_owned())
+}
+
+#[cfg(test)]
+mod tests;

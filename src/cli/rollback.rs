@@ -1,0 +1,58 @@
+//! `bowline rollback`: back to a former definition of a stack, which git must move past.
+
+use super::order::{Addressee, give};
+use super::plan::{counted, print_waves};
+use super::watch::Patience;
+use super::{CHANGES, Common};
+use crate::status::{Order, Preview, RevisionPrefix, RollbackTo};
+use anyhow::bail;
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    to: Addressee,
+    /// The commit to go back to, or its first digits [default: the last that held and is defined
+    /// otherwise than what git asks for now]
+    #[arg(long = "to", value_name = "REVISION", value_parser = revision)]
+    revision: Option<RevisionPrefix>,
+    /// Show what would change, in which order, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+fn revision(text: &str) -> Result<RevisionPrefix, String> {
+    RevisionPrefix::new(text).map_err(|error| error.to_string())
+}
+
+pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let to = RollbackTo { to: arguments.revision.clone() };
+    if !arguments.dry_run {
+        return give(common, &arguments.to, &Order::Rollback(to), Some(&arguments.patience)).await;
+    }
+    let Some(agent) = arguments.to.socket.agent()? else {
+        bail!(
+            "no agent answers, and only an agent knows what a former revision asks for; start it"
+        );
+    };
+    let preview = agent.preview_rollback(&arguments.to.stack, &to).await?;
+    show(&preview);
+    Ok(match (preview.problems, preview.changes) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(CHANGES),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn show(preview: &Preview) {
+    let stack = &preview.stack;
+    let to = preview.revision.as_ref().map_or("the former definition", |it| it.short());
+    println!("{stack}: to {to}: {}", counted(preview.changes, "change"));
+    for line in preview.plan.lines() {
+        println!("  {line}");
+    }
+    print_waves(&preview.waves);
+}

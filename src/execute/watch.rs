@@ -1,0 +1,65 @@
+//! Watches a container that a rollout has started: until it is up, and whether it stays so.
+
+use super::ChangeError;
+use super::wait::{self, failed, restarted, trouble_when_up};
+use crate::engine::{Engine, EngineError};
+use crate::plan::{ContainerRef, Milestone};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at a container that is up.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Waits until `container` is up, within `bound`.
+pub(super) async fn come_up(
+    engine: &dyn Engine,
+    container: &ContainerRef,
+    bound: Duration,
+    stop: &CancellationToken,
+) -> Result<(), ChangeError> {
+    wait::wait(engine, container, Milestone::Up, bound, stop).await
+}
+
+/// Returns when `container`, which is up, ends, is started anew or turns unhealthy; `None` when it
+/// cannot be told any more because we were told to stop. What happened while the engine was away is the
+/// engine's error.
+pub(super) async fn until_it_fails(
+    engine: &dyn Engine,
+    container: &ContainerRef,
+    stop: &CancellationToken,
+) -> Option<ChangeError> {
+    let mut first: Option<(String, Option<Timestamp>)> = None;
+    let mut silence: Option<EngineError> = None;
+    loop {
+        // A silence of the engine is no verdict on the container.
+        let verdict = match engine.watch(container).await {
+            Ok(sighting) => {
+                let now = (sighting.id.0.clone(), sighting.started);
+                let (former, started) = first.get_or_insert_with(|| now.clone());
+                // Another one in its place is not the one that was to be watched.
+                if *former != now.0 {
+                    return None;
+                }
+                if *started == now.1 { trouble_when_up(&sighting) } else { Some(restarted()) }
+            }
+            // Somebody took it away, which says nothing about it.
+            Err(EngineError::NotFound { .. }) => return None,
+            Err(error) => {
+                silence = Some(error);
+                None
+            }
+        };
+        if let Some(trouble) = verdict {
+            if let Some(error) = silence {
+                return Some(error.into());
+            }
+            return Some(failed(engine, container, "stay up", trouble).await.into());
+        }
+        tokio::select! {
+            () = sleep(LOOK) => {}
+            () = stop.cancelled() => return None,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Counts updates: how they ended, why stacks went back, and where each is now.
+
+use super::families::Page;
+use super::gone;
+use crate::model::StackName;
+use crate::status::{Cause, Report, RolloutPhase, RolloutReport, RolloutVerdict, StackStatus};
+use prometheus::{IntCounterVec, IntGaugeVec};
+
+/// How the update of a service ended.
+const RESULTS: [&str; 4] = ["completed", "paused", "rolled_back", "failed"];
+
+/// The families about updates.
+#[derive(Debug)]
+pub(super) struct Updates {
+    rollouts: IntCounterVec,
+    phase: IntGaugeVec,
+    rollbacks: IntCounterVec,
+    held_back: IntGaugeVec,
+}
+
+impl Updates {
+    pub(super) fn register(page: &Page<'_>) -> Self {
+        Self {
+            rollouts: page.counters(
+                "rollouts_total",
+                "Updates of services by how they ended.",
+                &["stack", "result"],
+            ),
+            phase: page.gauges(
+                "rollout_phase",
+                "1 for the phase that a stack's update is in, 0 for the others.",
+                &["stack", "phase"],
+            ),
+            rollbacks: page.counters(
+                "rollbacks_total",
+                "How often a stack went back to its last good definition, by why.",
+                &["stack", "reason"],
+            ),
+            held_back: page.gauges(
+                "stack_held_back",
+                "1 while the last good definition runs in place of what git asks for.",
+                &["stack"],
+            ),
+        }
+    }
+
+    /// Counts the updates of a pass. Every series begins at zero, so that a rate sees the first.
+    pub(super) fn observe(&self, report: &Report) {
+        let stack = report.stack.as_str();
+        let is_back = is_way_back(report);
+        for result in RESULTS {
+            let so = |rollout: &&RolloutReport| word(rollout, is_back) == Some(result);
+            let ended = report.rollouts.iter().filter(so).count();
+            self.rollouts.with_label_values(&[stack, result]).inc_by(ended as u64);
+        }
+        let went_back = report.rollouts.iter().find(|it| it.verdict == RolloutVerdict::RollBack);
+        let reason = went_back.map(|rollout| rollout.cause.unwrap_or(Cause::Refused));
+        for cause in Cause::ALL {
+            let labels = [stack, cause.word()];
+            self.rollbacks.with_label_values(&labels).inc_by(u64::from(reason == Some(cause)));
+        }
+    }
+
+    /// Counts that somebody had a stack go back.
+    pub(super) fn by_hand(&self, stack: &StackName) {
+        self.rollbacks.with_label_values(&[stack.as_str(), Cause::ByHand.word()]).inc();
+    }
+
+    /// Shows where a stack's update is.
+    pub(super) fn show(&self, status: &StackStatus) {
+        let stack = status.name.as_str();
+        self.held_back.with_label_values(&[stack]).set(i64::from(status.held_back.is_some()));
+        let phase = status.rollout.as_ref().map(|rollout| rollout.phase);
+        for known in RolloutPhase::ALL {
+            let labels = [stack, known.word()];
+            self.phase.with_label_values(&labels).set(i64::from(phase == Some(known)));
+        }
+    }
+
+    /// Removes the series of a stack.
+    pub(super) fn forget(&self, stack: &str) {
+        for result in RESULTS {
+            gone(self.rollouts.remove_label_values(&[stack, result]));
+        }
+        for cause in Cause::ALL {
+            gone(self.rollbacks.remove_label_values(&[stack, cause.word()]));
+        }
+        for phase in RolloutPhase::ALL {
+            gone(self.phase.remove_label_values(&[stack, phase.word()]));
+        }
+        gone(self.held_back.remove_label_values(&[stack]));
+    }
+}
+
+/// Whether the pass brought the last good definition back, rather than a new one about.
+fn is_way_back(report: &Report) -> bool {
+    let gives_up = report.rollouts.iter().any(|it| it.verdict == RolloutVerdict::RollBack);
+    report.held_back.is_some() && !gives_up
+}
+
+/// The way back ends no further update unless it fails: what went back was counted when it did.
+fn word(rollout: &RolloutReport, is_back: bool) -> Option<&'static str> {
+    match rollout.verdict {
+        RolloutVerdict::Completed => (!is_back).then_some("completed"),
+        RolloutVerdict::RollBack => Some("rolled_back"),
+        RolloutVerdict::Paused if is_back => Some("failed"),
+        RolloutVerdict::Paused => Some("paused"),
+        RolloutVerdict::Continued | RolloutVerdict::Failed => Some("failed"),
+    }
+}

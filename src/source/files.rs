@@ -1,0 +1,82 @@
+//! The files of one commit, under the paths that they have in the checkout. Reads only.
+
+use super::discover::{Discovery, Found, discover_in, look};
+use super::mirror::Home;
+use super::mounted::{digest_in, mounted_in};
+use super::read::read_in;
+use super::view::View;
+use crate::manifest::DigestKey;
+use crate::model::{Revision, ServiceName, Stack};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What one commit holds, with what lies in the checkout and belongs to no commit. Nobody changes the
+/// checkout while this lives, so it is to be short; a fetch may go on meanwhile.
+#[derive(Debug)]
+pub struct Files<'a> {
+    pub(super) revision: Revision,
+    /// The checkout.
+    pub(super) roots: [PathBuf; 1],
+    pub(super) view: View,
+    pub(super) home: &'a Home,
+    pub(super) _hold: File,
+}
+
+impl Files<'_> {
+    /// The commit.
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// The directory of the checkout; what it holds may be of another commit.
+    pub fn root(&self) -> &Path {
+        &self.roots[0]
+    }
+
+    /// Whether there is a directory at `path`.
+    pub fn is_dir(&self, path: &Path) -> bool {
+        self.view.at(path).is_dir()
+    }
+
+    /// [`discover`](super::discover) below `root`.
+    pub fn discover(&self, root: &Path, names: &[&str]) -> Discovery {
+        discover_in(&self.view, root, names)
+    }
+
+    /// What is discovered in `dir` itself.
+    pub fn look(&self, dir: &Path, names: &[&str]) -> Option<Found> {
+        look(&self.view, self.root(), dir, names)
+    }
+
+    /// The bytes of a file of the checkout; one that lies elsewhere, also by way of links, is not read.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        read_in(&self.view, &self.roots, path)
+    }
+
+    /// [`digest_mounted`](super::digest_mounted) within the checkout.
+    pub fn digest_mounted(&self, stack: &mut Stack, key: &DigestKey) -> Vec<(String, String)> {
+        digest_in(&self.view, stack, &self.roots, key)
+    }
+
+    /// What the services for which `of` holds mount from the checkout and can only read, configs and
+    /// secrets among it; relative to the checkout.
+    pub fn mounted(&self, stack: &Stack, of: impl Fn(&ServiceName) -> bool) -> BTreeSet<PathBuf> {
+        let real = self.root().canonicalize();
+        let real = real.as_deref().unwrap_or(self.root());
+        let mounted = mounted_in(&self.view, stack, &self.roots, of).into_iter();
+        let below = |path: PathBuf| {
+            let below = path.strip_prefix(self.root()).or_else(|_| path.strip_prefix(real));
+            below.ok().map(Path::to_owned)
+        };
+        mounted.filter_map(below).collect()
+    }
+}
+
+impl Drop for Files<'_> {
+    fn drop(&mut self) {
+        // What is left is removed by the next one.
+        let _ = fs::remove_dir_all(self.home.files());
+    }
+}

@@ -1,0 +1,216 @@
+//! What an update looks like while it goes on, and how it ends.
+
+use crate::model::{Revision, ServiceName, Slot, StackName};
+use crate::status::{
+    Acts, Board, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase, RolloutReport,
+    RolloutVerdict, SlotNotice, SlotPhase, StackStatus, detail, table,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn shop() -> StackName {
+    StackName::new("shop").unwrap()
+}
+
+fn web() -> ServiceName {
+    ServiceName::new("web").unwrap()
+}
+
+fn revision(digit: char) -> Revision {
+    Revision(digit.to_string().repeat(40))
+}
+
+fn report(result: PassResult, second: i64, rollouts: &[RolloutReport]) -> Report {
+    Report {
+        stack: shop(),
+        source: None,
+        revision: Some(revision('b')),
+        started: at(second),
+        took: Duration::ZERO,
+        result,
+        message: String::new(),
+        drift: BTreeMap::new(),
+        reasons: Vec::new(),
+        actions: Vec::new(),
+        stuck: Acts::new(),
+        problems: Vec::new(),
+        workload: None,
+        seen: None,
+        rollouts: rollouts.to_vec(),
+        held_back: None,
+        paused: None,
+        departure: None,
+    }
+}
+
+fn ended(verdict: RolloutVerdict) -> RolloutReport {
+    RolloutReport { service: web(), verdict, updated: 1, failed: 1, why: None, cause: None }
+}
+
+fn held() -> HeldBackStatus {
+    HeldBackStatus {
+        revision: Some(revision('b')),
+        reason: "web/2 is unhealthy\nits last output: no database".to_owned(),
+        since: at(60),
+        instead: Some(revision('a')),
+        by_hand: false,
+    }
+}
+
+/// A board on which a pass is under way, with two slots that wait.
+fn begun() -> Board {
+    let mut board = Board::default();
+    board.begin(&shop(), Some(&revision('b')), at(0));
+    come(&mut board, 1, SlotPhase::Waiting, 0);
+    come(&mut board, 2, SlotPhase::Waiting, 0);
+    board
+}
+
+fn come(board: &mut Board, number: u32, phase: SlotPhase, second: i64) {
+    let slot = Slot { service: web(), number };
+    let why = (phase == SlotPhase::Failed).then_some("it ended\nwith code 1");
+    board.note_slot(&shop(), &SlotNotice { slot: &slot, phase, why }, at(second));
+}
+
+fn stack(board: &Board) -> StackStatus {
+    board.stack(&shop()).cloned().unwrap()
+}
+
+fn phase(board: &Board) -> Option<RolloutPhase> {
+    stack(board).rollout.map(|rollout| rollout.phase)
+}
+
+fn rows(board: &Board) -> Vec<String> {
+    stack(board).rollout.map(|rollout| rollout.rows()).unwrap_or_default()
+}
+
+#[test]
+fn each_slot_shows_how_far_it_is_and_how_long_it_took_to_be_up() {
+    let mut board = begun();
+    come(&mut board, 1, SlotPhase::Draining, 1);
+    come(&mut board, 1, SlotPhase::Creating, 2);
+    come(&mut board, 1, SlotPhase::Starting, 3);
+    assert_eq!(rows(&board), ["web/1: starting", "web/2: waiting"]);
+    come(&mut board, 1, SlotPhase::Watching, 7);
+    assert_eq!(rows(&board), ["web/1: up, being watched (1 of 2)", "web/2: waiting"]);
+    assert_eq!(phase(&board), Some(RolloutPhase::Progressing));
+    come(&mut board, 2, SlotPhase::Failed, 8);
+    assert_eq!(phase(&board), Some(RolloutPhase::Watching));
+    come(&mut board, 1, SlotPhase::Done, 12);
+    assert_eq!(rows(&board), ["web/1: done", "web/2: failed: it ended with code 1"]);
+    let slot = &stack(&board).rollout.unwrap().services[0].slots[0];
+    assert_eq!((slot.took(), slot.since), (Some(Duration::from_secs(6)), at(12)));
+}
+
+#[test]
+fn the_end_of_a_pass_says_how_the_update_ended() {
+    use RolloutVerdict::{Completed, Continued, Paused, RollBack};
+    let end = |result, rollouts: &[RolloutReport]| {
+        let mut board = begun();
+        come(&mut board, 1, SlotPhase::Watching, 1);
+        board.note(&report(result, 2, rollouts));
+        phase(&board).unwrap()
+    };
+    assert_eq!(end(PassResult::Changed, &[ended(Completed)]), RolloutPhase::Completed);
+    assert_eq!(end(PassResult::Changed, &[ended(Continued)]), RolloutPhase::Failed);
+    assert_eq!(end(PassResult::Paused, &[ended(Paused)]), RolloutPhase::Paused);
+    assert_eq!(end(PassResult::Failed, &[ended(RollBack)]), RolloutPhase::RollingBack);
+    assert_eq!(end(PassResult::RolledBack, &[ended(Completed)]), RolloutPhase::RolledBack);
+    assert_eq!(end(PassResult::Failed, &[]), RolloutPhase::Failed);
+    assert_eq!(end(PassResult::Changed, &[]), RolloutPhase::Completed);
+}
+
+#[test]
+fn a_pass_that_finds_nothing_to_do_says_nothing_of_updates_and_keeps_what_was_said() {
+    let mut board = Board::default();
+    board.note(&report(PassResult::Unchanged, 0, &[]));
+    assert_eq!(phase(&board), None);
+    board.note(&report(PassResult::Paused, 10, &[]));
+    board.note(&report(PassResult::Paused, 20, &[]));
+    assert_eq!(stack(&board).rollout.unwrap().since, at(10));
+    board.note(&report(PassResult::Failed, 30, &[]));
+    assert_eq!(phase(&board), Some(RolloutPhase::Paused));
+    board.note(&report(PassResult::Unchanged, 40, &[]));
+    assert_eq!(phase(&board), Some(RolloutPhase::Completed));
+}
+
+#[test]
+fn the_way_back_is_rolling_back_until_it_has_come_to_its_end() {
+    let mut board = begun();
+    let failed = Report { held_back: Some(held()), ..report(PassResult::Failed, 60, &[]) };
+    board.note(&Report { rollouts: vec![ended(RolloutVerdict::RollBack)], ..failed });
+    board.begin(&shop(), None, at(61));
+    assert_eq!((phase(&board), rows(&board).len()), (Some(RolloutPhase::RollingBack), 0));
+    come(&mut board, 1, SlotPhase::Watching, 62);
+    assert_eq!(phase(&board), Some(RolloutPhase::RollingBack));
+    let back = report(PassResult::RolledBack, 61, &[ended(RolloutVerdict::Completed)]);
+    board.note(&Report { held_back: Some(held()), ..back });
+    assert_eq!(phase(&board), Some(RolloutPhase::RolledBack));
+    assert_eq!(rows(&board), ["web/1: done"]);
+}
+
+#[test]
+fn an_update_that_was_interrupted_is_told_anew_by_the_next_pass() {
+    let mut board = begun();
+    come(&mut board, 1, SlotPhase::Starting, 1);
+    board.begin(&shop(), Some(&revision('c')), at(2));
+    assert_eq!(rows(&board), [""; 0]);
+    come(&mut board, 2, SlotPhase::Waiting, 3);
+    assert_eq!(rows(&board), ["web/2: waiting"]);
+}
+
+#[test]
+fn the_table_and_the_detail_say_what_runs_what_is_wanted_and_why() {
+    let mut board = Board::default();
+    board.note(&Report { revision: Some(revision('a')), ..report(PassResult::Changed, 0, &[]) });
+    board.begin(&shop(), Some(&revision('b')), at(50));
+    come(&mut board, 1, SlotPhase::Watching, 52);
+    come(&mut board, 2, SlotPhase::Starting, 53);
+    let line = |board: &Board| table(&[stack(board)], at(180)).lines().nth(1).unwrap().to_owned();
+    let told = line(&board);
+    assert!(told.contains("aaaaaaaaaaaa -> bbbbbbbbbbbb"), "{told}");
+    assert!(told.ends_with("progressing: web 1 of 2"), "{told}");
+
+    come(&mut board, 2, SlotPhase::Failed, 60);
+    let back = report(PassResult::RolledBack, 61, &[]);
+    board.note(&Report { held_back: Some(held()), message: "why".into(), ..back });
+    let told = line(&board);
+    assert!(told.ends_with("held back for 2m: web/2 is unhealthy…"), "{told}");
+    insta::assert_snapshot!(detail(&stack(&board), at(180)), @r"
+    shop: OutOfSync, Unknown, aaaaaaaaaaaa -> bbbbbbbbbbbb
+    bbbbbbbbbbbb is held back for 2m; aaaaaaaaaaaa runs instead
+      web/2 is unhealthy
+      its last output: no database
+    update: rolled_back for 1m
+      web/1: done
+      web/2: failed: it ended with code 1
+    last pass:
+      why
+    ");
+
+    let paused = PausedStatus {
+        reason: "paused by hand".to_owned(),
+        since: at(120),
+        services: BTreeSet::new(),
+        by_hand: true,
+    };
+    board.note_holds(&shop(), None, Some(paused));
+    assert!(line(&board).ends_with("paused for 1m: paused by hand"), "{}", line(&board));
+}
+
+#[test]
+fn the_json_of_an_update_reads_back() {
+    let mut board = begun();
+    come(&mut board, 2, SlotPhase::Failed, 8);
+    board.note(&Report { held_back: Some(held()), ..report(PassResult::RolledBack, 61, &[]) });
+    let text = serde_json::to_string_pretty(&stack(&board)).unwrap();
+    for words in [r#""phase": "rolled_back""#, r#""phase": "waiting""#, r#""why": "it ended"#] {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+    assert_eq!(serde_json::from_str::<StackStatus>(&text).unwrap(), stack(&board));
+}
