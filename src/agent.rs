@@ -5,6 +5,7 @@ mod backoff;
 mod by_hand;
 mod chance;
 mod cleaning;
+mod course;
 mod crashes;
 mod desired;
 mod desk;
@@ -13,6 +14,7 @@ mod former;
 mod jobs;
 mod keeping;
 mod load;
+mod memory;
 mod pulls;
 mod queue;
 mod schedule;
@@ -20,6 +22,7 @@ mod sources;
 mod stacks_in_order;
 mod steering;
 mod telling;
+mod turn;
 mod views;
 mod waiting;
 
@@ -30,29 +33,23 @@ use crate::control::{self, ControlError};
 use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
-use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
-use crate::pass::{Means, Moment, Snapshots, Subject};
-use crate::plan::Aim;
-use crate::status::{Acts, Departure, Holdings, PassResult, Report, SourceReport};
+use crate::model::{SourceName, StackName};
+use crate::pass::Snapshots;
+use crate::status::{PassResult, Report, SourceReport};
 use crate::store::{self, Adopted, Inventory, Jobs, StoreError};
 use crate::systemd;
 use backoff::Backoff;
-use crashes::Crashes;
-use desired::{Desired, REMOVAL_PATIENCE, Want, Wish};
-use jiff::Timestamp;
-use pulls::Pulls;
-use queue::{Outcome, Queue, Work};
-use sources::{Watched, jittered};
-use stacks_in_order::Leave;
-use std::collections::{BTreeMap, BTreeSet};
+use desired::{Desired, Want, Wish};
+use memory::{Memory, UnderWay};
+use queue::Queue;
+use sources::Watched;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use steering::Course;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use waiting::{Left, refused};
 
 /// How often the loop shows that it lives.
 const BEAT: Duration = Duration::from_secs(1);
@@ -93,56 +90,6 @@ pub enum AgentError {
     /// Commands could not speak with it.
     #[error(transparent)]
     Control(#[from] ControlError),
-}
-
-/// What is remembered between passes.
-#[derive(Default)]
-struct Memory {
-    crashes: Crashes,
-    pulls: Pulls,
-    /// Stacks that had a pass.
-    passed: BTreeSet<StackName>,
-    /// What the last pass over each stack said.
-    told: BTreeMap<StackName, String>,
-    /// How the last pass over each stack left it, for those that depend on it.
-    left: BTreeMap<StackName, Left>,
-    /// What passes that are under way work towards, and how they are ended early.
-    under_way: BTreeMap<StackName, UnderWay>,
-    /// The last definition of each stack that held, as this process knows it.
-    good: BTreeMap<StackName, (ContentDigest, Arc<Stack>)>,
-    /// Stacks for which the checkout shows nothing but the newest files.
-    unlaid: BTreeSet<StackName>,
-    /// What does not help a stack of this definition.
-    stuck: BTreeMap<StackName, (Stack, Acts)>,
-    /// Sources that were tried.
-    tried: BTreeSet<SourceName>,
-    ready: bool,
-}
-
-/// A pass over a stack.
-struct UnderWay {
-    /// What it works towards.
-    want: Want,
-    /// Ends it early.
-    stop: CancellationToken,
-    /// Has it begin nothing more.
-    brake: CancellationToken,
-}
-
-impl Memory {
-    /// What did not help `stack` when it was defined as it is now.
-    fn stuck_of(&self, name: &StackName, stack: &Stack) -> Acts {
-        let known = self.stuck.get(name).filter(|(defined, _)| defined == stack);
-        known.map(|(_, acts)| acts.clone()).unwrap_or_default()
-    }
-
-    fn note_stuck(&mut self, name: &StackName, stack: &Stack, acts: &Acts) {
-        if acts.is_empty() {
-            self.stuck.remove(name);
-        } else {
-            self.stuck.insert(name.clone(), (stack.clone(), acts.clone()));
-        }
-    }
 }
 
 /// Runs until `stop` comes; then no pass is begun any more, those under way are given
@@ -225,7 +172,7 @@ async fn work_off(world: &Arc<World>) -> JoinSet<()> {
             }
             work = world.queue.next() => {
                 let Some(work) = work else { break };
-                passes.spawn(pass(Arc::clone(world), work));
+                passes.spawn(turn::pass(Arc::clone(world), work));
             }
         }
     }
@@ -247,276 +194,7 @@ async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<(
     }
 }
 
-/// One pass over one stack.
-async fn pass(world: Arc<World>, work: Work<StackName>) {
-    let name = work.key().clone();
-    let wish = world.desired().wish(&name);
-    let Some(wish) = wish else {
-        world.forget(&name);
-        work.done(Outcome::Succeeded);
-        return;
-    };
-    world.views.begin(&name, wish.revision.as_ref());
-    let (superseded, brake) = world.under_way(&name, &wish);
-    let report = world.reconcile(&name, &wish, &superseded, brake.clone()).await;
-    let report = world.with_holds(report);
-    world.memory().under_way.remove(&name);
-    if brake.is_cancelled() && !report.result.is_success() && report.rollouts.is_empty() {
-        tracing::info!(stack = %name, "paused in the middle");
-        world.memory().crashes.note(&report, Instant::now());
-        work.done(Outcome::Succeeded);
-        return;
-    }
-    if superseded.is_cancelled() && !world.stop.is_cancelled() && !report.result.is_success() {
-        tracing::info!(stack = %name, "a newer definition came in the middle; beginning anew");
-        world.memory().crashes.note(&report, Instant::now());
-        work.done(Outcome::Succeeded);
-        return;
-    }
-    let gone = report.result == PassResult::Removed;
-    if !report.result.is_success() && work.failures() > 0 {
-        let failures = work.failures() + 1;
-        tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
-    }
-    world.note(&report);
-    world.note_left(&name, &wish, &report);
-    if matches!(report.result, PassResult::Changed | PassResult::Removed) {
-        world.clean_images(&name).await;
-    }
-    if gone {
-        world.forget(&name);
-        // Some may have waited for what it held: a port, a name.
-        world.desired().names().into_iter().for_each(|other| world.queue.add(other));
-    } else if report.result.is_success()
-        || matches!(
-            report.result,
-            PassResult::Invalid
-                | PassResult::Stalled
-                | PassResult::Paused
-                | PassResult::RolledBack
-                | PassResult::Drifted
-        )
-    {
-        world.queue.add_after(name, jittered(world.config.resync));
-    } else if report.result == PassResult::Waiting {
-        let patience = REMOVAL_PATIENCE.unsigned_abs();
-        world.queue.add_after(name, jittered(world.config.resync).min(patience));
-    } else if report.result == PassResult::Crashing {
-        // What this pass started may have ended again, and rest less than the others.
-        let rest = if report.actions.is_empty() {
-            world.memory().crashes.rest(&name, Instant::now())
-        } else {
-            Duration::ZERO
-        };
-        world.queue.add_after(name, rest);
-    }
-    work.done(match report.result {
-        // A stack whose files are in error waits for git: trying at once again changes nothing. One
-        // whose containers rest has its own time; until then its other containers are looked after.
-        // What does not help is not done again, so one that does not settle has no hurry.
-        PassResult::Unchanged
-        | PassResult::Changed
-        | PassResult::Removed
-        | PassResult::Invalid
-        | PassResult::Crashing
-        | PassResult::Stalled
-        | PassResult::Paused
-        | PassResult::RolledBack
-        | PassResult::Drifted
-        | PassResult::Waiting => Outcome::Succeeded,
-        PassResult::Failed => Outcome::Failed,
-    });
-}
-
 impl World {
-    async fn reconcile(
-        self: &Arc<Self>,
-        name: &StackName,
-        wish: &Wish,
-        stop: &CancellationToken,
-        brake: CancellationToken,
-    ) -> Report {
-        let means = Means {
-            engine: Arc::clone(&self.engine),
-            bounds: self.bounds.clone(),
-            onlooker: telling::showing(self.views.clone(), name, wish.revision.as_ref()),
-            snapshots: Arc::clone(&self.snapshots),
-            stop: stop.clone(),
-            brake,
-        };
-        let source = Some(wish.source.clone());
-        match &wish.want {
-            Want::Run(stack) => self.run(&means, name, wish, stack).await,
-            Want::Gone(removal) => {
-                let departure = Departure { since: removal.since, held: None };
-                let first = self.desired().goes_before(name, Timestamp::now());
-                let report = match first {
-                    Some(other) => Report {
-                        result: PassResult::Waiting,
-                        ..invalid(name, wish, &format!("waiting for stack {other} to go first"))
-                    },
-                    None => self.take_away(&means, name, source).await,
-                };
-                Report { departure: Some(departure), ..report }
-            }
-            Want::Held(hold) => {
-                let why = hold.reason.to_string();
-                let told = format!(
-                    "left its source, but is kept: {why}; `bowline prune --confirm {name}` removes it"
-                );
-                let departure = Departure { since: hold.since, held: Some(why) };
-                Report { departure: Some(departure), ..invalid(name, wish, &told) }
-            }
-            Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
-            Want::Invalid { problem, last_good: Some(stack) } => {
-                kept(self.run(&means, name, wish, stack).await, problem)
-            }
-        }
-    }
-
-    async fn take_away(
-        &self,
-        means: &Means,
-        name: &StackName,
-        source: Option<SourceName>,
-    ) -> Report {
-        let query = self.adopted.owned_by(name, source.as_ref());
-        let report = means.remove(&query, source.clone(), false).await;
-        if report.result.is_success() {
-            if let Some(source) = &source {
-                // Nobody mounts what it went back to any more.
-                self.memory().unlaid.remove(name);
-                self.show_newest(name, source).await;
-            }
-            self.adopted.forget(name);
-            self.jobs.forget(name);
-        }
-        report
-    }
-
-    /// Forgets that stacks of `source` were taken over, of which nothing is left.
-    async fn forget_adoptions(&self, source: &SourceName, stacks: &BTreeSet<StackName>) {
-        for stack in stacks {
-            let query = self.adopted.owned_by(stack, Some(source));
-            if !query.adopt {
-                continue;
-            }
-            // What was taken over may have no label of ours; while it is there, `bowline remove` needs
-            // the note.
-            let Ok(observed) = self.engine.observe(&query).await else { continue };
-            let left = Holdings::of(stack, &observed);
-            if left.containers.is_empty() && left.networks.is_empty() {
-                self.adopted.forget(stack);
-            }
-        }
-    }
-
-    async fn run(
-        self: &Arc<Self>,
-        means: &Means,
-        name: &StackName,
-        wish: &Wish,
-        asked: &Arc<Stack>,
-    ) -> Report {
-        let digest = definition(asked, &self.digest_key);
-        let (stack, course, holds) = match self.target(name, wish, asked, &digest).await {
-            Ok(target) => target,
-            Err(problem) => {
-                return Report { result: PassResult::Failed, ..invalid(name, wish, &problem) };
-            }
-        };
-        let target = match course {
-            Course::Asked => digest,
-            Course::Back(_) => definition(&stack, &self.digest_key),
-        };
-        let leave = match course {
-            Course::Asked => self.leave(asked),
-            Course::Back(_) => Leave::Begin,
-        };
-        let way = (&course, &target, &leave);
-        let report = self.work_towards(means, name, wish, &stack, way).await;
-        // The commit of files in error is not the one that the definition is of.
-        let is_current = matches!(wish.want, Want::Run(_));
-        let report = self.conclude(report, &course, &stack, &target, (&holds, is_current));
-        match leave {
-            Leave::Refuse(problems) => refused(report, &problems),
-            Leave::Begin | Leave::Wait(_) => report,
-        }
-    }
-
-    /// A pass towards `stack`, whose digest is given with what it is for, and whether it may begin.
-    async fn work_towards(
-        self: &Arc<Self>,
-        means: &Means,
-        name: &StackName,
-        wish: &Wish,
-        stack: &Stack,
-        (course, target, leave): (&Course, &ContentDigest, &Leave),
-    ) -> Report {
-        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
-        // Looked up each time: somebody may take it over by hand meanwhile.
-        let taken_over = self.adopted.has(name, source.as_ref());
-        let adopting = (taken_over && !stack.policy.adopt).then(|| {
-            let policy = Policy { adopt: true, ..stack.policy.clone() };
-            Stack { policy, ..stack.clone() }
-        });
-        let stack = adopting.as_ref().unwrap_or(stack);
-        let subject = Subject { stack, source, revision };
-        let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
-        let now = Instant::now();
-        let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
-        let resting = self.memory().crashes.resting(name, now);
-        let stuck = self.memory().stuck_of(name, stack);
-        let record = self.inventory.stack(name);
-        let (aim, asked) = (course.aim(&record, target), course.asked(target));
-        // Where all is repaired, it does not matter who asked for it.
-        let definition = (stack.policy.drift == DriftPolicy::Report).then(|| target.clone());
-        let brought_about = record.definition.clone();
-        // What is gone back to is brought about, whatever was before.
-        let only_report = definition.is_some() && definition == brought_about && aim == Aim::Hold;
-        if !only_report && self.inventory.update(name, |record| record.definition = None) {
-            self.unsaved.notify_one();
-        }
-        let settle = Duration::ZERO;
-        let pinned = course.pinned();
-        let moment = Moment {
-            now: Timestamp::now(),
-            due: &due,
-            resting,
-            stuck,
-            settle,
-            only_report,
-            pinned,
-            held_with: course.held_with(&record, target),
-            aim,
-            way_back: record.good.is_some(),
-            monitor: self.config.monitor,
-            earlier: steering::earlier(&record, asked),
-            paused: steering::pause(&record, asked),
-            // What held before is kept, and gone back to, whatever becomes of others.
-            waits: leave.obstacle().filter(|_| aim == Aim::Update),
-            completed: self.completed(stack, course),
-        };
-        let means = self.counting(means, name, asked, aim);
-        let report = means.reconcile(&subject, &moment).await;
-        if report.result.is_success()
-            && self.inventory.update(name, |record| record.definition = definition)
-        {
-            self.unsaved.notify_one();
-        }
-        self.note_completed(stack, course, &report);
-        if report.workload.is_some() {
-            if stack.policy.adopt
-                && !taken_over
-                && let Err(error) = self.adopted.note(name, Some(&wish.source))
-            {
-                tracing::warn!(stack = %name, "cannot note that it was taken over: {error}");
-            }
-            self.memory().note_stuck(name, stack, &report.stuck);
-        }
-        report
-    }
-
     fn note(&self, report: &Report) {
         let now = Instant::now();
         let ready = {
@@ -647,47 +325,5 @@ impl World {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What tells one definition of a stack from another: all of it but where it is written. Keyed, since
-/// a variable may be a secret.
-fn definition(stack: &Stack, key: &DigestKey) -> ContentDigest {
-    let Stack { name, services, networks, volumes, policy, .. } = stack;
-    key.digest(format!("{name} {services:?} {networks:?} {volumes:?} {policy:?}").as_bytes())
-}
-
-/// A pass that kept a stack as it was, since its files are in error now.
-fn kept(mut report: Report, problem: &str) -> Report {
-    if report.result.is_success() {
-        report.result = PassResult::Invalid;
-    }
-    if !report.message.is_empty() {
-        report.message.insert(0, '\n');
-    }
-    report.message.insert_str(0, problem);
-    report
-}
-
-fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
-    Report {
-        stack: name.clone(),
-        source: Some(wish.source.clone()),
-        revision: wish.revision.clone(),
-        started: Timestamp::now(),
-        took: Duration::ZERO,
-        result: PassResult::Invalid,
-        message: problem.to_owned(),
-        drift: BTreeMap::new(),
-        reasons: Vec::new(),
-        actions: Vec::new(),
-        stuck: Acts::new(),
-        problems: Vec::new(),
-        workload: None,
-        seen: None,
-        rollouts: Vec::new(),
-        held_back: None,
-        paused: None,
-        departure: None,
     }
 }

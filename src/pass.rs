@@ -1,33 +1,32 @@
 //! A pass over one stack: look, plan, carry out, and look again until there is nothing to do. The
 //! same for a first deployment, a new commit, drift, a restart after a crash, and by hand.
 
+mod moment;
+mod notes;
 mod snapshots;
 
+pub use moment::{Moment, Pause};
 pub use snapshots::{Mark, Snapshots};
 
 use crate::engine::{Discreet, Engine, EngineError};
-use crate::execute::{Bounds, Clock, Hands, Onlooker, execute, last_words};
+use crate::execute::{Bounds, Hands, Onlooker, execute};
 use crate::model::{
-    Health, ImageRef, Observed, PullPolicy, Query, Revision, ServiceName, Slot, SourceName, Stack,
-    StackName,
+    ImageRef, Observed, Query, Revision, ServiceName, Slot, SourceName, Stack, StackName,
 };
 use crate::plan::{
-    Action, Aim, Change, Circumstances, Completed, ContainerRef, Object, Plan, plan, plan_removal,
+    Action, Aim, Change, Circumstances, Completed, Object, Plan, plan, plan_removal,
 };
-use crate::rollout::Progress;
-use crate::status::{Acts, DriftKind, PassResult, Report, RolloutReport, Seen, Workload};
+use crate::status::{PassResult, Report, RolloutReport, Seen};
 use jiff::Timestamp;
+use notes::Notes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// How often a pass looks, plans and acts at most. More than one round is needed when an image that
 /// was pulled shows that more differs.
 const MAX_ROUNDS: usize = 5;
-/// How many of the fields that keep differing are told.
-const TOLD_FIELDS: usize = 5;
 
 /// What passes are made with.
 #[derive(Clone)]
@@ -55,77 +54,6 @@ pub struct Subject<'a> {
     pub source: Option<SourceName>,
     /// The commit, if known.
     pub revision: Option<Revision>,
-}
-
-/// What only the time tells.
-#[derive(Clone)]
-pub struct Moment<'a> {
-    /// What time it is when the pass begins, on the calendar that the engine's times are of.
-    pub now: Timestamp,
-    /// Says of each image whose policy may ask for another pull whether it is time for one.
-    pub due: &'a (dyn Fn(&ImageRef, PullPolicy) -> bool + Sync),
-    /// Slots whose container, if it ended, is not started yet again.
-    pub resting: BTreeSet<Slot>,
-    /// What was done before and did not help; it is not done again.
-    pub stuck: Acts,
-    /// How long what was started is let run before the next look at it.
-    pub settle: Duration,
-    /// Whether differences are only told.
-    pub only_report: bool,
-    /// The ids of the images that services run, whatever the names in the stack stand for.
-    pub pinned: BTreeMap<ServiceName, String>,
-    /// The ids of the images with which the definition is known to hold.
-    pub held_with: BTreeMap<ServiceName, String>,
-    /// What the definition is: known to hold, new, or gone back to.
-    pub aim: Aim,
-    /// Whether something is known to go back to.
-    pub way_back: bool,
-    /// How long a container that is up is watched where its service does not say.
-    pub monitor: Duration,
-    /// How far services came in passes before, towards the same definition.
-    pub earlier: BTreeMap<ServiceName, Progress>,
-    /// Whose containers are not exchanged for now.
-    pub paused: Pause,
-    /// Why the stack waits for others, if it does: until then differences are only told, too.
-    pub waits: Option<String>,
-    /// Its jobs that ran to their end.
-    pub completed: Completed,
-}
-
-/// Whose containers are not exchanged.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Pause {
-    /// Nobody's.
-    #[default]
-    None,
-    /// These services'.
-    Services(BTreeSet<ServiceName>),
-    /// All.
-    All,
-}
-
-impl Pause {
-    /// The changes of `plan` that are not made: those that exchange what rests, and removals that come
-    /// after one of them.
-    fn resting(&self, plan: &Plan) -> BTreeSet<(Object, Action)> {
-        let covered = |change: &Change| self.covers(change);
-        let follows = |change: &Change| {
-            let mut before = change.after.iter().filter_map(|&index| plan.changes.get(index));
-            change.action == Action::Remove && before.any(covered)
-        };
-        let rest = plan.changes.iter().filter(|change| covered(change) || follows(change));
-        rest.map(act).collect()
-    }
-
-    fn covers(&self, change: &Change) -> bool {
-        let Some(service) = change.object.service() else { return false };
-        change.action.exchanges()
-            && match self {
-                Self::None => false,
-                Self::Services(services) => services.contains(service),
-                Self::All => true,
-            }
-    }
 }
 
 impl Means {
@@ -175,8 +103,7 @@ impl Means {
         moment: &Moment<'_>,
         notes: &mut Notes,
     ) -> Result<PassResult, EngineError> {
-        let mut query = Query::of(subject.stack);
-        query.images.extend(moment.pinned.values().filter_map(|id| ImageRef::new(id.clone()).ok()));
+        let query = query(subject.stack, &moment.pinned);
         let mut resting = moment.resting.clone();
         let mut done = moment.stuck.clone();
         if let Some(result) = self.as_known(subject, moment, &query, notes).await {
@@ -199,6 +126,7 @@ impl Means {
                 pinned: moment.pinned.clone(),
                 held_with: moment.held_with.clone(),
                 aim: moment.aim,
+                back: moment.back.clone(),
                 way_back: moment.way_back,
                 monitor: moment.monitor,
                 completed: moment.completed.clone(),
@@ -355,8 +283,15 @@ pub async fn preview_in(
     engine: &dyn Engine,
     stack: &Stack,
 ) -> Result<Plan, EngineError> {
-    let observed = engine.observe(&Query::of(stack)).await?;
+    let observed = engine.observe(&query(stack, &around.pinned)).await?;
     Ok(plan(stack, &observed, around))
+}
+
+/// What a plan of `stack` must know of, with the images that some services are pinned to.
+fn query(stack: &Stack, pinned: &BTreeMap<ServiceName, String>) -> Query {
+    let mut query = Query::of(stack);
+    query.images.extend(pinned.values().filter_map(|id| ImageRef::new(id.clone()).ok()));
+    query
 }
 
 /// Which volumes outlive their stack.
@@ -375,15 +310,6 @@ fn act(change: &Change) -> (Object, Action) {
 
 fn fields_of(change: &Change) -> BTreeSet<String> {
     change.reasons.iter().map(|reason| reason.field.clone()).collect()
-}
-
-/// The first of the fields that differ.
-fn some_reasons(plan: &Plan) -> String {
-    let reasons = || plan.changes.iter().flat_map(|change| &change.reasons);
-    let mut fields: Vec<_> = reasons().take(TOLD_FIELDS).map(ToString::to_string).collect();
-    let more = reasons().count().saturating_sub(TOLD_FIELDS);
-    fields.extend((more > 0).then(|| format!("and {more} more")));
-    fields.join("; ")
 }
 
 /// The slot whose container a change starts.
@@ -411,162 +337,4 @@ fn images_due(stack: &Stack, observed: &Observed, moment: &Moment<'_>) -> BTreeS
         })
         .map(|service| service.container.image.clone())
         .collect()
-}
-
-/// A report in the making.
-struct Notes {
-    report: Report,
-    began: Instant,
-    clock: Clock,
-    /// How far services came, in passes before and in this one.
-    progress: BTreeMap<ServiceName, Progress>,
-}
-
-impl Notes {
-    fn new(subject: &Subject<'_>, now: Timestamp) -> Self {
-        let name = subject.stack.name.clone();
-        Self::blank(name, subject.source.clone(), subject.revision.clone(), now)
-    }
-
-    fn blank(
-        stack: StackName,
-        source: Option<SourceName>,
-        revision: Option<Revision>,
-        now: Timestamp,
-    ) -> Self {
-        let report = Report {
-            stack,
-            source,
-            revision,
-            started: now,
-            took: Duration::ZERO,
-            result: PassResult::Failed,
-            message: String::new(),
-            drift: BTreeMap::new(),
-            reasons: Vec::new(),
-            actions: Vec::new(),
-            stuck: Acts::new(),
-            problems: Vec::new(),
-            workload: None,
-            seen: None,
-            rollouts: Vec::new(),
-            held_back: None,
-            paused: None,
-            departure: None,
-        };
-        let progress = BTreeMap::new();
-        Self { report, began: Instant::now(), clock: Clock::set(now), progress }
-    }
-
-    /// Takes in how updates ended; the last round says how that of a service did.
-    fn note_rollouts(&mut self, rollouts: impl Iterator<Item = RolloutReport>) {
-        for rollout in rollouts {
-            self.report.rollouts.retain(|former| former.service != rollout.service);
-            self.report.rollouts.push(rollout);
-        }
-    }
-
-    fn first_plan(&mut self, plan: &Plan) {
-        for change in &plan.changes {
-            let kind = DriftKind::of(&change.object);
-            *self.report.drift.entry(kind).or_default() += change.reasons.len();
-            self.report.reasons.extend(change.reasons.iter().cloned());
-        }
-    }
-
-    fn look(&mut self, stack: &Stack, observed: &Observed, plan: &Plan, round: usize) {
-        if round == 0 {
-            self.first_plan(plan);
-        }
-        self.report.problems.clone_from(&plan.problems);
-        self.see(stack, observed, plan.completed.clone());
-    }
-
-    fn see(&mut self, stack: &Stack, observed: &Observed, completed: Completed) {
-        self.report.workload = Some(Workload::of(stack, observed, &completed));
-        self.report.seen = Some(Seen::of(&stack.name, observed, completed));
-    }
-
-    async fn settled(
-        &mut self,
-        plan: &Plan,
-        observed: &Observed,
-        engine: &dyn Engine,
-    ) -> PassResult {
-        let mut lines: Vec<_> = plan.problems.iter().map(ToString::to_string).collect();
-        for resting in &plan.resting {
-            let last_words = last_words(engine, &resting.container).await;
-            lines.push(format!("{resting}{last_words}"));
-        }
-        for container in observed.containers.iter().filter(|c| c.health == Health::Unhealthy) {
-            let slot = &container.slot;
-            // What its check said is an extra; that it cannot be asked must not hide the verdict.
-            let said = engine.watch(&ContainerRef::of(container)).await.ok();
-            let output = said.and_then(|sighting| sighting.health_output).unwrap_or_default();
-            let output = output.trim().replace('\n', " ");
-            let output = if output.is_empty() { output } else { format!(": {output}") };
-            lines.push(format!("{slot} is unhealthy{output}"));
-        }
-        self.report.message = lines.join("\n");
-        if !plan.problems.is_empty() {
-            return PassResult::Failed;
-        }
-        if !plan.resting.is_empty() {
-            return PassResult::Crashing;
-        }
-        if self.report.actions.is_empty() { PassResult::Unchanged } else { PassResult::Changed }
-    }
-
-    fn stalled(&mut self, plan: &Plan) -> PassResult {
-        self.report.message = format!("keeps differing whatever is done: {}", some_reasons(plan));
-        PassResult::Stalled
-    }
-
-    fn drifted(&mut self, plan: &Plan) -> PassResult {
-        let reasons = some_reasons(plan);
-        self.report.message =
-            format!("differs, and is left so since `drift` is `report`: {reasons}");
-        PassResult::Drifted
-    }
-
-    fn waiting(&mut self, why: &str) -> PassResult {
-        why.clone_into(&mut self.report.message);
-        PassResult::Waiting
-    }
-
-    fn finish(mut self) -> Report {
-        self.report.took = self.began.elapsed();
-        self.report
-    }
-}
-
-impl Moment<'_> {
-    /// What is done by hand is done now: what may be pulled again is pulled, nothing rests, and names
-    /// stand for what they stand for.
-    pub fn by_hand(settle: Duration) -> Self {
-        Self {
-            now: Timestamp::now(),
-            due: &always_due,
-            resting: BTreeSet::new(),
-            stuck: Acts::new(),
-            settle,
-            only_report: false,
-            pinned: BTreeMap::new(),
-            held_with: BTreeMap::new(),
-            aim: Aim::Hold,
-            way_back: false,
-            monitor: Duration::ZERO,
-            earlier: BTreeMap::new(),
-            paused: Pause::None,
-            waits: None,
-            completed: Completed::new(),
-        }
-    }
-}
-
-fn always_due(_: &ImageRef, policy: PullPolicy) -> bool {
-    match policy {
-        PullPolicy::Always | PullPolicy::Every(_) => true,
-        PullPolicy::Missing | PullPolicy::Never => false,
-    }
 }

@@ -56,6 +56,8 @@ pub struct Circumstances {
     pub held_with: BTreeMap<ServiceName, String>,
     /// What the plan is for.
     pub aim: Aim,
+    /// The services that go back, where that is the aim; none: all of them. The others are updated.
+    pub back: BTreeSet<ServiceName>,
     /// Whether something is known to go back to.
     pub way_back: bool,
     /// How long a container that is up is watched where its service does not say.

@@ -96,7 +96,7 @@ async fn a_stack_that_failed_stops_those_that_depend_on_it_and_says_so_through_a
     let agent = site.start();
     runs(&site, "shop", "shop:1").await;
     all(2);
-    let words = "is held back, since db: ";
+    let words = "is held back, since app: ";
     let web = told(&agent, "web", PassResult::Waiting, words).await;
     assert!(web.message.starts_with("waiting for stack db: "), "{}", web.message);
     let ready = web.conditions.get(ConditionKind::Ready).unwrap();

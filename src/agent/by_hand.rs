@@ -1,7 +1,8 @@
 //! Orders by hand: each changes the stack's record and wakes it. What follows the next pass decides.
 
 use super::desired::{Want, Wish};
-use super::{World, definition, jobs};
+use super::turn::definition;
+use super::{World, jobs};
 use crate::model::StackName;
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances, Plan};
@@ -47,9 +48,12 @@ impl World {
         let stack = self.former(name, &wish.source, good).await.map_err(|problem| {
             Refusal::Failed(format!("{name}: cannot read {}: {problem}", named(good)))
         })?;
+        let (stack, _) = self.with_adoption(name, &stack, &wish.source);
         let around = Circumstances {
             source: Some(wish.source.clone()),
             aim: Aim::Rollback,
+            pinned: good.images.clone(),
+            monitor: self.config.monitor,
             completed: jobs::all(&stack, |_| true),
             ..Circumstances::default()
         };

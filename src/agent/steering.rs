@@ -1,18 +1,14 @@
 //! Which definition of a stack a pass works towards, and what follows from how it ended: what held
-//! is good, what failed is held back, what may not go on rests.
+//! is good, what failed is held back, what may not go on rests. Pure.
 
-use super::World;
-use super::desired::Wish;
-use crate::execute::{Notice, Onlooker};
-use crate::model::{ContentDigest, Revision, RollbackPolicy, ServiceName, Slot, Stack, StackName};
-use crate::pass::{Means, Pause};
+use crate::model::{ContentDigest, Revision, RollbackPolicy, ServiceName, Slot, Stack};
+use crate::pass::Pause;
 use crate::plan::Aim;
 use crate::rollout::Progress;
-use crate::status::{PassResult, Report, RolloutReport, RolloutVerdict, SlotNotice, SlotPhase};
+use crate::status::{Report, RolloutReport, RolloutVerdict, SlotPhase};
 use crate::store::{HeldBack, Paused, ProgressRecord, StackRecord};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// What a pass works towards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +24,7 @@ pub(super) enum Course {
 pub(super) struct Holds(Option<HeldBack>, Option<Paused>);
 
 impl Holds {
-    fn of(record: &StackRecord) -> Self {
+    pub(super) fn of(record: &StackRecord) -> Self {
         Self(record.held_back.clone(), record.paused.clone())
     }
 }
@@ -47,6 +43,14 @@ impl Course {
         match self {
             Self::Asked => definition,
             Self::Back(held) => &held.definition,
+        }
+    }
+
+    /// The services that go back; none: all of them, if any.
+    pub(super) fn services(&self) -> BTreeSet<ServiceName> {
+        match self {
+            Self::Asked => BTreeSet::new(),
+            Self::Back(held) => held.services.clone(),
         }
     }
 
@@ -81,7 +85,7 @@ impl Course {
     }
 }
 
-fn is_good(record: &StackRecord, definition: &ContentDigest) -> bool {
+pub(super) fn is_good(record: &StackRecord, definition: &ContentDigest) -> bool {
     record.good.as_ref().is_some_and(|good| good.definition == *definition)
 }
 
@@ -156,15 +160,20 @@ pub(super) fn consequence(
         rollouts.iter().map(|rollout| rollout.service.clone()).collect()
     };
     let (back, rest) = (with(RolloutVerdict::RollBack), with(RolloutVerdict::Paused));
-    if *course == Course::Asked && !back.is_empty() {
-        let reason = reason(&back);
+    // While some services go back the others are updated, and may follow them.
+    let gone = course.services();
+    if !back.is_empty() && (*course == Course::Asked || !gone.is_empty()) {
+        let reason = match course {
+            Course::Asked => reason(&back),
+            Course::Back(held) => format!("{}\n{}", held.reason, reason(&back)),
+        };
         // The same definition with another image under the same name is another one, too.
         return match &record.good {
             None => Consequence::NothingToGoBackTo,
             Some(_) if stack.policy.rollback == RollbackPolicy::Auto => {
                 Consequence::HoldBack { services: BTreeSet::new(), reason }
             }
-            Some(_) => Consequence::HoldBack { services: names(&back), reason },
+            Some(_) => Consequence::HoldBack { services: &gone | &names(&back), reason },
         };
     }
     if !rest.is_empty() {
@@ -189,7 +198,12 @@ fn reason(rollouts: &[&RolloutReport]) -> String {
 }
 
 /// Notes in `record` how far a slot came.
-fn note_slot(record: &mut StackRecord, definition: &ContentDigest, slot: &Slot, phase: SlotPhase) {
+pub(super) fn note_slot(
+    record: &mut StackRecord,
+    definition: &ContentDigest,
+    slot: &Slot,
+    phase: SlotPhase,
+) {
     let known = record.progress.take().filter(|progress| progress.definition == *definition);
     let mut progress = known.unwrap_or_else(|| ProgressRecord {
         definition: definition.clone(),
@@ -199,152 +213,15 @@ fn note_slot(record: &mut StackRecord, definition: &ContentDigest, slot: &Slot, 
     record.progress = Some(progress).filter(|progress| !progress.services.is_empty());
 }
 
-impl World {
-    /// `means` that note how far each slot comes on the way to `definition`, where that matters.
-    pub(super) fn counting(
-        self: &Arc<Self>,
-        means: &Means,
-        name: &StackName,
-        definition: &ContentDigest,
-        aim: Aim,
-    ) -> Means {
-        if aim == Aim::Hold {
-            return means.clone();
-        }
-        let (world, name, definition) = (Arc::clone(self), name.clone(), definition.clone());
-        let onlooker = Arc::clone(&means.onlooker);
-        let counting: Onlooker = Arc::new(move |notice| {
-            if let Notice::Slot(slot) = &notice {
-                world.note_progress(&name, &definition, slot);
-            }
-            onlooker(notice);
-        });
-        Means { onlooker: counting, ..means.clone() }
-    }
-
-    /// Notes how far a slot came on the way to `definition`.
-    fn note_progress(&self, name: &StackName, definition: &ContentDigest, notice: &SlotNotice<'_>) {
-        if !matches!(notice.phase, SlotPhase::Watching | SlotPhase::Failed | SlotPhase::Done) {
-            return;
-        }
-        let (slot, phase) = (notice.slot, notice.phase);
-        if self.inventory.update(name, |record| note_slot(record, definition, slot, phase)) {
-            self.unsaved.notify_one();
-        }
-    }
-
-    /// The definition that a pass works towards; what git asks for is `asked`, with the digest
-    /// `digest`.
-    pub(super) async fn target(
-        &self,
-        name: &StackName,
-        wish: &Wish,
-        asked: &Arc<Stack>,
-        digest: &ContentDigest,
-    ) -> Result<(Arc<Stack>, Course, Holds), String> {
-        if self.inventory.update(name, |record| end_holds(record, digest)) {
-            self.unsaved.notify_one();
-        }
-        self.show_holds(name);
-        let record = self.inventory.stack(name);
-        match course(&record, digest) {
-            Course::Asked => {
-                self.show_newest(name, &wish.source).await;
-                Ok((Arc::clone(asked), Course::Asked, Holds::of(&record)))
-            }
-            Course::Back(held) => {
-                let good =
-                    self.former(name, &wish.source, &held.instead).await.map_err(|problem| {
-                        format!(
-                            "{} is held back ({}), and what held before cannot be read: {problem}",
-                            revision(held.revision.as_ref()),
-                            held.reason
-                        )
-                    })?;
-                let stack = partly(asked, &good, &held.services);
-                self.show_former(name, &wish.source, &stack, &held).await?;
-                Ok((Arc::new(stack), Course::Back(held), Holds::of(&record)))
-            }
-        }
-    }
-
-    /// Does what follows from `report`, and has it tell so.
-    pub(super) fn conclude(
-        &self,
-        mut report: Report,
-        course: &Course,
-        stack: &Arc<Stack>,
-        definition: &ContentDigest,
-        (holds, is_current): (&Holds, bool),
-    ) -> Report {
-        let name = report.stack.clone();
-        let record = self.inventory.stack(&name);
-        let now = Timestamp::now();
-        // What somebody ordered meanwhile leads elsewhere, and the pass after this one goes there.
-        let follows = if *holds == Holds::of(&record) {
-            consequence(&record, course, stack, &report)
-        } else {
-            Consequence::GoOn
-        };
-        match &follows {
-            Consequence::Good if !is_current && !is_good(&record, definition) => {}
-            Consequence::GoOn if report.result == PassResult::Paused => {
-                let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
-                report.message = format!("{}the update rests: {why}", report.message);
-            }
-            Consequence::GoOn | Consequence::Reached => {}
-            Consequence::Good => {
-                let file = self.desired().file_of(&name).unwrap_or_default();
-                self.memory().good.insert(name.clone(), (definition.clone(), Arc::clone(stack)));
-                self.note_good(&report, &file, definition.clone());
-            }
-            Consequence::NothingToGoBackTo => {
-                let told = "\nnothing is known that held before, so it is tried again";
-                report.message.push_str(told);
-                let verdicts = report.rollouts.iter_mut().map(|rollout| &mut rollout.verdict);
-                let back = verdicts.filter(|verdict| **verdict == RolloutVerdict::RollBack);
-                back.for_each(|verdict| *verdict = RolloutVerdict::Failed);
-            }
-            Consequence::HoldBack { reason, .. } => {
-                let to = record.good.as_ref().and_then(|good| good.revision.as_ref());
-                let told = format!("\ngoing back to {}", revision(to));
-                report.message.push_str(&told);
-                tracing::error!(
-                    stack = %name,
-                    "{} failed and is held back until git moves or `bowline retry {name}`: {reason}; going back to {}",
-                    revision(report.revision.as_ref()), revision(to)
-                );
-                self.queue.add(name.clone());
-            }
-            Consequence::Rest { reason, .. } => {
-                report.result = PassResult::Paused;
-                let told = format!("\nthe update rests until git moves or `bowline resume {name}`");
-                report.message.push_str(&told);
-                tracing::error!(stack = %name, "the update rests: {reason}");
-            }
-        }
-        let changed = self.inventory.update(&name, |record| {
-            apply(record, &follows, course.asked(definition), report.revision.as_ref(), now);
-        });
-        if changed {
-            self.unsaved.notify_one();
-        }
-        if let Course::Back(held) = course {
-            tell_back(&mut report, held);
-        }
-        report
-    }
-}
-
 /// Ends what was held back or rests for the sake of a definition that git does not ask for any more.
-fn end_holds(record: &mut StackRecord, asked: &ContentDigest) {
+pub(super) fn end_holds(record: &mut StackRecord, asked: &ContentDigest) {
     record.held_back = record.held_back.take().filter(|held| held.definition == *asked);
     let rests = |paused: &Paused| paused.definition.as_ref().is_none_or(|of| of == asked);
     record.paused = record.paused.take().filter(rests);
 }
 
 /// Notes in `record` what follows from a pass over `definition`.
-fn apply(
+pub(super) fn apply(
     record: &mut StackRecord,
     follows: &Consequence,
     definition: &ContentDigest,
@@ -393,35 +270,6 @@ fn apply(
             }
         }
     }
-}
-
-/// Has a report of a pass towards what held before say so.
-fn tell_back(report: &mut Report, held: &HeldBack) {
-    let what = if held.services.is_empty() {
-        String::new()
-    } else {
-        let names: Vec<_> = held.services.iter().map(ToString::to_string).collect();
-        format!(" for {}", names.join(", "))
-    };
-    let instead = revision(held.instead.revision.as_ref());
-    let so_far = if report.result.is_success() {
-        report.result = PassResult::RolledBack;
-        format!("{instead} runs in its place")
-    } else {
-        format!("{instead} is to run in its place")
-    };
-    let told = format!(
-        "{} is held back{what}, since {}; {so_far}",
-        revision(held.revision.as_ref()),
-        held.reason,
-    );
-    report.message =
-        if report.message.is_empty() { told } else { format!("{told}\n{}", report.message) };
-}
-
-/// A commit for people.
-fn revision(revision: Option<&Revision>) -> String {
-    revision.map_or_else(|| "a definition without a commit".to_owned(), |it| it.short().to_owned())
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub enum EngineError {
         image: String,
         /// What engine or registry said.
         message: String,
-        /// Whether trying again later may help.
+        /// Whether it may help to try again later, with nothing mended but the registry or the host.
         transient: bool,
     },
     /// The engine said no for a reason of its own.

@@ -72,11 +72,9 @@ impl Hands {
                 let run = hook::Run { container, kind: *kind, hooks, bound: *bound };
                 hook::run(&*self.engine, &run, &self.stop).await
             }
+            // Promised to those whom it still serves, whatever comes meanwhile.
             Step::Linger(time) => {
-                tokio::select! {
-                    () = sleep(*time) => {}
-                    () = self.stop.cancelled() => {}
-                }
+                sleep(*time).await;
                 Ok(())
             }
             step => self.call(change, step).await,

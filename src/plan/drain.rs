@@ -168,6 +168,16 @@ pub(super) fn owes_hooks(service: &Service, container: &Container) -> bool {
     has_some && container.owes_hooks && container.state == State::Running
 }
 
+/// What a container that was started by a pass before still needs: the hooks that have not succeeded.
+pub(super) fn owed_steps(service: &Service, container: &Container) -> Vec<Step> {
+    if !owes_hooks(service, container) {
+        return Vec::new();
+    }
+    let container = ContainerRef::of(container);
+    let done = Step::HooksDone(container.clone());
+    after_start(service, &container).into_iter().chain([done]).collect()
+}
+
 fn run(
     hooks: &Hooks,
     kind: HookKind,

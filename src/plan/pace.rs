@@ -96,7 +96,7 @@ impl Draft<'_> {
             Aim::Hold | Aim::Update => &rolling.update,
             Aim::Rollback => &rolling.rollback,
         };
-        let order = self.order_of(service);
+        let order = self.order_of(name, service);
         let pace = match aim {
             // What is known to hold is repaired: nothing is watched, and a failure ends it.
             Aim::Hold => Pace {
@@ -124,11 +124,20 @@ impl Draft<'_> {
     /// What the plan is for as far as a service is concerned: another image under the name with which it
     /// is known to hold makes an update of it.
     pub(super) fn aim_for(&self, name: &ServiceName, service: &Service) -> Aim {
-        let aim = self.around.aim;
+        let aim = match self.around.aim {
+            Aim::Rollback if !self.goes_back(name) => Aim::Update,
+            aim => aim,
+        };
         let held_with = self.around.held_with.get(name).filter(|_| aim == Aim::Hold);
         let now = self.image_of(service).map(|image| &image.id);
         let moved = held_with.is_some_and(|held_with| now.is_some_and(|now| now != held_with));
         if moved { Aim::Update } else { aim }
+    }
+
+    /// Whether going back concerns a service.
+    fn goes_back(&self, name: &ServiceName) -> bool {
+        let back = &self.around.back;
+        back.is_empty() || back.contains(name)
     }
 
     fn numbers(&self, aim: Aim, policy: &UpdatePolicy, order: Order) -> Pace {
@@ -152,15 +161,15 @@ impl Draft<'_> {
     }
 
     /// Which container of a slot runs first, given what is possible.
-    pub(super) fn order_of(&self, service: &Service) -> Order {
-        match (self.asked_order(service), start_first_obstacle(service)) {
+    pub(super) fn order_of(&self, name: &ServiceName, service: &Service) -> Order {
+        match (self.asked_order(name, service), start_first_obstacle(service)) {
             (Order::StartFirst, None) => Order::StartFirst,
             (Order::StartFirst, Some(_)) | (Order::StopFirst, _) => Order::StopFirst,
         }
     }
 
-    fn asked_order(&self, service: &Service) -> Order {
-        match self.around.aim {
+    fn asked_order(&self, name: &ServiceName, service: &Service) -> Order {
+        match self.aim_for(name, service) {
             Aim::Hold | Aim::Update => service.rolling.update.order,
             Aim::Rollback => service.rolling.rollback.order,
         }
@@ -168,11 +177,11 @@ impl Draft<'_> {
 
     /// Says why the order asked for is not kept, where something is replaced.
     pub(super) fn note_order(&self, name: &ServiceName, service: &Service) -> Option<Problem> {
-        if self.asked_order(service) == Order::StopFirst {
+        if self.asked_order(name, service) == Order::StopFirst {
             return None;
         }
         let obstacle = start_first_obstacle(service)?;
-        let section = match self.around.aim {
+        let section = match self.aim_for(name, service) {
             Aim::Hold | Aim::Update => "update_config",
             Aim::Rollback => "rollback_config",
         };

@@ -2,7 +2,7 @@
 //! made after a crash between any two of them goes on from there.
 
 use super::containers::{Candidate, serves};
-use super::drain::give_up_steps;
+use super::drain::{give_up_steps, owed_steps};
 use super::effective::{default_swap, volumes_to_keep};
 use super::fields::Difference;
 use super::slots::Wanted;
@@ -106,10 +106,13 @@ impl Draft<'_> {
     ) -> Recipe {
         let temporary = format!("{}{}", wanted.final_name, labels::TEMPORARY);
         let mut steps = self.await_removals(wanted);
-        let order = self.order_of(wanted.service);
+        let order = self.order_of(wanted.name, wanted.service);
         let mut old: Vec<_> = old.iter().map(|old| old.container).collect();
         let mut former = old.iter().copied().find(|old| old.name == wanted.final_name);
-        let runs = matches!(new, New::There(container) if is_up(container));
+        let ran = match new {
+            New::There(container) => Some(container).filter(|container| is_up(container)),
+            New::Made(_) => None,
+        };
         let (new, name) = match new {
             New::There(container) => (ContainerRef::of(container), container.name.clone()),
             New::Made(from) => {
@@ -136,12 +139,15 @@ impl Draft<'_> {
         steps.extend(self.gates(wanted.name));
         let leave = old.iter().flat_map(|old| self.leave_steps(old, order));
         let mut start = Vec::new();
-        if !runs {
+        if ran.is_none() {
             start.extend(self.before_start(wanted, &new));
         }
         let first = start.len();
         start.extend(self.free_ports(wanted));
-        start.extend(self.start_steps(wanted.name, &new));
+        start.extend(match ran {
+            Some(container) => owed_steps(wanted.service, container),
+            None => self.start_steps(wanted.name, &new),
+        });
         start.extend(self.await_up(wanted, new.clone()));
         let undo = self.undo(wanted, &new, &name, former);
         // What prepares the start does so while the old container still serves.
@@ -185,7 +191,7 @@ impl Draft<'_> {
             return None;
         }
         let mut steps = give_up_steps(wanted, new);
-        if self.order_of(wanted.service) == Order::StartFirst && is_up(former) {
+        if self.order_of(wanted.name, wanted.service) == Order::StartFirst && is_up(former) {
             // It has not been stopped: it serves on.
             return Some(steps);
         }
@@ -221,6 +227,9 @@ impl Draft<'_> {
             });
         }
         steps.extend(reconnect_steps(wanted, keep));
+        if keep.actions.contains(&Action::Unpause) {
+            steps.push(Step::Unpause(container.clone()));
+        }
         if keep.actions.contains(&Action::Replace) {
             let mut recipe = self.replace_steps(wanted, New::There(keep.container), old);
             let first = steps.len();
@@ -236,9 +245,6 @@ impl Draft<'_> {
             steps.extend(self.make_way(wanted, Some(keep.container)));
             let to = wanted.final_name.clone();
             steps.push(Step::Rename { container: container.clone(), to });
-        }
-        if keep.actions.contains(&Action::Unpause) {
-            steps.push(Step::Unpause(container.clone()));
         }
         let files = fresh_files(wanted, keep);
         if !files.is_empty() {

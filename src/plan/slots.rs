@@ -131,7 +131,7 @@ impl<'a> Draft<'a> {
             Some((slot, final_name, found))
         };
         let mut slots: Vec<_> = self.desired.slots(name).filter_map(find).collect();
-        let stops_first = self.order_of(service) == Order::StopFirst;
+        let stops_first = self.order_of(name, service) == Order::StopFirst;
         slots.sort_by_key(|(_, _, found)| {
             let (serves, (there, running)) = (found.serves(), found.counts());
             (serves && stops_first, Reverse(running.max(1)), Reverse(there.max(1)), serves)

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::manifest::{self, DigestKey, Request};
-use crate::status::{Cause, Workload};
+use crate::model::StackName;
+use crate::status::{Cause, PassResult, Workload};
 use crate::store::Good;
 use std::path::PathBuf;
 use std::time::Duration;

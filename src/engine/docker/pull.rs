@@ -13,21 +13,25 @@ use std::time::{Duration, Instant};
 /// How long a pull may be silent.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// What a registry says when trying again does not help.
-const PERMANENT: [&str; 13] = [
+/// What a registry says of an image that it does not have, or does not show to us.
+const PERMANENT: [&str; 10] = [
     "not found",
     "manifest unknown",
     "name unknown",
     "unauthorized",
     "access denied",
     "denied:",
-    "no basic auth credentials",
     "no matching manifest",
     "invalid reference",
     "invalid repository",
     "does not exist",
-    "gave http response to https client",
+];
+/// What comes of the host's login or its trust in the registry, which no other image mends.
+const OF_THE_HOST: [&str; 4] = [
+    "unauthorized: authentication required",
+    "no basic auth credentials",
     "x509:",
+    "gave http response to https client",
 ];
 
 /// Pulls `image`, the one for `platform` if it matters.
@@ -41,7 +45,7 @@ pub(super) async fn pull(
     let login = credentials
         .for_image(image.as_str())
         .await
-        .map_err(|cause| failed(image, cause.to_string(), false))?;
+        .map_err(|cause| failed(image, cause.to_string(), true))?;
     let api = client.api().await?;
     let object = format!("image {image}");
     let call = Call { operation: "pull", object: &object, limit: IDLE };
@@ -112,7 +116,8 @@ fn failed(image: &ImageRef, message: String, transient: bool) -> EngineError {
 
 fn is_transient(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    !PERMANENT.iter().any(|text| message.contains(text))
+    let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    says(&OF_THE_HOST) || !says(&PERMANENT)
 }
 
 #[cfg(test)]
@@ -134,13 +139,16 @@ mod tests {
             "net/http: TLS handshake timeout",
             "toomanyrequests: You have reached your pull rate limit",
             "received unexpected HTTP status: 503 Service Unavailable",
+            "Get \"http://r/v2/\": no basic auth credentials",
+            "Get \"https://r/v2/\": unauthorized: authentication required",
+            "Get \"https://r/v2/\": x509: certificate has expired or is not yet valid",
         ] {
             assert!(is_transient(passing), "{passing}");
         }
         for lasting in [
             "manifest for a:1 not found: manifest unknown: manifest unknown",
             "pull access denied for a, repository does not exist or may require 'docker login'",
-            "Get \"http://r/v2/\": no basic auth credentials",
+            "unauthorized: access to the requested resource is not authorized",
         ] {
             assert!(!is_transient(lasting), "{lasting}");
         }

@@ -1,0 +1,181 @@
+//! Has each pass go where `steering` says, and notes what follows from how it ended.
+
+use super::World;
+use super::desired::Wish;
+use super::steering::{
+    Consequence, Course, Holds, apply, consequence, course, end_holds, is_good, note_slot, partly,
+};
+use crate::execute::{Notice, Onlooker};
+use crate::model::{ContentDigest, Revision, Stack, StackName};
+use crate::pass::Means;
+use crate::plan::Aim;
+use crate::status::{PassResult, Report, RolloutVerdict, SlotNotice, SlotPhase};
+use crate::store::HeldBack;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl World {
+    /// `means` that note how far each slot comes on the way to `definition`, where that matters.
+    pub(super) fn counting(
+        self: &Arc<Self>,
+        means: &Means,
+        name: &StackName,
+        definition: &ContentDigest,
+        aim: Aim,
+    ) -> Means {
+        if aim == Aim::Hold {
+            return means.clone();
+        }
+        let (world, name, definition) = (Arc::clone(self), name.clone(), definition.clone());
+        let onlooker = Arc::clone(&means.onlooker);
+        let counting: Onlooker = Arc::new(move |notice| {
+            if let Notice::Slot(slot) = &notice {
+                world.note_progress(&name, &definition, slot);
+            }
+            onlooker(notice);
+        });
+        Means { onlooker: counting, ..means.clone() }
+    }
+
+    /// Notes how far a slot came on the way to `definition`.
+    fn note_progress(&self, name: &StackName, definition: &ContentDigest, notice: &SlotNotice<'_>) {
+        if !matches!(notice.phase, SlotPhase::Watching | SlotPhase::Failed | SlotPhase::Done) {
+            return;
+        }
+        let (slot, phase) = (notice.slot, notice.phase);
+        if self.inventory.update(name, |record| note_slot(record, definition, slot, phase)) {
+            self.unsaved.notify_one();
+        }
+    }
+
+    /// The definition that a pass works towards; what git asks for is `asked`, with the digest
+    /// `digest`.
+    pub(super) async fn target(
+        &self,
+        name: &StackName,
+        wish: &Wish,
+        asked: &Arc<Stack>,
+        digest: &ContentDigest,
+    ) -> Result<(Arc<Stack>, Course, Holds), String> {
+        if self.inventory.update(name, |record| end_holds(record, digest)) {
+            self.unsaved.notify_one();
+        }
+        self.show_holds(name);
+        let record = self.inventory.stack(name);
+        match course(&record, digest) {
+            Course::Asked => {
+                self.show_newest(name, &wish.source).await;
+                Ok((Arc::clone(asked), Course::Asked, Holds::of(&record)))
+            }
+            Course::Back(held) => {
+                let good =
+                    self.former(name, &wish.source, &held.instead).await.map_err(|problem| {
+                        format!(
+                            "{} is held back ({}), and what held before cannot be read: {problem}",
+                            revision(held.revision.as_ref()),
+                            held.reason
+                        )
+                    })?;
+                let stack = partly(asked, &good, &held.services);
+                self.show_former(name, &wish.source, &stack, &held).await?;
+                Ok((Arc::new(stack), Course::Back(held), Holds::of(&record)))
+            }
+        }
+    }
+
+    /// Does what follows from `report`, and has it tell so.
+    pub(super) fn conclude(
+        &self,
+        mut report: Report,
+        course: &Course,
+        stack: &Arc<Stack>,
+        definition: &ContentDigest,
+        (holds, is_current): (&Holds, bool),
+    ) -> Report {
+        let name = report.stack.clone();
+        let record = self.inventory.stack(&name);
+        let now = Timestamp::now();
+        // What somebody ordered meanwhile leads elsewhere, and the pass after this one goes there.
+        let follows = if *holds == Holds::of(&record) {
+            consequence(&record, course, stack, &report)
+        } else {
+            Consequence::GoOn
+        };
+        match &follows {
+            Consequence::Good if !is_current && !is_good(&record, definition) => {}
+            Consequence::GoOn if report.result == PassResult::Paused => {
+                let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
+                report.message = format!("{}the update rests: {why}", report.message);
+            }
+            Consequence::GoOn | Consequence::Reached => {}
+            Consequence::Good => {
+                let file = self.desired().file_of(&name).unwrap_or_default();
+                self.memory().good.insert(name.clone(), (definition.clone(), Arc::clone(stack)));
+                self.note_good(&report, &file, definition.clone());
+            }
+            Consequence::NothingToGoBackTo => {
+                let told = "\nnothing is known that held before, so it is tried again";
+                report.message.push_str(told);
+                let verdicts = report.rollouts.iter_mut().map(|rollout| &mut rollout.verdict);
+                let back = verdicts.filter(|verdict| **verdict == RolloutVerdict::RollBack);
+                back.for_each(|verdict| *verdict = RolloutVerdict::Failed);
+            }
+            Consequence::HoldBack { reason, .. } => {
+                let to = record.good.as_ref().and_then(|good| good.revision.as_ref());
+                let told = format!("\ngoing back to {}", revision(to));
+                report.message.push_str(&told);
+                tracing::error!(
+                    stack = %name,
+                    "{} failed and is held back until git moves or `bowline retry {name}`: {reason}; going back to {}",
+                    revision(report.revision.as_ref()), revision(to)
+                );
+                self.queue.add(name.clone());
+            }
+            Consequence::Rest { reason, .. } => {
+                report.result = PassResult::Paused;
+                let told = format!("\nthe update rests until git moves or `bowline resume {name}`");
+                report.message.push_str(&told);
+                tracing::error!(stack = %name, "the update rests: {reason}");
+            }
+        }
+        let changed = self.inventory.update(&name, |record| {
+            apply(record, &follows, course.asked(definition), report.revision.as_ref(), now);
+        });
+        if changed {
+            self.unsaved.notify_one();
+        }
+        if let Course::Back(held) = course {
+            tell_back(&mut report, held);
+        }
+        report
+    }
+}
+
+/// Has a report of a pass towards what held before say so.
+fn tell_back(report: &mut Report, held: &HeldBack) {
+    let what = if held.services.is_empty() {
+        String::new()
+    } else {
+        let names: Vec<_> = held.services.iter().map(ToString::to_string).collect();
+        format!(" for {}", names.join(", "))
+    };
+    let instead = revision(held.instead.revision.as_ref());
+    let so_far = if report.result.is_success() {
+        report.result = PassResult::RolledBack;
+        format!("{instead} runs in its place")
+    } else {
+        format!("{instead} is to run in its place")
+    };
+    let told = format!(
+        "{} is held back{what}, since {}; {so_far}",
+        revision(held.revision.as_ref()),
+        held.reason,
+    );
+    report.message =
+        if report.message.is_empty() { told } else { format!("{told}\n{}", report.message) };
+}
+
+/// A commit for people.
+fn revision(revision: Option<&Revision>) -> String {
+    revision.map_or_else(|| "a definition without a commit".to_owned(), |it| it.short().to_owned())
+}

@@ -1,0 +1,334 @@
+//! One pass over one stack: what it works towards, with what it is made, and what follows for the queue.
+
+use super::desired::{REMOVAL_PATIENCE, Want, Wish};
+use super::queue::{Outcome, Work};
+use super::sources::jittered;
+use super::stacks_in_order::Leave;
+use super::steering::{self, Course};
+use super::waiting::refused;
+use super::{World, telling};
+use crate::manifest::DigestKey;
+use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
+use crate::pass::{Means, Moment, Subject};
+use crate::plan::Aim;
+use crate::status::{Acts, Departure, Holdings, PassResult, Report};
+use jiff::Timestamp;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// One pass over one stack.
+pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
+    let name = work.key().clone();
+    let wish = world.desired().wish(&name);
+    let Some(wish) = wish else {
+        world.forget(&name);
+        work.done(Outcome::Succeeded);
+        return;
+    };
+    world.views.begin(&name, wish.revision.as_ref());
+    let (superseded, brake) = world.under_way(&name, &wish);
+    let report = world.reconcile(&name, &wish, &superseded, brake.clone()).await;
+    let report = world.with_holds(report);
+    world.memory().under_way.remove(&name);
+    if brake.is_cancelled() && !report.result.is_success() && report.rollouts.is_empty() {
+        tracing::info!(stack = %name, "paused in the middle");
+        world.memory().crashes.note(&report, Instant::now());
+        work.done(Outcome::Succeeded);
+        return;
+    }
+    if superseded.is_cancelled() && !world.stop.is_cancelled() && !report.result.is_success() {
+        tracing::info!(stack = %name, "a newer definition came in the middle; beginning anew");
+        world.memory().crashes.note(&report, Instant::now());
+        work.done(Outcome::Succeeded);
+        return;
+    }
+    let failed = report.result == PassResult::Failed;
+    if !report.result.is_success() && work.failures() > 0 {
+        let failures = work.failures() + 1;
+        tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
+    }
+    world.note(&report);
+    world.note_left(&name, &wish, &report);
+    if matches!(report.result, PassResult::Changed | PassResult::Removed) {
+        world.clean_images(&name).await;
+    }
+    if report.result == PassResult::Removed {
+        world.forget(&name);
+        // Some may have waited for what it held: a port, a name.
+        world.desired().names().into_iter().for_each(|other| world.queue.add(other));
+    } else if let Some(wait) = world.until_next(&report) {
+        world.queue.add_after(name, wait);
+    }
+    work.done(if failed { Outcome::Failed } else { Outcome::Succeeded });
+}
+
+impl World {
+    /// How long after a pass that ended so the next one is due by itself; `None`: not for the sake of
+    /// time alone, or, where it failed, after the queue's pause.
+    fn until_next(&self, report: &Report) -> Option<Duration> {
+        let resync = || jittered(self.config.resync);
+        match report.result {
+            // A stack whose files are in error waits for git: trying at once again changes nothing.
+            // What does not help is not done again, so one that does not settle has no hurry.
+            PassResult::Unchanged
+            | PassResult::Changed
+            | PassResult::Invalid
+            | PassResult::Stalled
+            | PassResult::Paused
+            | PassResult::RolledBack
+            | PassResult::Drifted => Some(resync()),
+            PassResult::Waiting => Some(resync().min(REMOVAL_PATIENCE.unsigned_abs())),
+            // One whose containers rest has its own time; what this pass started may have ended again,
+            // and rest less than the others.
+            PassResult::Crashing if !report.actions.is_empty() => Some(Duration::ZERO),
+            PassResult::Crashing => Some(self.memory().crashes.rest(&report.stack, Instant::now())),
+            PassResult::Failed | PassResult::Removed => None,
+        }
+    }
+
+    async fn reconcile(
+        self: &Arc<Self>,
+        name: &StackName,
+        wish: &Wish,
+        stop: &CancellationToken,
+        brake: CancellationToken,
+    ) -> Report {
+        let means = Means {
+            engine: Arc::clone(&self.engine),
+            bounds: self.bounds.clone(),
+            onlooker: telling::showing(self.views.clone(), name, wish.revision.as_ref()),
+            snapshots: Arc::clone(&self.snapshots),
+            stop: stop.clone(),
+            brake,
+        };
+        let source = Some(wish.source.clone());
+        match &wish.want {
+            Want::Run(stack) => self.run(&means, name, wish, stack).await,
+            Want::Gone(removal) => {
+                let departure = Departure { since: removal.since, held: None };
+                let first = self.desired().goes_before(name, Timestamp::now());
+                let report = match first {
+                    Some(other) => Report {
+                        result: PassResult::Waiting,
+                        ..invalid(name, wish, &format!("waiting for stack {other} to go first"))
+                    },
+                    None => self.take_away(&means, name, source).await,
+                };
+                Report { departure: Some(departure), ..report }
+            }
+            Want::Held(hold) => {
+                let why = hold.reason.to_string();
+                let told = format!(
+                    "left its source, but is kept: {why}; `bowline prune --confirm {name}` removes it"
+                );
+                let departure = Departure { since: hold.since, held: Some(why) };
+                Report { departure: Some(departure), ..invalid(name, wish, &told) }
+            }
+            Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
+            Want::Invalid { problem, last_good: Some(stack) } => {
+                kept(self.run(&means, name, wish, stack).await, problem)
+            }
+        }
+    }
+
+    async fn take_away(
+        &self,
+        means: &Means,
+        name: &StackName,
+        source: Option<SourceName>,
+    ) -> Report {
+        let query = self.adopted.owned_by(name, source.as_ref());
+        let report = means.remove(&query, source.clone(), false).await;
+        if report.result.is_success() {
+            if let Some(source) = &source {
+                // Nobody mounts what it went back to any more.
+                self.memory().unlaid.remove(name);
+                self.show_newest(name, source).await;
+            }
+            self.adopted.forget(name);
+            self.jobs.forget(name);
+        }
+        report
+    }
+
+    /// Forgets that stacks of `source` were taken over, of which nothing is left.
+    pub(super) async fn forget_adoptions(&self, source: &SourceName, stacks: &BTreeSet<StackName>) {
+        for stack in stacks {
+            let query = self.adopted.owned_by(stack, Some(source));
+            if !query.adopt {
+                continue;
+            }
+            // What was taken over may have no label of ours; while it is there, `bowline remove` needs
+            // the note.
+            let Ok(observed) = self.engine.observe(&query).await else { continue };
+            let left = Holdings::of(stack, &observed);
+            if left.containers.is_empty() && left.networks.is_empty() {
+                self.adopted.forget(stack);
+            }
+        }
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        means: &Means,
+        name: &StackName,
+        wish: &Wish,
+        asked: &Arc<Stack>,
+    ) -> Report {
+        let digest = definition(asked, &self.digest_key);
+        let (stack, course, holds) = match self.target(name, wish, asked, &digest).await {
+            Ok(target) => target,
+            Err(problem) => {
+                return Report { result: PassResult::Failed, ..invalid(name, wish, &problem) };
+            }
+        };
+        let target = match course {
+            Course::Asked => digest,
+            Course::Back(_) => definition(&stack, &self.digest_key),
+        };
+        let leave = match course {
+            Course::Asked => self.leave(asked),
+            Course::Back(_) => Leave::Begin,
+        };
+        let way = (&course, &target, &leave);
+        let report = self.work_towards(means, name, wish, &stack, way).await;
+        // The commit of files in error is not the one that the definition is of.
+        let is_current = matches!(wish.want, Want::Run(_));
+        let report = self.conclude(report, &course, &stack, &target, (&holds, is_current));
+        match leave {
+            Leave::Refuse(problems) => refused(report, &problems),
+            Leave::Begin | Leave::Wait(_) => report,
+        }
+    }
+
+    /// A pass towards `stack`, whose digest is given with what it is for, and whether it may begin.
+    async fn work_towards(
+        self: &Arc<Self>,
+        means: &Means,
+        name: &StackName,
+        wish: &Wish,
+        stack: &Stack,
+        (course, target, leave): (&Course, &ContentDigest, &Leave),
+    ) -> Report {
+        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
+        let (stack, taken_over) = self.with_adoption(name, stack, &wish.source);
+        let stack = &*stack;
+        let subject = Subject { stack, source, revision };
+        let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
+        let now = Instant::now();
+        let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
+        let resting = self.memory().crashes.resting(name, now);
+        let stuck = self.memory().stuck_of(name, stack);
+        let record = self.inventory.stack(name);
+        let (aim, asked) = (course.aim(&record, target), course.asked(target));
+        // Where all is repaired, it does not matter who asked for it.
+        let definition = (stack.policy.drift == DriftPolicy::Report).then(|| target.clone());
+        let brought_about = record.definition.clone();
+        // What is gone back to is brought about, whatever was before.
+        let only_report = definition.is_some() && definition == brought_about && aim == Aim::Hold;
+        if !only_report && self.inventory.update(name, |record| record.definition = None) {
+            self.unsaved.notify_one();
+        }
+        let settle = Duration::ZERO;
+        let pinned = course.pinned();
+        let moment = Moment {
+            now: Timestamp::now(),
+            due: &due,
+            resting,
+            stuck,
+            settle,
+            only_report,
+            pinned,
+            held_with: course.held_with(&record, target),
+            aim,
+            back: course.services(),
+            way_back: record.good.is_some(),
+            monitor: self.config.monitor,
+            earlier: steering::earlier(&record, asked),
+            paused: steering::pause(&record, asked),
+            // What held before is kept, and gone back to, whatever becomes of others.
+            waits: leave.obstacle().filter(|_| aim == Aim::Update),
+            completed: self.completed(stack, course),
+        };
+        let means = self.counting(means, name, asked, aim);
+        let report = means.reconcile(&subject, &moment).await;
+        if report.result.is_success()
+            && self.inventory.update(name, |record| record.definition = definition)
+        {
+            self.unsaved.notify_one();
+        }
+        self.note_completed(stack, course, &report);
+        if report.workload.is_some() {
+            if stack.policy.adopt
+                && !taken_over
+                && let Err(error) = self.adopted.note(name, Some(&wish.source))
+            {
+                tracing::warn!(stack = %name, "cannot note that it was taken over: {error}");
+            }
+            self.memory().note_stuck(name, stack, &report.stuck);
+        }
+        report
+    }
+
+    /// `stack` as one that takes over what Compose made, if it did so before; and whether it did. Looked
+    /// up each time: somebody may take it over by hand meanwhile.
+    pub(super) fn with_adoption<'s>(
+        &self,
+        name: &StackName,
+        stack: &'s Stack,
+        source: &SourceName,
+    ) -> (Cow<'s, Stack>, bool) {
+        let taken_over = self.adopted.has(name, Some(source));
+        if !taken_over || stack.policy.adopt {
+            return (Cow::Borrowed(stack), taken_over);
+        }
+        let policy = Policy { adopt: true, ..stack.policy.clone() };
+        (Cow::Owned(Stack { policy, ..stack.clone() }), taken_over)
+    }
+}
+
+/// What tells one definition of a stack from another: all of it but where it is written. Keyed, since
+/// a variable may be a secret.
+pub(super) fn definition(stack: &Stack, key: &DigestKey) -> ContentDigest {
+    let Stack { name, services, networks, volumes, policy, .. } = stack;
+    key.digest(format!("{name} {services:?} {networks:?} {volumes:?} {policy:?}").as_bytes())
+}
+
+/// A pass that kept a stack as it was, since its files are in error now.
+fn kept(mut report: Report, problem: &str) -> Report {
+    if report.result.is_success() {
+        report.result = PassResult::Invalid;
+    }
+    if !report.message.is_empty() {
+        report.message.insert(0, '\n');
+    }
+    report.message.insert_str(0, problem);
+    report
+}
+
+fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
+    Report {
+        stack: name.clone(),
+        source: Some(wish.source.clone()),
+        revision: wish.revision.clone(),
+        started: Timestamp::now(),
+        took: Duration::ZERO,
+        result: PassResult::Invalid,
+        message: problem.to_owned(),
+        drift: BTreeMap::new(),
+        reasons: Vec::new(),
+        actions: Vec::new(),
+        stuck: Acts::new(),
+        problems: Vec::new(),
+        workload: None,
+        seen: None,
+        rollouts: Vec::new(),
+        held_back: None,
+        paused: None,
+        departure: None,
+    }
+}
