@@ -72,9 +72,11 @@ impl Hands {
                 let run = hook::Run { container, kind: *kind, hooks, bound: *bound };
                 hook::run(&*self.engine, &run, &self.stop).await
             }
-            // Promised to those whom it still serves, whatever comes meanwhile.
             Step::Linger(time) => {
-                sleep(*time).await;
+                tokio::select! {
+                    () = sleep(*time) => {}
+                    () = self.stop.cancelled() => {}
+                }
                 Ok(())
             }
             step => self.call(change, step).await,

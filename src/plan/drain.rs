@@ -168,14 +168,16 @@ pub(super) fn owes_hooks(service: &Service, container: &Container) -> bool {
     has_some && container.owes_hooks && container.state == State::Running
 }
 
-/// What a container that was started by a pass before still needs: the hooks that have not succeeded.
-pub(super) fn owed_steps(service: &Service, container: &Container) -> Vec<Step> {
-    if !owes_hooks(service, container) {
-        return Vec::new();
+/// Goes on with a container that a pass before has started: of its hooks those are run that have not
+/// succeeded.
+pub(super) fn go_on_steps(service: &Service, container: &Container) -> Vec<Step> {
+    let this = ContainerRef::of(container);
+    let mut steps = vec![Step::Start(this.clone())];
+    if owes_hooks(service, container) {
+        steps.extend(after_start(service, &this));
+        steps.push(Step::HooksDone(this));
     }
-    let container = ContainerRef::of(container);
-    let done = Step::HooksDone(container.clone());
-    after_start(service, &container).into_iter().chain([done]).collect()
+    steps
 }
 
 fn run(

@@ -2,7 +2,7 @@
 //! made after a crash between any two of them goes on from there.
 
 use super::containers::{Candidate, serves};
-use super::drain::{give_up_steps, owed_steps};
+use super::drain::{give_up_steps, go_on_steps};
 use super::effective::{default_swap, volumes_to_keep};
 use super::fields::Difference;
 use super::slots::Wanted;
@@ -145,7 +145,7 @@ impl Draft<'_> {
         let first = start.len();
         start.extend(self.free_ports(wanted));
         start.extend(match ran {
-            Some(container) => owed_steps(wanted.service, container),
+            Some(container) => go_on_steps(wanted.service, container),
             None => self.start_steps(wanted.name, &new),
         });
         start.extend(self.await_up(wanted, new.clone()));
