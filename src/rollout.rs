@@ -229,6 +229,11 @@ impl Rollout {
         matches!(self.slots[slot], Phase::Failed { .. })
     }
 
+    /// Whether `slot` counts neither way.
+    pub fn is_dropped(&self, slot: usize) -> bool {
+        self.slots[slot] == Phase::Dropped
+    }
+
     /// How it will end, if that is known before its end.
     pub fn cut(&self) -> Option<Verdict> {
         self.cut

@@ -258,6 +258,9 @@ impl<'p> Service<'p> {
                 progress.note(slot.number, SlotPhase::Watching);
             } else if self.rollout.has_failed_slot(index) {
                 progress.note(slot.number, SlotPhase::Failed);
+            } else if self.rollout.is_dropped(index) {
+                // It has another turn, unless all was done that it needs.
+                progress.failed.remove(&slot.number);
             }
         }
         for slot in self.held(now) {

@@ -117,6 +117,10 @@ pub(super) async fn wait(
             }
         };
         if Instant::now() >= deadline {
+            // An engine that is away makes no health checks, either.
+            if let Some(error) = silence {
+                return Err(error.into());
+            }
             return Err(timed_out(engine, container, until, what, bound).await);
         }
         tokio::select! {
