@@ -31,6 +31,9 @@ impl ChangeError {
             // What is needed has an update of its own, or was in trouble before.
             Self::NotReached(NotReached::Stopped { .. }) | Self::Needed(_) => None,
             Self::Hook(_) => Some(Cause::Hook),
+            Self::Check(_) => Some(Cause::Check),
+            // Whoever was to judge is not of the definition.
+            Self::Unjudged(_) => None,
             Self::Engine(error) => cause_of(error),
         }
     }
