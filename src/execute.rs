@@ -288,15 +288,21 @@ impl Execution<'_> {
                 self.container_failed(seat, &error, now);
             }
             (Task::Watch(seat, _), _) => self.pacing.lost(seat),
-            (Task::Check(seat, _), Ok((_, Ended::Judged(Ok(()))))) => self.pacing.settled(seat),
-            (Task::Check(seat, _), Ok((_, Ended::Judged(Err(error @ ChangeError::Check(_)))))) => {
-                self.container_failed(seat, &error, now);
+            (Task::Check(seat, _), Ok((_, Ended::Judged(result)))) => {
+                self.canary_judged(seat, result, now);
             }
-            (Task::Check(seat, _), Ok((_, Ended::Judged(Err(error))))) => {
+            (Task::Check(seat, _), _) => self.pacing.unjudged(seat),
+        }
+    }
+
+    fn canary_judged(&mut self, seat: Seat, result: Result<(), ChangeError>, now: Timestamp) {
+        match result {
+            Ok(()) => self.pacing.settled(seat),
+            Err(error) if error.cause().is_some() => self.container_failed(seat, &error, now),
+            Err(error) => {
                 self.outcome.unjudged.get_or_insert(error.to_string());
                 self.pacing.unjudged(seat);
             }
-            (Task::Check(seat, _), _) => self.pacing.unjudged(seat),
         }
     }
 

@@ -80,7 +80,7 @@ impl At<'_> {
         let url = at.needed(found, "url", "where Prometheus is", "http://127.0.0.1:9090");
         let url = url.and_then(|url| at.server(url));
         let query = at.needed(found, "query", "what has a sample when the canary fails", "up == 0");
-        let query = query.and_then(|node| node.text());
+        let query = query.and_then(Node::text);
         Some(CanaryCheck::Prometheus { url: url?, query: query? })
     }
 
