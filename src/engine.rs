@@ -20,6 +20,7 @@ use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio_stream::Stream;
@@ -93,6 +94,9 @@ pub struct Sighting {
     pub health: Health,
     /// The end of the last health check's output, if it has one.
     pub health_output: Option<String>,
+    /// Where the host reaches it: its address on the first of its networks, by their names, that gave it
+    /// one, IPv4 before IPv6; the loopback where it is on the host's own network. Absent: nowhere.
+    pub address: Option<IpAddr>,
 }
 
 /// What became of a command in a container.

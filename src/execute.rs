@@ -1,18 +1,20 @@
 //! Carries a plan out on an engine. It decides nothing: the plan says what must wait for what, the
 //! rollouts say whose turn it is, and a change that fails takes only those with it that come after it.
 
+mod check;
 mod clock;
 mod fault;
 mod hands;
 mod hook;
 mod optional;
 mod pacing;
+mod probe;
 mod wait;
 mod watch;
 
 use crate::engine::EngineError;
-use crate::model::ServiceName;
-use crate::plan::{Change, Plan, Step};
+use crate::model::{ServiceName, Slot};
+use crate::plan::{Change, ContainerRef, Plan, Step};
 use crate::rollout::Progress;
 use crate::status::{ActionReport, Cause, RolloutReport, SlotNotice, SlotPhase};
 use jiff::Timestamp;
@@ -26,6 +28,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::sleep_until;
 
+pub use check::{CheckFailed, Unjudged};
 pub use clock::Clock;
 pub use hands::Hands;
 pub use hook::HookFailed;
@@ -46,6 +49,8 @@ pub struct Outcome {
     pub progress: BTreeMap<ServiceName, Progress>,
     /// Whether an update ended before it was known how it ends.
     pub open: bool,
+    /// Why it did, where a canary could not be judged.
+    pub unjudged: Option<String>,
 }
 
 impl Outcome {
@@ -73,6 +78,12 @@ pub enum ChangeError {
     /// A hook failed.
     #[error(transparent)]
     Hook(#[from] HookFailed),
+    /// A check of a canary failed.
+    #[error(transparent)]
+    Check(#[from] CheckFailed),
+    /// Nobody could say whether a canary is well.
+    #[error(transparent)]
+    Unjudged(#[from] Unjudged),
 }
 
 /// What an onlooker hears while a plan is carried out.
@@ -86,6 +97,8 @@ pub enum Notice<'a> {
     Warned(&'a Change, &'a str),
     /// A slot of a service that is updated came to another phase.
     Slot(SlotNotice<'a>),
+    /// Nobody can say for now whether the container of this slot, a canary, is well.
+    Unjudged(&'a Slot, &'a str),
     /// A change ended.
     Ended(&'a Change, Result<(), &'a ChangeError>, Duration),
 }
@@ -167,6 +180,7 @@ enum Stage {
 enum Task {
     Change(usize),
     Watch(Seat, AbortHandle),
+    Check(Seat, AbortHandle),
 }
 
 /// How a task ended.
@@ -176,6 +190,8 @@ enum Ended {
     Watch(Option<ChangeError>),
     /// The container came up; it is to be watched on.
     CameUp(Watch),
+    /// What was asked about the container, a canary, said that it is well, or not.
+    Judged(Result<(), ChangeError>),
 }
 
 /// A plan that is being carried out.
@@ -269,12 +285,32 @@ impl Execution<'_> {
                 self.watch(watch);
             }
             (Task::Watch(seat, _), Ok((_, Ended::Watch(Some(error))))) => {
-                if self.pacing.failed(seat, &error, now) {
-                    let why = error.to_string();
-                    self.tell(self.pacing.slot(seat), SlotPhase::Failed, Some(&why));
-                }
+                self.container_failed(seat, &error, now);
             }
             (Task::Watch(seat, _), _) => self.pacing.lost(seat),
+            (Task::Check(seat, _), Ok((_, Ended::Judged(result)))) => {
+                self.canary_judged(seat, result, now);
+            }
+            (Task::Check(seat, _), _) => self.pacing.unjudged(seat),
+        }
+    }
+
+    fn canary_judged(&mut self, seat: Seat, result: Result<(), ChangeError>, now: Timestamp) {
+        match result {
+            Ok(()) => self.pacing.settled(seat),
+            Err(error) if error.cause().is_some() => self.container_failed(seat, &error, now),
+            Err(error) => {
+                self.outcome.unjudged.get_or_insert(error.to_string());
+                self.pacing.unjudged(seat);
+            }
+        }
+    }
+
+    /// A container that was started failed.
+    fn container_failed(&mut self, seat: Seat, error: &ChangeError, now: Timestamp) {
+        if self.pacing.failed(seat, error, now) {
+            let why = error.to_string();
+            self.tell(self.pacing.slot(seat), SlotPhase::Failed, Some(&why));
         }
     }
 
@@ -403,10 +439,13 @@ impl Execution<'_> {
         }
     }
 
-    /// Watches a container that was started.
+    /// Watches a container that was started; one that is up is checked if it is a canary.
     fn watch(&mut self, watch: Watch) {
         let hands = self.hands.clone();
         let seat = watch.seat;
+        if watch.until_up.is_none() {
+            self.check(seat, &watch.container);
+        }
         let task = self.tasks.spawn(async move {
             let (engine, stop) = (&*hands.engine, &hands.stop);
             if let Some(bound) = watch.until_up {
@@ -420,10 +459,22 @@ impl Execution<'_> {
         self.what.insert(task.id(), Task::Watch(seat, task));
     }
 
-    /// Ends the watching of what was watched long enough.
+    /// Has a container that is up judged by others while it is held, if it is a canary.
+    fn check(&mut self, seat: Seat, container: &ContainerRef) {
+        let Some(canary) = self.pacing.hold(seat).cloned() else { return };
+        let (hands, container) = (self.hands.clone(), container.clone());
+        let slot = self.pacing.slot(seat).clone();
+        let task = self.tasks.spawn(async move {
+            let warn = |why: &str| (hands.onlooker)(Notice::Unjudged(&slot, why));
+            Ended::Judged(check::judge(&*hands.engine, &container, &canary, &warn).await)
+        });
+        self.what.insert(task.id(), Task::Check(seat, task));
+    }
+
+    /// Ends the watching of what was watched long enough. What is still to be judged is watched.
     fn end_idle_watches(&mut self, now: Timestamp) {
         for task in self.what.values() {
-            if let Task::Watch(seat, handle) = task
+            if let Task::Watch(seat, handle) | Task::Check(seat, handle) = task
                 && !self.pacing.is_watched(*seat, now)
             {
                 handle.abort();
@@ -431,7 +482,7 @@ impl Execution<'_> {
         }
     }
 
-    fn tell(&self, slot: &crate::model::Slot, phase: SlotPhase, why: Option<&str>) {
+    fn tell(&self, slot: &Slot, phase: SlotPhase, why: Option<&str>) {
         (self.hands.onlooker)(Notice::Slot(SlotNotice { slot, phase, why }));
     }
 

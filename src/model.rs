@@ -38,4 +38,4 @@ pub use reference::{familiar, repository};
 pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};
-pub use update::{Canary, FailureAction, Order, Ratio, Rolling, UpdatePolicy};
+pub use update::{Canary, CanaryCheck, FailureAction, Order, Ratio, Rolling, UpdatePolicy};

@@ -248,6 +248,7 @@ impl Means {
             let failed = outcome.rollouts.iter().filter_map(|rollout| rollout.why.as_ref());
             let untold = failed.flat_map(|why| why.lines()).filter(|why| !told.contains(*why));
             lines.extend(untold.map(ToOwned::to_owned));
+            lines.extend(outcome.unjudged);
             if outcome.skipped > 0 {
                 let were = if outcome.skipped == 1 { "change was" } else { "changes were" };
                 lines.push(format!("{} further {were} not begun", outcome.skipped));

@@ -46,6 +46,8 @@ pub struct Rollout {
     /// Further slots that were changed, and those of them that failed, before this machine was made.
     earlier: Earlier,
     failed: usize,
+    /// Those about which somebody else has still to say whether they are well.
+    unsettled: BTreeSet<usize>,
     /// Ended early by what no slot of its own did.
     cut: Option<Verdict>,
 }
@@ -137,7 +139,8 @@ impl Rollout {
     pub fn new(pace: Pace, needs_place: &[bool], earlier: Earlier) -> Self {
         let slots = needs_place.iter().map(|&needs_place| Phase::Waiting { needs_place }).collect();
         let (resumed, failed) = (Vec::new(), earlier.failed);
-        let mut rollout = Self { pace, slots, resumed, earlier, failed, cut: None };
+        let unsettled = BTreeSet::new();
+        let mut rollout = Self { pace, slots, resumed, earlier, failed, unsettled, cut: None };
         if rollout.fails() {
             rollout.cut = rollout.verdict_of_failure();
         }
@@ -181,7 +184,9 @@ impl Rollout {
         }
         match self.next_waiting() {
             Some(slot) => self.begin_or_wait(slot, now),
-            None if self.slots.iter().any(|slot| matches!(slot, Phase::Changing { .. })) => {
+            None if self.slots.iter().any(|slot| matches!(slot, Phase::Changing { .. }))
+                || self.unsettled.iter().any(|&slot| self.is_up(slot)) =>
+            {
                 Next::Wait(None)
             }
             None => match self.watched_until() {
@@ -198,13 +203,23 @@ impl Rollout {
         }
     }
 
+    /// However long `slot`, which is up, is watched: nothing follows it before [`Rollout::settle`].
+    pub fn unsettle(&mut self, slot: usize) {
+        self.unsettled.insert(slot);
+    }
+
+    /// Whoever else was asked about `slot` says that it is well.
+    pub fn settle(&mut self, slot: usize) {
+        self.unsettled.remove(&slot);
+    }
+
     /// The change of `slot` failed, or its container ended or turned unhealthy. Whether that counts:
     /// not when it was watched long enough before.
     pub fn failed(&mut self, slot: usize, now: Timestamp) -> bool {
         let (counts, holds_place) = match self.slots[slot] {
             Phase::Waiting { .. } => (true, false),
             Phase::Changing { needs_place } => (true, needs_place),
-            Phase::Up { since, holds_place } => (now <= self.slot_end(slot, since), holds_place),
+            Phase::Up { holds_place, .. } => (self.is_watched(slot, now), holds_place),
             Phase::Failed { .. } | Phase::Dropped => (false, false),
         };
         if !counts {
@@ -274,13 +289,16 @@ impl Rollout {
     /// Whether nothing more can follow from the container of `slot`, which came up.
     pub fn has_held(&self, slot: usize, now: Timestamp) -> bool {
         let is_cut = matches!(self.cut, Some(Verdict::Paused | Verdict::RollBack));
-        self.is_up(slot) && (is_cut || !self.watches() || !self.is_watched(slot, now))
+        let watches = self.watches() || self.unsettled.contains(&slot);
+        self.is_up(slot) && (is_cut || !watches || !self.is_watched(slot, now))
     }
 
     /// Whether `slot` is still to be watched at `now`.
     pub fn is_watched(&self, slot: usize, now: Timestamp) -> bool {
         match self.slots[slot] {
-            Phase::Up { since, .. } => now <= self.slot_end(slot, since),
+            Phase::Up { since, .. } => {
+                now <= self.slot_end(slot, since) || self.unsettled.contains(&slot)
+            }
             Phase::Changing { .. } => true,
             Phase::Waiting { .. } | Phase::Failed { .. } | Phase::Dropped => false,
         }
@@ -315,6 +333,9 @@ impl Rollout {
         for first in self.canaries() {
             match self.slots[first] {
                 Phase::Waiting { .. } | Phase::Changing { .. } => return Some(Next::Wait(None)),
+                Phase::Up { .. } if self.unsettled.contains(&first) => {
+                    return Some(Next::Wait(None));
+                }
                 Phase::Up { since, .. } => last_up = last_up.max(Some(since)),
                 Phase::Failed { at, .. } => last_up = last_up.max(Some(at)),
                 Phase::Dropped => {}
@@ -374,7 +395,8 @@ impl Rollout {
         self.action() != FailureAction::Continue
     }
 
-    fn is_canary(&self, slot: usize) -> bool {
+    /// Whether `slot` is one of the first, which the others wait for.
+    pub fn is_canary(&self, slot: usize) -> bool {
         self.canaries().any(|first| first == slot)
     }
 

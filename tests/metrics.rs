@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails fails its test.
 
+#[path = "support/prometheus.rs"]
+mod prometheus;
+
 use bowline::http::{Liveness, Shared, listen, serve};
 use bowline::metrics::Metrics;
 use bowline::model::{Revision, ServiceName, Slot, SourceName, StackName};
@@ -10,10 +13,10 @@ use bowline::status::{
     ActionReport, Board, Cause, DriftKind, HeldBackStatus, PassResult, Report, RolloutReport,
     RolloutVerdict, SourceReport, Workload,
 };
+use prometheus::{Prometheus, present};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -256,79 +259,11 @@ async fn a_real_prometheus_scrapes_and_answers_with_our_value() {
     let cancel = CancellationToken::new();
     let served = tokio::spawn(serve(listener, shared, cancel.clone()));
 
-    let prometheus = Prometheus::start(target);
+    let prometheus = Prometheus::start(&[target]);
     let query = r#"bowline_drift_fields_total{stack="shop",kind="container"}"#;
     let asked = tokio::time::timeout(PATIENCE, prometheus.value(query)).await;
     assert_eq!(asked.expect("Prometheus answers in time"), "3");
 
     cancel.cancel();
     served.await.unwrap().unwrap();
-}
-
-/// A Prometheus of our own, ended when dropped.
-struct Prometheus {
-    process: Child,
-    address: SocketAddr,
-    _data: tempfile::TempDir,
-}
-
-impl Prometheus {
-    fn start(target: SocketAddr) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let config = data.path().join("prometheus.yml");
-        let text = format!(
-            "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: bowline\n    \
-             static_configs: [{{ targets: ['{target}'] }}]\n"
-        );
-        std::fs::write(&config, text).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { process, address, _data: data }
-    }
-
-    /// The first value that `query` has, asked for until there is one.
-    async fn value(&self, query: &str) -> String {
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
-        let url = format!("http://{}/api/v1/query?query={query}", self.address);
-        loop {
-            ticks.tick().await;
-            let url = url.clone();
-            let answer = tokio::task::spawn_blocking(move || {
-                ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()
-            });
-            let Some(text) = answer.await.unwrap() else { continue };
-            let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
-            if let Some(value) = answer["data"]["result"][0]["value"][1].as_str() {
-                return value.to_owned();
-            }
-        }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Whether a tool is there. Its absence is said in a line, or is a failure where it is required.
-fn present(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok();
-    let required = std::env::var("BOWLINE_TEST_PROMETHEUS").is_ok_and(|v| v == "required");
-    assert!(found || !required, "{tool} is not installed and BOWLINE_TEST_PROMETHEUS=required");
-    if !found {
-        eprintln!("not run: {tool} is not installed");
-    }
-    found
 }

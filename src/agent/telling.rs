@@ -31,6 +31,9 @@ pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision
             tracing::debug!(stack, revision, slot = %slot, phase, "{slot}: {phase}");
             views.note_slot(&name, &notice);
         }
+        Notice::Unjudged(slot, why) => {
+            tracing::warn!(stack, revision, slot = %slot, "{slot}: {why}");
+        }
         Notice::Ended(change, result, took) => {
             let (action, millis) = (change.action.word(), took.as_millis());
             match result {

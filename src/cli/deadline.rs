@@ -65,7 +65,7 @@ impl Deadline {
                 }
                 Notice::Ended(change, ..) => drop(at.changes().remove(&change.to_string())),
                 Notice::Slot(notice) => at.slot(notice),
-                Notice::Warned(..) => {}
+                Notice::Warned(..) | Notice::Unjudged(..) => {}
             }
             other(notice);
         })

@@ -49,6 +49,7 @@ fn plain() -> Onlooker {
             slots.lock().unwrap_or_else(PoisonError::into_inner).note(&notice);
         }
         Notice::Warned(change, error) => anstream::eprintln!("warning: {change}: {error}"),
+        Notice::Unjudged(slot, why) => anstream::eprintln!("warning: {slot}: {why}"),
         Notice::Ended(change, result, took) => {
             anstream::eprintln!("{}", ended(change, result.err().map(ToString::to_string), took));
         }
@@ -77,6 +78,9 @@ fn heard_by(live: Arc<Mutex<Live>>) -> Onlooker {
             // Writing beside the live lines can fail only with the terminal itself.
             Notice::Warned(change, error) => {
                 let _ = live.lines.println(format!("warning: {change}: {error}"));
+            }
+            Notice::Unjudged(slot, why) => {
+                let _ = live.lines.println(format!("warning: {slot}: {why}"));
             }
             Notice::Ended(change, result, took) => {
                 if let Some(bar) = live.bars.remove(&change.to_string()) {

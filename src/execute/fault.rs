@@ -28,9 +28,13 @@ impl ChangeError {
             Self::NotReached(NotReached::TimedOut { milestone, .. }) => {
                 (*milestone != super::wait::GONE).then_some(Cause::NotUpInTime)
             }
-            // What is needed has an update of its own, or was in trouble before.
-            Self::NotReached(NotReached::Stopped { .. }) | Self::Needed(_) => None,
+            // What is needed has an update of its own, or was in trouble before; and whoever was to judge
+            // a canary is not of the definition.
+            Self::NotReached(NotReached::Stopped { .. }) | Self::Needed(_) | Self::Unjudged(_) => {
+                None
+            }
             Self::Hook(_) => Some(Cause::Hook),
+            Self::Check(_) => Some(Cause::Check),
             Self::Engine(error) => cause_of(error),
         }
     }

@@ -2,7 +2,7 @@
 //! how each service's update ended. It asks the machines, and begins nothing itself.
 
 use super::ChangeError;
-use crate::model::{ServiceName, Slot};
+use crate::model::{Canary, ServiceName, Slot};
 use crate::plan::{ContainerRef, Paced, Plan, Standing};
 use crate::rollout::{Earlier, Next, Progress, Rollout, Verdict};
 use crate::status::{Cause, RolloutReport, RolloutVerdict, SlotPhase};
@@ -177,6 +177,29 @@ impl<'p> Pacing<'p> {
         let service = &mut self.services[seat.service];
         if service.rollout.is_changing(seat.slot) {
             service.rollout.drop(seat.slot);
+            service.rollout.interrupt();
+        }
+    }
+
+    /// What is asked about a container that is up while it is held, if it is a canary of which something
+    /// is asked. Nothing follows it until it is judged.
+    pub(super) fn hold(&mut self, seat: Seat) -> Option<&'p Canary> {
+        let service = &mut self.services[seat.service];
+        let is_held = service.rollout.is_up(seat.slot) && service.rollout.is_canary(seat.slot);
+        let canary = service.paced.canary.as_ref().filter(|_| is_held)?;
+        service.rollout.unsettle(seat.slot);
+        Some(canary)
+    }
+
+    /// A canary was judged, and is well.
+    pub(super) fn settled(&mut self, seat: Seat) {
+        self.services[seat.service].rollout.settle(seat.slot);
+    }
+
+    /// A canary that did not fail could not be judged: none follows it, and a later pass holds it anew.
+    pub(super) fn unjudged(&mut self, seat: Seat) {
+        let service = &mut self.services[seat.service];
+        if service.rollout.is_up(seat.slot) {
             service.rollout.interrupt();
         }
     }

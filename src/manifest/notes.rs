@@ -65,11 +65,35 @@ impl Notes {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if self.errors.len() < MAX_NOTES && !self.excused.contains(&mark) {
-            let note = (mark, self.note(Severity::Error, mark, field, &message.into(), help));
-            if !self.errors.contains(&note) {
-                self.errors.push(note);
-            }
+        if self.takes_error(mark) {
+            let note = self.note(Severity::Error, mark, field, &message.into(), help);
+            self.add_error(mark, note);
+        }
+    }
+
+    /// An error of which the line is not shown, since it may hold a secret.
+    pub(crate) fn error_without_line(
+        &mut self,
+        mark: Mark,
+        field: impl Display,
+        message: &str,
+        help: &str,
+    ) {
+        if self.takes_error(mark) {
+            let help = Some(help.to_owned());
+            let note = self.note(Severity::Error, mark, field, message, help);
+            self.add_error(mark, Diagnostic { source: None, ..note });
+        }
+    }
+
+    fn takes_error(&self, mark: Mark) -> bool {
+        self.errors.len() < MAX_NOTES && !self.excused.contains(&mark)
+    }
+
+    fn add_error(&mut self, mark: Mark, note: Diagnostic) {
+        let note = (mark, note);
+        if !self.errors.contains(&note) {
+            self.errors.push(note);
         }
     }
 

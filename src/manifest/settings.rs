@@ -1,6 +1,8 @@
 //! What `x-bowline` says, at the top of a file and in a service: how the stack is treated. It never
 //! touches what the stack is made of.
 
+mod canary;
+
 use super::lint::LINTS;
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
@@ -32,8 +34,6 @@ const OF_THE_STACK: &[&str] = &[
     "rollback",
     "start_timeout",
 ];
-/// What a canary may say.
-const OF_A_CANARY: &[&str] = &["hold", "slots"];
 /// The key of the stacks that one waits for.
 const DEPENDS_ON: &str = "depends_on";
 /// How many `*` a field may have.
@@ -169,7 +169,13 @@ impl At<'_> {
         self.notes.error_with_help(node.mark, &path, message, help);
     }
 
-    fn known_keys(&mut self, node: &Node, known: &[&str]) {
+    /// Where the mapping under `key` is read.
+    fn below(&mut self, key: &str) -> At<'_> {
+        At { path: format!("{}.{key}", self.path), notes: &mut *self.notes }
+    }
+
+    /// Whether it is a mapping; its keys must be among `known`.
+    fn known_keys(&mut self, node: &Node, known: &[&str]) -> bool {
         if node.as_map().is_none() {
             let message = format!("must be a mapping, not {}", node.kind());
             self.notes.error(node.mark, &self.path, message);
@@ -181,6 +187,7 @@ impl At<'_> {
             let message = format!("unknown key `{key}`");
             self.notes.error_with_help(value.place(), &self.path, message, help);
         }
+        node.as_map().is_some()
     }
 
     /// The texts of the list under `key`.
@@ -266,39 +273,6 @@ impl At<'_> {
                 None
             }
         }
-    }
-
-    /// The first slots, and how long they are watched.
-    fn canary(&mut self, node: &Node) -> Option<Canary> {
-        let found = node.get("canary")?;
-        let inner = &mut At { path: format!("{}.canary", self.path), notes: &mut *self.notes };
-        if found.as_map().is_none() {
-            let message = format!("must be a mapping, not {}", found.kind());
-            inner.notes.error(found.mark, &inner.path, message);
-            return None;
-        }
-        for (key, value) in found.entries().filter(|(key, _)| !OF_A_CANARY.contains(&key.as_str()))
-        {
-            let help = suggestion(key, OF_A_CANARY.iter().copied());
-            let message = format!("unknown key `{key}`");
-            inner.notes.error_with_help(value.place(), &inner.path, message, help);
-        }
-        let slots = match found.get("slots") {
-            None => Some(1),
-            Some(slots) => {
-                let number = slots.as_int().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-                if number.is_none() {
-                    inner.fail(slots, "slots", "must be a number from 1".to_owned(), None);
-                }
-                number
-            }
-        };
-        let hold = inner.duration(found, "hold");
-        if found.get("hold").is_none() {
-            let help = Some("write for example `hold: 60s`".to_owned());
-            inner.fail(found, "hold", "says how long the first slots are watched".to_owned(), help);
-        }
-        Some(Canary { slots: slots?, hold: hold? })
     }
 
     fn on_content_change(&mut self, node: &Node) -> Option<OnContentChange> {

@@ -2,7 +2,7 @@
 
 use crate::manifest::{DigestKey, Request, load};
 use crate::model::{
-    DriftPolicy, OnContentChange, Order, RollbackPolicy, ServiceName, Stack, StackName,
+    CanaryCheck, DriftPolicy, OnContentChange, Order, RollbackPolicy, ServiceName, Stack, StackName,
 };
 use std::path::PathBuf;
 
@@ -101,6 +101,52 @@ fn what_is_wrong_is_told_with_a_suggestion() {
         ("{}", "{ canary: 1 }", "must be a mapping"),
         ("{}", "{ canary: { slots: 0, hold: 1s } }", "must be a number from 1"),
         ("{}", "{ canary: { slots: 1 } }", "write for example `hold: 60s`"),
+        (
+            "{}",
+            "{ canary: { hold: 1s, interval: 5s } }",
+            "`prometheus` is asked, and there is neither",
+        ),
+        ("{}", "{ canary: { hold: 1s, http: 8080 } }", "must be a mapping"),
+        ("{}", "{ canary: { hold: 1s, http: { path: /a } } }", "write for example `port: 8080`"),
+        ("{}", "{ canary: { hold: 1s, http: { port: 65536 } } }", "must be a port from 1 to 65535"),
+        ("{}", "{ canary: { hold: 1s, http: { port: web } } }", "must be a port from 1 to 65535"),
+        ("{}", "{ canary: { hold: 1s, http: { port: 80, path: a } } }", "`a` is no path of a page"),
+        (
+            "{}",
+            "{ canary: { hold: 1s, http: { port: 80, path: '/a b' } } }",
+            "is no path of a page",
+        ),
+        ("{}", "{ canary: { hold: 1s, http: { port: 80, paths: /a } } }", "did you mean `path`?"),
+        (
+            "{}",
+            "{ canary: { hold: 1s, interval: 100ms, http: { port: 80 } } }",
+            "must be 1s or longer",
+        ),
+        (
+            "{}",
+            "{ canary: { hold: 1s, prometheus: { query: up } } }",
+            "write for example `url: http://127.0.0.1:9090`",
+        ),
+        (
+            "{}",
+            "{ canary: { hold: 1s, prometheus: { url: 'http://p', query: '' } } }",
+            "says what has a sample when the canary fails",
+        ),
+        (
+            "{}",
+            "{ canary: { hold: 1s, prometheus: { url: 'ftp://p', query: up } } }",
+            "must begin with `http://` or `https://`",
+        ),
+        (
+            "{}",
+            "{ canary: { hold: 1s, prometheus: { url: 'http://p/?a', query: up } } }",
+            "leave out what follows",
+        ),
+        (
+            "{}",
+            "{ canary: { hold: 1s, prometheus: { url: 'p:9090/a b', query: up } } }",
+            "must begin with `http://`",
+        ),
         ("{}", "{ canary: { hold: 1s, holds: 2 } }", "unknown key `holds`; did you mean `hold`?"),
         ("{}", "{ rollback: off }", "`rollback` goes into the `x-bowline` at the top"),
         ("{ depends_on: db }", "{}", "must be a list of names of stacks"),
@@ -144,4 +190,59 @@ fn a_drain_is_a_time_and_a_service_s_own_goes_before_the_stack_s() {
     assert_eq!(drains("{ drain: 5s }", "{ drain: 0s }"), (seconds(0), seconds(5)));
     let problems = stack("{}", "{ drain: soon }").unwrap_err();
     assert!(problems.contains("services.a.x-bowline.drain"), "{problems}");
+}
+
+#[test]
+fn a_canary_s_checks_are_read_and_asked_every_five_seconds_where_nothing_is_said() {
+    let canary = |service: &str| {
+        let stack = stack("{}", service).unwrap();
+        stack.services[&ServiceName::new("a").unwrap()].rolling.canary.clone().unwrap()
+    };
+    assert_eq!(canary("{ canary: { hold: 1s } }").checks, []);
+    let http = |port, path: &str| CanaryCheck::Http {
+        port: std::num::NonZeroU16::new(port).unwrap(),
+        path: path.to_owned(),
+    };
+    let short = canary("{ canary: { hold: 1s, http: { port: '80' } } }");
+    assert_eq!((short.interval.as_secs(), short.checks), (5, vec![http(80, "/")]));
+    let long = canary(
+        "{ canary: { slots: 2, hold: 1m, interval: 10s, http: { port: 8080, path: '/healthz?deep=1' }, \
+         prometheus: { url: 'https://metrics.example/prometheus', query: 'up == 0' } } }",
+    );
+    let prometheus = CanaryCheck::Prometheus {
+        url: "https://metrics.example/prometheus".to_owned(),
+        query: "up == 0".to_owned(),
+    };
+    assert_eq!((long.slots, long.hold.as_secs(), long.interval.as_secs()), (2, 60, 10));
+    assert_eq!(long.checks, [http(8080, "/healthz?deep=1"), prometheus]);
+}
+
+#[test]
+fn a_password_in_a_server_s_address_is_refused_and_told_nowhere() {
+    for url in ["http://anna:hunter2@p:9090", "http://hunter2@p", "http://anna:hunter2@p:port"] {
+        let settings =
+            format!("{{ canary: {{ hold: 1s, prometheus: {{ url: '{url}', query: up }} }} }}");
+        let problems = stack("{}", &settings).unwrap_err();
+        assert!(problems.contains("services.a.x-bowline.canary.prometheus.url"), "{problems}");
+        assert!(problems.contains("compose.yaml:3:"), "{problems}");
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+}
+
+#[test]
+fn a_page_is_asked_of_a_container_that_has_an_address() {
+    let settings = "x-bowline: { canary: { hold: 1s, http: { port: 80 } } }";
+    for (mode, fits) in [("none", false), ("service:b", false), ("host", true), ("bridge", true)] {
+        let text = format!(
+            "services:\n  a:\n    image: x:1\n    network_mode: {mode}\n    {settings}\n  b: {{ image: x:1 }}\n"
+        );
+        match loaded(&text) {
+            Ok(_) => assert!(fits, "{mode}"),
+            Err(problems) => {
+                assert!(!fits, "{mode}: {problems}");
+                assert!(problems.contains("compose.yaml:4:"), "{problems}");
+                assert!(problems.contains("services.a.x-bowline.canary.http"), "{problems}");
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! `rollback_config`, with Swarm's meaning, and what `x-bowline` adds.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// How a service goes from one definition to another.
@@ -106,6 +107,29 @@ pub struct Canary {
     pub slots: u32,
     /// How long they are watched, from when the last of them is up.
     pub hold: Duration,
+    /// Between two questions of the same check.
+    pub interval: Duration,
+    /// What is asked about each of them meanwhile.
+    pub checks: Vec<CanaryCheck>,
+}
+
+/// What is asked about a canary, beside its health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CanaryCheck {
+    /// A page of the container itself. A status from 200 to 399 is well.
+    Http {
+        /// In the container.
+        port: NonZeroU16,
+        /// With its leading slash.
+        path: String,
+    },
+    /// An alert's expression. While it returns a sample the canary has failed.
+    Prometheus {
+        /// Of the server, `http` or `https`, without a user.
+        url: String,
+        /// In its language.
+        query: String,
+    },
 }
 
 #[cfg(test)]

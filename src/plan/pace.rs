@@ -3,7 +3,7 @@
 
 use super::{Action, Aim, ContainerRef, Draft, Problem};
 use crate::model::{
-    Container, ContainerSpec, FailureAction, Health, HostPorts, Networking, Order, Ratio,
+    Canary, Container, ContainerSpec, FailureAction, Health, HostPorts, Networking, Order, Ratio,
     RollbackPolicy, Service, ServiceName, Slot, State, UpdatePolicy,
 };
 use jiff::Timestamp;
@@ -43,6 +43,8 @@ pub struct Paced {
     pub bound: Duration,
     /// Whether it leads to something that is not known to hold, rather than repairs what is.
     pub is_update: bool,
+    /// The first slots, where more is asked about them than their health.
+    pub canary: Option<Canary>,
 }
 
 /// One of these changes.
@@ -117,8 +119,10 @@ impl Draft<'_> {
         };
         let bound = self.up_bound(name);
         let is_update = aim != Aim::Hold;
+        let is_checked = |canary: &&Canary| aim == Aim::Update && !canary.checks.is_empty();
+        let canary = rolling.canary.as_ref().filter(is_checked).cloned();
         let service = name.clone();
-        self.plan.paced.push(Paced { service, pace, changes, standing, bound, is_update });
+        self.plan.paced.push(Paced { service, pace, changes, standing, bound, is_update, canary });
     }
 
     /// What the plan is for as far as a service is concerned: another image under the name with which it

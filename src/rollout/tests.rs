@@ -287,6 +287,41 @@ fn canaries_that_are_all_there_is_are_held_too() {
 }
 
 #[test]
+fn a_slot_of_which_others_have_still_to_say_whether_it_is_well_is_followed_by_none() {
+    let canary = Pace { canary: Some((1, secs(60))), ..pace(2, Rollback) };
+    let held = || {
+        let mut rollout = play(canary.clone(), 2, &[Begins(0.0, &[0], None), Up(1.0, 0)]);
+        rollout.unsettle(0);
+        go_on(&mut rollout, &[Begins(1.0, &[], None), Begins(70.0, &[], None)]);
+        assert!(rollout.is_watched(0, at(70.0)) && !rollout.has_held(0, at(70.0)));
+        rollout
+    };
+    let mut well = held();
+    well.settle(0);
+    go_on(&mut well, &[Begins(70.0, &[1], None), FailsUncounted(70.0, 0)]);
+    assert!(well.has_held(0, at(70.0)));
+    let mut ill = held();
+    go_on(&mut ill, &[Fails(70.0, 0), Over(70.0, Verdict::RollBack)]);
+    let mut unknown = held();
+    unknown.interrupt();
+    go_on(&mut unknown, &[Over(70.0, Verdict::Interrupted)]);
+    assert!(!unknown.has_held(0, at(70.0)), "the next pass is to hold it anew");
+}
+
+#[test]
+fn the_last_word_on_a_slot_is_waited_for_where_it_is_the_last_one_too() {
+    for action in [Rollback, Continue] {
+        let canary = Pace { canary: Some((1, secs(60))), ..pace(1, action) };
+        let mut rollout = play(canary, 1, &[Begins(0.0, &[0], None), Up(1.0, 0)]);
+        rollout.unsettle(0);
+        go_on(&mut rollout, &[Begins(70.0, &[], None)]);
+        assert!(!rollout.has_held(0, at(70.0)));
+        rollout.settle(0);
+        go_on(&mut rollout, &[Over(70.0, Verdict::Completed)]);
+    }
+}
+
+#[test]
 fn a_rollout_that_goes_on_knows_what_failed_before() {
     let ratio = Pace { max_failure_ratio: Ratio::new(0.25).unwrap(), ..pace(1, Pause) };
     let earlier = Earlier { changed: 2, failed: 1 };

@@ -135,6 +135,8 @@ pub enum Cause {
     Port,
     /// A hook failed.
     Hook,
+    /// A check of a canary failed.
+    Check,
     /// The engine refused what the definition asks for.
     Refused,
     /// Somebody said so.
@@ -143,13 +145,14 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unhealthy,
         Self::Exited,
         Self::NotUpInTime,
         Self::Image,
         Self::Port,
         Self::Hook,
+        Self::Check,
         Self::Refused,
         Self::ByHand,
     ];
@@ -163,6 +166,7 @@ impl Cause {
             Self::Image => "image",
             Self::Port => "port",
             Self::Hook => "hook",
+            Self::Check => "check",
             Self::Refused => "refused",
             Self::ByHand => "by_hand",
         }

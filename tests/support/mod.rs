@@ -11,6 +11,7 @@ pub mod own_engine;
 pub mod packed;
 pub mod passes;
 pub mod program;
+pub mod prometheus;
 pub mod proxy;
 pub mod recorder;
 pub mod registry;

@@ -4,7 +4,7 @@
 use super::client::{Call, Client, Host};
 use super::error::unreadable;
 use super::events::Owners;
-use super::{images, networks, ports, read_container, volumes};
+use super::{images, networks, ports, read_container, read_networking, volumes};
 use crate::engine::{EngineError, Sighting};
 use crate::model::{
     Container, ContainerId, Health, Image, ImageRef, Observed, Query, SourceName, StackName, State,
@@ -111,6 +111,8 @@ pub(super) async fn watch(
     let call = Call::short("look at", &object);
     let request = api.inspect_container(&container.key, None::<InspectContainerOptions>);
     let inspected = client.request(call, request).await?;
+    let mode = inspected.host_config.and_then(|config| config.network_mode).unwrap_or_default();
+    let networks = inspected.network_settings.and_then(|settings| settings.networks);
     let found = inspected.state.unwrap_or_default();
     Ok(Sighting {
         id: ContainerId(inspected.id.ok_or_else(|| unreadable(call, "no id"))?),
@@ -118,6 +120,7 @@ pub(super) async fn watch(
         started: read_container::time(found.started_at.as_deref()),
         health: health(&found),
         health_output: health_output(&found),
+        address: read_networking::reached_at(&mode, &networks.unwrap_or_default()),
     })
 }
 

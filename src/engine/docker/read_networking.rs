@@ -4,6 +4,7 @@ use super::write_networking::INTERFACE_NAME;
 use crate::model::{Endpoint, Networking};
 use bollard::models::{EndpointSettings, HostConfig};
 use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The name of the engine's default network.
 const BRIDGE: &str = "bridge";
@@ -32,6 +33,20 @@ pub(super) fn read(
         joined.insert(network.clone(), Box::new(endpoint));
     }
     Ok(Networking::Networks(joined))
+}
+
+/// Where the host reaches a container of this network mode.
+pub(super) fn reached_at(
+    mode: &str,
+    networks: &HashMap<String, EndpointSettings>,
+) -> Option<IpAddr> {
+    if mode == "host" {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let networks: BTreeMap<_, _> = networks.iter().collect();
+    let parsed = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+    let v4 = networks.values().find_map(|endpoint| parsed(&endpoint.ip_address));
+    v4.or_else(|| networks.values().find_map(|endpoint| parsed(&endpoint.global_ipv6_address)))
 }
 
 /// Leaves out the networks that a running container is not on: when joining one fails, the engine

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::plan::ContainerRef;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A hardware address that nobody asked for.
 const MADE_UP: &str = "02:42:ac:11:00:02";
@@ -68,7 +69,9 @@ impl World {
         let age = found.started.map(|started| self.now - started).unwrap_or_default();
         let asked = found.health != Health::Unchecked && found.failed_probes > 0;
         let health_output = behaviour.health_output.clone();
+        let address = reached_at(&found);
         Ok(Sighting {
+            address,
             id: ContainerId(found.id),
             state: found.state,
             started: found.started_at,
@@ -248,6 +251,15 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
         network_ids: ids.collect(),
         anonymous_volumes: found.anonymous_volumes.clone(),
     })
+}
+
+/// Where its host would reach a container.
+fn reached_at(found: &SimContainer) -> Option<IpAddr> {
+    if found.spec.networking == Networking::Host {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let addresses = || found.attached.values().flat_map(|place| place.addresses.iter().copied());
+    addresses().find(IpAddr::is_ipv4).or_else(|| addresses().next())
 }
 
 fn networking(found: &SimContainer) -> Networking {

@@ -4,7 +4,8 @@ use super::{At, duration, text};
 use crate::manifest::node::Node;
 use crate::manifest::settings::OfRolling;
 use crate::model::{
-    ContainerSpec, FailureAction, MountSource, Order, Ratio, Rolling, UpdatePolicy,
+    CanaryCheck, ContainerSpec, FailureAction, MountSource, Networking, Order, Ratio, Rolling,
+    UpdatePolicy,
 };
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub(super) fn rolling(
     // Two containers that write to the same files at once are for their owner to allow.
     let shares_data = replicas <= 1 && writes(container);
     let order = if shares_data { Order::StopFirst } else { settings.order };
+    check_canary(service, settings, container, at);
     let deploy = service.get("deploy");
     let mut read = |section: &str, actions: &[&str]| {
         deploy.and_then(|deploy| deploy.get(section)).map_or_else(
@@ -30,6 +32,20 @@ pub(super) fn rolling(
         rollback: read("rollback_config", &["pause", "continue"]),
         start_timeout: settings.start_timeout,
         canary: settings.canary.clone(),
+    }
+}
+
+/// A page can be asked for only where the host reaches the container.
+fn check_canary(service: &Node, settings: &OfRolling, container: &ContainerSpec, at: &mut At<'_>) {
+    let mut checks = settings.canary.iter().flat_map(|canary| &canary.checks);
+    let asks_for_a_page = checks.any(|check| matches!(check, CanaryCheck::Http { .. }));
+    let has_no_address =
+        matches!(container.networking, Networking::None | Networking::Container(_));
+    if asks_for_a_page && has_no_address {
+        let mark = service.get("network_mode").map_or(service.mark, Node::place);
+        let message =
+            "asks each container at its own address, and with this `network_mode` it has none";
+        at.fail(mark, "x-bowline.canary.http", message);
     }
 }
 

@@ -1,0 +1,133 @@
+//! Judges a canary while it is held: asks what its service says to ask, again and again, from when it
+//! is up to the end of the hold. A lasting silence of the container counts against it; one of
+//! whoever else is asked does not, but then nobody has judged it.
+
+use super::ChangeError;
+use super::probe::{self, Answer};
+use crate::engine::Engine;
+use crate::model::{Canary, CanaryCheck, ContainerId, State};
+use crate::plan::ContainerRef;
+use futures_util::future::try_join_all;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How often in a row a container may give no answer before that is one.
+const TRIES: usize = 3;
+/// How long an answer may take.
+const ANSWER_BOUND: Duration = Duration::from_secs(5);
+
+/// A check said that a canary is not well.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("container {container} failed as a canary: {what}")]
+pub struct CheckFailed {
+    /// The container's name.
+    pub container: String,
+    /// Who was asked, and what was answered.
+    pub what: String,
+}
+
+/// Nobody could say whether a canary is well: no fault of its definition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("container {container} could not be judged as a canary: {what}")]
+pub struct Unjudged {
+    /// The container's name.
+    pub container: String,
+    /// Who was asked, and why there was no answer.
+    pub what: String,
+}
+
+/// Makes the checks of `canary` until its hold is over, which begins now; each is made once more at the
+/// end. `warn` hears when one cannot be made.
+pub(super) async fn judge(
+    engine: &dyn Engine,
+    container: &ContainerRef,
+    canary: &Canary,
+    warn: &(dyn Fn(&str) + Send + Sync),
+) -> Result<(), ChangeError> {
+    let end = Instant::now() + canary.hold;
+    let trials = canary.checks.iter().map(|check| {
+        let trial = Trial { engine, container, check, warn, first: None };
+        trial.run(end, canary.interval)
+    });
+    let unjudged = try_join_all(trials).await?.into_iter().flatten().next();
+    unjudged.map_or(Ok(()), |unjudged| Err(unjudged.into()))
+}
+
+/// One check of one container.
+struct Trial<'a> {
+    engine: &'a dyn Engine,
+    container: &'a ContainerRef,
+    check: &'a CanaryCheck,
+    warn: &'a (dyn Fn(&str) + Send + Sync),
+    /// The container that is judged; another one may come to its name.
+    first: Option<ContainerId>,
+}
+
+impl Trial<'_> {
+    /// Asks until `end`, and then until there is an answer. Without one all the time nobody has judged.
+    async fn run(
+        mut self,
+        end: Instant,
+        interval: Duration,
+    ) -> Result<Option<Unjudged>, CheckFailed> {
+        let (mut silent, mut judged, mut unknown) = (0, false, None);
+        loop {
+            let asked = Instant::now();
+            match self.ask().await {
+                Answer::Well => (silent, judged, unknown) = (0, true, None),
+                Answer::Ill(what) => return Err(self.failed(what)),
+                Answer::Silent(what) => {
+                    silent += 1;
+                    if silent == TRIES {
+                        return Err(self.failed(format!("{what}, {TRIES} times in a row")));
+                    }
+                }
+                Answer::Unknown(what) => {
+                    if unknown.is_none() {
+                        (self.warn)(&what);
+                    }
+                    silent = 0;
+                    unknown = Some(what);
+                }
+            }
+            if asked >= end && silent == 0 {
+                let container = self.container.name.clone();
+                let unjudged = unknown.map(|what| Unjudged { container, what });
+                return Ok(unjudged.filter(|_| !judged));
+            }
+            let next = asked + interval;
+            sleep_until(if asked < end { next.min(end) } else { next }).await;
+        }
+    }
+
+    fn failed(&self, what: String) -> CheckFailed {
+        CheckFailed { container: self.container.name.clone(), what }
+    }
+
+    async fn ask(&mut self) -> Answer {
+        match self.check {
+            CanaryCheck::Http { port, path } => match self.address(port.get()).await {
+                Ok(address) => probe::page(address, path, ANSWER_BOUND).await,
+                Err(answer) => answer,
+            },
+            CanaryCheck::Prometheus { url, query } => probe::alert(url, query, ANSWER_BOUND).await,
+        }
+    }
+
+    /// Where the container is now, or what follows from its being nowhere. Who ended is told by whoever
+    /// watches it.
+    async fn address(&mut self, port: u16) -> Result<SocketAddr, Answer> {
+        let sighting = self.engine.watch(self.container).await;
+        let sighting = sighting.map_err(|error| Answer::Unknown(error.to_string()))?;
+        if sighting.state != State::Running {
+            return Err(Answer::Unknown(format!("it is {}", sighting.state)));
+        }
+        if *self.first.get_or_insert_with(|| sighting.id.clone()) != sighting.id {
+            return Err(Answer::Unknown("another one is in its place".to_owned()));
+        }
+        let nowhere = "none of its networks gives it an address at which this host reaches it";
+        let address = sighting.address.ok_or_else(|| Answer::Ill(nowhere.to_owned()))?;
+        Ok(SocketAddr::new(address, port))
+    }
+}
