@@ -11,6 +11,7 @@ mod desired;
 mod desk;
 mod events;
 mod former;
+mod inbox;
 mod jobs;
 mod keeping;
 mod load;
@@ -127,6 +128,7 @@ pub async fn run(
     });
     world.remember();
     world.desired().names().into_iter().for_each(|name| world.queue.add(name));
+    world.views.shared.open_inbox(Arc::new(inbox::Ear::of(&world)));
     let mut tasks = JoinSet::new();
     let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));
     if let Some(door) = door {

@@ -1,5 +1,5 @@
-//! The agent's configuration: text to a validated [`Config`]. It starts nothing; only [`load`] and
-//! [`Auth::password`] read files.
+//! The agent's configuration: text to a validated [`Config`]. It starts nothing; only [`load`],
+//! [`Auth::password`] and [`Source::webhook_secret`] read files.
 
 mod check;
 mod error;
@@ -13,6 +13,7 @@ use crate::model::{Sensitive, SourceName, StackName};
 use crate::source::{Location, Reference};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ pub struct Source {
     pub watch: bool,
     /// How to log in.
     pub auth: Option<Auth>,
+    /// The file with the secret that webhooks are signed with; `None` where none are taken.
+    pub webhook_secret: Option<PathBuf>,
     /// Variables for interpolation.
     pub variables: BTreeMap<String, String>,
     /// The Compose profiles that are on.
@@ -114,10 +117,14 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let config = Config::parse(&text, path)?;
     for (index, source) in config.sources.iter().enumerate() {
+        let at = check::At { text: &text, path };
         if let Some(Err(error)) = source.auth.as_ref().map(Auth::password) {
             let field = format!("sources[{index}].auth.password_file");
-            let at = check::At { text: &text, path };
             return Err(at.wrong(&field, format!("{error}; create it or name another file")));
+        }
+        if let Some(Err(error)) = source.webhook_secret() {
+            let field = format!("sources[{index}].webhook.secret_file");
+            return Err(at.wrong(&field, format!("{error}; write a long random text into it")));
         }
     }
     Ok(config)
@@ -125,13 +132,33 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 
 impl Auth {
     /// Reads the password, without the line end that closes it. The error names the file.
-    pub fn password(&self) -> std::io::Result<Sensitive<String>> {
-        let text = std::fs::read_to_string(&self.password_file).map_err(|error| {
-            let shown = format!("cannot read `{}`: {error}", self.password_file.display());
-            std::io::Error::new(error.kind(), shown)
-        })?;
-        Ok(Sensitive::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    pub fn password(&self) -> io::Result<Sensitive<String>> {
+        secret_in(&self.password_file).map(Sensitive::new)
     }
+}
+
+impl Source {
+    /// Reads the secret of webhooks, which must not be empty: anybody could sign with that. `None` where
+    /// none are taken. The error names the file.
+    pub fn webhook_secret(&self) -> Option<io::Result<Sensitive<String>>> {
+        let path = self.webhook_secret.as_ref()?;
+        let secret = secret_in(path).and_then(|secret| match secret.as_str() {
+            "" => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("`{}` is empty", path.display()),
+            )),
+            _ => Ok(Sensitive::new(secret)),
+        });
+        Some(secret)
+    }
+}
+
+/// What a file holds, without the line end that closes it.
+fn secret_in(path: &Path) -> io::Result<String> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()))
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 #[cfg(test)]

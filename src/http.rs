@@ -1,13 +1,16 @@
-//! Shows metrics, health and status over HTTP. Changes nothing and knows no other edge: the page of
-//! metrics comes in as a function.
+//! Shows metrics, health and status over HTTP, and takes webhooks. Changes nothing and knows no other
+//! edge: the page of metrics and who hears webhooks come in from outside.
 //!
 //! `GET /metrics` is Prometheus' text format; `/healthz` says 200 while the agent's loop turns and
 //! 503 otherwise; `/readyz` says 503 with the reason until every stack had its first pass;
-//! `/v1/status` is a [`crate::status::Snapshot`] in JSON.
+//! `/v1/status` is a [`crate::status::Snapshot`] in JSON. `POST /v1/webhooks/SOURCE` has a source
+//! fetched.
 
+mod inbox;
 mod pages;
 mod pulse;
 
+pub use inbox::Inbox;
 pub use pages::router;
 pub use pulse::{Liveness, Readiness};
 
@@ -15,9 +18,10 @@ use crate::status::Board;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// How long answers under way may take once the end was asked for.
@@ -56,6 +60,9 @@ pub struct Shared {
     pub liveness: Liveness,
     /// Told by the agent.
     pub readiness: Readiness,
+    /// Who hears webhooks, once there is somebody.
+    inbox: OnceLock<Arc<dyn Inbox>>,
+    readers: Semaphore,
 }
 
 impl fmt::Debug for Shared {
@@ -79,7 +86,14 @@ impl Shared {
             metrics_page: Box::new(metrics_page),
             liveness,
             readiness: Readiness::default(),
+            inbox: OnceLock::new(),
+            readers: inbox::readers(),
         }
+    }
+
+    /// Has webhooks heard by `inbox` from now on; the first one stays.
+    pub fn open_inbox(&self, inbox: Arc<dyn Inbox>) {
+        self.inbox.get_or_init(|| inbox);
     }
 
     /// The board, to read. Not to be held over an await.

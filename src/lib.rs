@@ -20,6 +20,7 @@
 //! - [`manifest`]: text to [`model::Stack`]; every problem has its place in the file.
 //! - [`plan`]: a stack and a snapshot to a [`plan::Plan`] with its reasons.
 //! - [`rollout`]: paces the changes of one service; a state machine that is given the time.
+//! - [`webhook`]: whether a webhook is signed by who knows the secret.
 //! - [`status`]: reports of passes to what is known of each stack.
 //!
 //! Edges, each of which knows one outside system and no other edge:
@@ -70,3 +71,4 @@ pub mod source;
 pub mod status;
 pub mod store;
 pub mod systemd;
+pub mod webhook;

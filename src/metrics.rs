@@ -12,6 +12,7 @@ use crate::plan::Action;
 use crate::status::{
     ConditionKind, DriftKind, PassResult, Report, SourceReport, StackStatus, Verdict,
 };
+use crate::webhook::{Answer, Provider};
 use families::Families;
 use prometheus::{Registry, TextEncoder};
 use std::collections::BTreeMap;
@@ -126,6 +127,12 @@ impl Metrics {
         }
         let took = report.took.as_secs_f64();
         self.families.fetch_seconds.with_label_values(&[source]).observe(took);
+    }
+
+    /// Counts a webhook; `provider`: absent where it says nothing of that.
+    pub fn webhook(&self, provider: Option<Provider>, answer: Answer) {
+        let provider = provider.map_or(words::OTHER, Provider::word);
+        self.families.webhooks.with_label_values(&[provider, answer.word()]).inc();
     }
 
     /// Removes every series of a stack that is ours no more.

@@ -8,7 +8,7 @@ use super::schedule::Schedule;
 use crate::config::Source;
 use crate::engine::EngineError;
 use crate::model::{Revision, SourceName, StackName};
-use crate::source::{Checkout, Credentials, Repository, SourceError, Spec, watch};
+use crate::source::{Checkout, Credentials, Location, Repository, SourceError, Spec, watch};
 use crate::status::SourceReport;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,11 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Changes of a watched repository come in bursts (a push writes several files); the fetch begins
 /// this long after the first.
 const SETTLE: Duration = Duration::from_millis(15);
+/// From the beginning of one fetch of a remote repository to that of the next at the least, however
+/// often somebody says that it moved.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A source with all that its task needs.
 pub(super) struct Watched {
@@ -46,6 +49,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         // Before the fetch, so that no change falls between the two; again after an error, since
         // the repository may only have come to be.
         watch = watch.or_else(|| watch_local(&watched.config, &due));
+        let began = Instant::now();
         let synced = sync(&world, &watched, first).await;
         first &= synced == Synced::Nothing;
         match synced {
@@ -61,9 +65,14 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         }
         world.source_tried(&name);
         tokio::select! {
-            () = due.notified() => sleep(SETTLE).await,
+            () = due.notified() => {}
             () = world.stop.cancelled() => return schedule.ended().await,
         }
+        let pause = match watched.config.location {
+            Location::Local(_) => sleep(SETTLE),
+            Location::Remote(_) => sleep_until(began + LEAST_PAUSE),
+        };
+        world.stop.run_until_cancelled(pause).await;
     }
 }
 

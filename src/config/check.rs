@@ -48,6 +48,10 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
             let what = format!("`{}` is another source's too; set another `name`", source.name);
             return Err(at.wrong(&format!("sources[{index}].name"), what));
         }
+        if source.webhook_secret.is_some() && raw.http.listen.as_deref() == Some("off") {
+            let what = "nothing listens, since `http.listen` is `off`; remove one of the two";
+            return Err(at.wrong(&format!("sources[{index}].webhook"), what));
+        }
         sources.push(source);
     }
     Ok(Config {
@@ -105,6 +109,7 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
             username: auth.username.clone(),
             password_file: from_file(at, &auth.password_file),
         }),
+        webhook_secret: raw.webhook.as_ref().map(|webhook| from_file(at, &webhook.secret_file)),
         variables: raw.variables.clone(),
         profiles: raw.profiles.iter().cloned().collect(),
     })

@@ -93,6 +93,7 @@ pub(super) struct Source {
     pub(super) cron: Option<String>,
     pub(super) watch: Option<bool>,
     pub(super) auth: Option<Auth>,
+    pub(super) webhook: Option<Webhook>,
     #[serde(default)]
     pub(super) variables: BTreeMap<String, String>,
     #[serde(default)]
@@ -104,6 +105,12 @@ pub(super) struct Source {
 pub(super) struct Auth {
     pub(super) username: String,
     pub(super) password_file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    pub(super) secret_file: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize)]

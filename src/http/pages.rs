@@ -1,17 +1,18 @@
-//! What each address answers. Reads only.
+//! What each address answers.
 
-use super::Shared;
+use super::{Shared, inbox};
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use std::sync::Arc;
 
-const PLAIN: &str = "text/plain; charset=utf-8";
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 /// Of the text format that Prometheus reads.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PAGES: &str = "Bowline has: /metrics /healthz /readyz /v1/status\n";
+const PAGES: &str =
+    "Bowline has: /metrics /healthz /readyz /v1/status; for webhooks: /v1/webhooks/SOURCE\n";
 
 /// The routes.
 pub fn router(shared: Arc<Shared>) -> Router {
@@ -20,6 +21,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/v1/status", get(status))
+        .route("/v1/webhooks/{source}", post(inbox::take))
         .fallback(missing)
         .with_state(shared)
 }
@@ -55,7 +57,7 @@ async fn missing() -> Response {
     text(StatusCode::NOT_FOUND, PLAIN, PAGES.to_owned())
 }
 
-fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {
+pub(super) fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {
     (status, guards(), [(header::CONTENT_TYPE, media_type)], body).into_response()
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Families {
     pub(super) reconnects: IntCounter,
     pub(super) fetches: IntCounterVec,
     pub(super) fetch_seconds: HistogramVec,
+    pub(super) webhooks: IntCounterVec,
     pub(super) queue_depth: IntGauge,
     pub(super) departed: IntGaugeVec,
     pub(super) inventory_up: IntGauge,
@@ -119,6 +120,11 @@ impl Families {
                 "How long fetches of a git source took.",
                 &["source"],
                 FETCH_SECONDS,
+            ),
+            webhooks: page.counters(
+                "webhook_requests_total",
+                "Webhooks, by who they say they are from and how they were answered.",
+                &["provider", "result"],
             ),
             queue_depth: page.keep(built(IntGauge::with_opts(named(
                 "queue_depth",
