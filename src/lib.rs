@@ -66,6 +66,7 @@ pub mod model;
 pub mod pass;
 pub mod plan;
 pub mod rollout;
+pub mod sops;
 pub mod source;
 pub mod status;
 pub mod store;

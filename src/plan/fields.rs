@@ -47,6 +47,7 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
     if desired == actual {
         return Vec::new();
     }
+    let secret = &desired.secret;
     let (desired, actual) = (fields(desired), fields(actual));
     let can_be_unset = |path: &str| match path {
         "pids_limit" => true,
@@ -62,7 +63,10 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
             if want.map(|field| &field.text) == is.map(|field| &field.text) {
                 return None;
             }
-            let shown = |field: Option<&Field>| show::value(path, field.map(|f| f.text.as_str()));
+            let shown = |field: Option<&Field>| {
+                let text = field.map(|field| field.text.as_str());
+                if secret.contains(path) { show::secret(text) } else { show::value(path, text) }
+            };
             let (mut desired, mut actual) = (shown(want), shown(is));
             if actual == desired {
                 // A driver may be called `none`.
