@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// Rooms without IO, async, clock and chance.
-const PURE: [&str; 5] = ["model", "manifest", "plan", "rollout", "status"];
+const PURE: [&str; 6] = ["model", "sops", "manifest", "plan", "rollout", "status"];
 /// Rooms that each know one outside system.
 const EDGES: [&str; 7] = ["source", "engine", "store", "control", "http", "metrics", "systemd"];
 /// What a pure room must not name.

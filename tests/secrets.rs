@@ -158,8 +158,8 @@ async fn a_file_that_does_not_open_leaves_what_runs_alone_and_is_told() {
     for (file, text, expected) in [
         ("s/db.env", OTHERS, "cannot open s/db.env: it is encrypted for age1fd8c79z"),
         ("s/db.env", cut, "cannot open s/db.env: it has values that sops encrypted and no"),
-        ("s/db.env", &edited, "cannot open s/db.env: it `EMPTY` is not encrypted"),
-        ("s/db.env", &moved, "cannot open s/db.env: it `PAN` cannot be decrypted"),
+        ("s/db.env", edited.as_str(), "cannot open s/db.env: it `EMPTY` is not encrypted"),
+        ("s/db.env", moved.as_str(), "cannot open s/db.env: it `PAN` cannot be decrypted"),
         ("s/cert.bin", &BYTES[..500], "cannot open s/cert.bin: it is no whole JSON file"),
     ] {
         let good = fs::read_to_string(site.git.root().join(file)).unwrap();
@@ -239,8 +239,7 @@ fn a_value_in_a_message_is_hidden() {
     let text = "services: { app: { image: 'app:1', ports: ['${DB_PASSWORD}:80'], \
                 mem_limit: '${URL}', restart: '${PIN}' } }\n";
     fs::write(dir.join("s/compose.yaml"), text).unwrap();
-    let told =
-        by_hand(dir, &["validate"], &[("SOPS_AGE_KEY", include_str!("sops/host.key"))], 1);
+    let told = by_hand(dir, &["validate"], &[("SOPS_AGE_KEY", include_str!("sops/host.key"))], 1);
     assert!(told.contains("(hidden)"), "{told}");
     assert!(!told.contains(MARKER) && !told.contains("471147"), "{told}");
 }
@@ -267,7 +266,10 @@ fn a_container_on_a_real_engine_has_the_plain_values() {
     agent.until_stack(name, |status| status["applied_revision"] == *commit);
     let container = format!("{name}-app-1");
     let said = |script: &str| docker(&["exec", &container, "busybox", "sh", "-c", script]);
-    assert_eq!(said("echo $DB_PASSWORD $PIN $COPY").trim(), "marker-4711-password 471147 x-marker-4711-password");
+    assert_eq!(
+        said("echo $DB_PASSWORD $PIN $COPY").trim(),
+        "marker-4711-password 471147 x-marker-4711-password"
+    );
     let plain = fs::read("tests/sops/bytes.plain").unwrap();
     let expected = plain.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let seen = said("busybox hexdump -v -e '1/1 \"%02x\"' /run/secrets/cert");

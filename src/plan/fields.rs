@@ -368,3 +368,31 @@ impl Collect {
         self.fixed("healthcheck.start_interval", check.start_interval.map(show::duration));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ImageRef;
+
+    #[test]
+    fn of_a_field_that_is_secret_neither_value_is_shown() {
+        let with = |pin: &str| {
+            let mut spec = ContainerSpec::new(ImageRef::new("app:1").unwrap());
+            spec.environment = BTreeMap::from([
+                ("PIT".to_owned(), Some(pin.to_owned())),
+                ("VERSION".to_owned(), Some(pin.to_owned())),
+            ]);
+            spec
+        };
+        let mut desired = with("4711");
+        desired.secret = ["environment.PIT".to_owned()].into();
+        let shown: Vec<_> = differences(&desired, &with("4712"))
+            .into_iter()
+            .map(|found| format!("{}: {} {}", found.path, found.desired, found.actual))
+            .collect();
+        assert_eq!(
+            shown,
+            ["environment.PIT: (hidden) another", "environment.VERSION: \"4711\" \"4712\""]
+        );
+    }
+}

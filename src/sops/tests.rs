@@ -5,18 +5,18 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_yaml::Value;
 
-macro_rules! file {
+macro_rules! fixture {
     ($name:literal) => {
         include_bytes!(concat!("../../tests/sops/", $name))
     };
 }
 
-const ENV: &[u8] = file!("env.sops");
-const YAML: &[u8] = file!("tree.sops.yaml");
-const ENCRYPTED_REGEX: &[u8] = file!("encrypted_regex.sops.yaml");
-const DOCUMENTS: &[u8] = file!("documents.sops.yaml");
-const JSON: &[u8] = file!("tree.sops.json");
-const BYTES: &[u8] = file!("bytes.sops");
+const ENV: &[u8] = fixture!("env.sops");
+const YAML: &[u8] = fixture!("tree.sops.yaml");
+const ENCRYPTED_REGEX: &[u8] = fixture!("encrypted_regex.sops.yaml");
+const DOCUMENTS: &[u8] = fixture!("documents.sops.yaml");
+const JSON: &[u8] = fixture!("tree.sops.json");
+const BYTES: &[u8] = fixture!("bytes.sops");
 
 fn keys() -> Keys {
     Keys::parse(include_str!("../../tests/sops/host.key"), "host.key").unwrap()
@@ -49,28 +49,28 @@ fn documents(text: &[u8]) -> Vec<Value> {
 
 #[test]
 fn a_file_of_variables_comes_out_line_by_line() {
-    let plain = std::str::from_utf8(file!("env.plain")).unwrap();
+    let plain = std::str::from_utf8(fixture!("env.plain")).unwrap();
     let without_comment = plain.split_once('\n').unwrap().1;
-    for file in [ENV, file!("env.again.sops"), file!("env.mac_only.sops")] {
+    for file in [ENV, fixture!("env.again.sops"), fixture!("env.mac_only.sops")] {
         assert_eq!(opened(file, ".env"), without_comment.as_bytes());
     }
 }
 
 #[test]
 fn any_bytes_come_out_as_they_were() {
-    assert_eq!(opened(BYTES, "cert.p12"), file!("bytes.plain"));
+    assert_eq!(opened(BYTES, "cert.p12"), fixture!("bytes.plain"));
 }
 
 #[test]
 fn a_tree_comes_out_with_its_values_types_and_order_whatever_is_encrypted_of_it() {
-    let plain = std::str::from_utf8(file!("tree.plain.yaml")).unwrap();
+    let plain = std::str::from_utf8(fixture!("tree.plain.yaml")).unwrap();
     // Sops reads what is not quoted as a time, and writes it in full.
     let plain = plain.replace("2024-01-02\n", "2024-01-02T00:00:00Z\n");
     for file in [
         YAML,
         ENCRYPTED_REGEX,
-        file!("unencrypted_regex.sops.yaml"),
-        file!("encrypted_suffix.sops.yaml"),
+        fixture!("unencrypted_regex.sops.yaml"),
+        fixture!("encrypted_suffix.sops.yaml"),
     ] {
         let found = opened(file, "tree.yaml");
         assert_eq!(documents(&found), documents(plain.as_bytes()));
@@ -102,7 +102,7 @@ fn texts_that_could_be_something_else_are_quoted() {
 
 #[test]
 fn all_documents_of_a_file_come_out_for_each_of_its_recipients() {
-    let plain = documents(file!("documents.plain.yaml"));
+    let plain = documents(fixture!("documents.plain.yaml"));
     assert_eq!(documents(&opened(DOCUMENTS, "")), plain);
     let found = open(DOCUMENTS, "", &other_keys()).unwrap().unwrap();
     assert_eq!(documents(&found), plain);
@@ -112,20 +112,16 @@ fn all_documents_of_a_file_come_out_for_each_of_its_recipients() {
 fn json_comes_out_as_json() {
     let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
     let found = value(&opened(JSON, "tree.JSON"));
-    let mut plain = value(file!("tree.plain.json"));
-    // Sops keeps numbers of JSON as floats; this is the same one.
-    plain["k"] = 1.into();
-    let mut expected = found.clone();
-    expected["k"] = 1.into();
-    assert_eq!(expected, plain);
+    assert_eq!(found, value(fixture!("tree.plain.json")));
+    // Sops keeps numbers of JSON as floats.
     assert_eq!(found["a"].to_string(), "1");
 }
 
 #[test]
 fn what_is_the_same_when_plain_is_the_same_however_it_was_encrypted() {
-    assert_ne!(ENV, file!("env.again.sops"));
-    assert_eq!(opened(ENV, ""), opened(file!("env.again.sops"), ""));
-    assert_ne!(opened(ENV, ""), opened(file!("env.rotated.sops"), ""));
+    assert_ne!(ENV, fixture!("env.again.sops"));
+    assert_eq!(opened(ENV, ""), opened(fixture!("env.again.sops"), ""));
+    assert_ne!(opened(ENV, ""), opened(fixture!("env.rotated.sops"), ""));
 }
 
 #[test]
@@ -146,7 +142,7 @@ fn without_the_right_key_it_is_said_whose_is_needed() {
     assert!(other.starts_with("is encrypted for age1254fjw2d2"), "{other}");
     assert!(other.contains("this host's key is age1fd8c79z"), "{other}");
     assert!(other.contains("(from other.key); add it with `sops rotate -i --add-age"), "{other}");
-    assert!(error(file!("env.others.sops")).starts_with("is encrypted for age1fd8c79z"));
+    assert!(error(fixture!("env.others.sops")).starts_with("is encrypted for age1fd8c79z"));
 }
 
 #[test]
@@ -198,9 +194,9 @@ fn what_is_not_supported_is_said_with_what_to_do() {
         (edited(YAML, others, kms), "is encrypted for AWS KMS and PGP alone, and only age keys"),
         (edited(YAML, "version: 3.11.0", "version: 4.0.0"), "was encrypted by sops 4.0.0, and"),
         (edited(YAML, "    version: 3.11.0\n", ""), "was encrypted by sops of no version"),
-        (file!("groups.sops.yaml").to_vec(), "has its key split among several key groups"),
-        (file!("comment_regex.sops.yaml").to_vec(), "says by comments what is encrypted"),
-        (file!("ini.sops").to_vec(), "is sops's INI form"),
+        (fixture!("groups.sops.yaml").to_vec(), "has its key split among several key groups"),
+        (fixture!("comment_regex.sops.yaml").to_vec(), "says by comments what is encrypted"),
+        (fixture!("ini.sops").to_vec(), "is sops's INI form"),
         (edited(ENCRYPTED_REGEX, "encrypted_regex: ^(", "encrypted_regex: ^(("), "has an `enc"),
         (edited(YAML, "BEGIN AGE", "BEGIN XXX"), "has a damaged key for age1254fjw"),
         (edited(ENV, "EMPTY=", "EMPTY"), "is no whole dotenv file of sops's: line 7 has no `=`"),
