@@ -135,11 +135,10 @@ async fn another_value_is_a_change_and_the_same_one_encrypted_anew_is_none() {
     assert_eq!(container(&site).await.unwrap().id, first.id);
 
     let commit = site.git.write("s/db.env", ROTATED).push("Rotate");
-    let status = applied(&agent, &commit).await;
+    applied(&agent, &commit).await;
     let rotated = container(&site).await.unwrap();
     assert_ne!(rotated.id, first.id);
     assert_eq!(variable(&rotated, "DB_PASSWORD"), "marker-4711-rotated");
-    assert_eq!(status.last_pass.unwrap().result, PassResult::Changed);
     let told = told(&agent);
     assert!(!told.contains("47114") && !told.contains(MARKER), "{told}");
     agent.end().await;
