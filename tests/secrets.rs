@@ -270,9 +270,8 @@ fn a_container_on_a_real_engine_has_the_plain_values() {
         "marker-4711-password 471147 x-marker-4711-password"
     );
     let plain = fs::read("tests/sops/bytes.plain").unwrap();
-    let expected = plain.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let seen = said("busybox hexdump -v -e '1/1 \"%02x\"' /run/secrets/cert");
-    assert_eq!(seen.trim(), expected);
+    assert_eq!(seen.trim(), hex::encode(plain));
     assert!(said("busybox cat /etc/tree.yaml").contains("password: \"hunter2-marker\""));
 
     let rotated = git.write("s/db.env", ROTATED).push("Rotate");

@@ -85,7 +85,9 @@ mod tests {
 
     fn hidden(values: &[&str]) -> Hidden {
         let mut hidden = Hidden::default();
-        values.iter().for_each(|value| hidden.add(value).unwrap());
+        for value in values {
+            hidden.add(value).unwrap();
+        }
         hidden
     }
 

@@ -40,7 +40,7 @@ impl<'a> Opening<'a> {
         path: &[String],
         text: Option<&str>,
     ) -> Result<Opened, SopsError> {
-        let place: String = path.iter().map(|key| format!("{key}:")).collect();
+        let place = path.join(":") + ":";
         // What is not even a text is refused like a text that is not sealed.
         let opened = sealed::open(text.unwrap_or("not sealed"), &self.key, &place);
         let opened = opened.map_err(|cause| damaged(path, cause))?;
