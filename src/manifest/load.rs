@@ -71,10 +71,9 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     stack.places = places;
-    stack
-        .services
-        .values_mut()
-        .for_each(|service| mark(&mut service.container, &loader.notes.hidden));
+    for service in stack.services.values_mut() {
+        mark(&mut service.container, &loader.notes.hidden);
+    }
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
