@@ -270,17 +270,24 @@ fn covered() -> impl Strategy<Value = (&'static [u8], &'static str)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_damaged_file_gives_all_that_was_encrypted_or_nothing(
         (file, name) in covered(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 0..4),
+        odd in prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>())),
+        lost in prop::option::weighted(0.5, any::<prop::sample::Index>()),
         cut in prop::option::weighted(0.3, any::<prop::sample::Index>()),
     ) {
         let whole = leaves(&opened(file, name), name);
         let mut damaged = file.to_vec();
-        for (at, byte) in damage {
+        if let Some(lost) = lost {
+            let mut lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
+            lines.remove(lost.index(lines.len()));
+            damaged = lines.concat();
+        }
+        for (at, byte) in damage.into_iter().chain(odd) {
             let at = at.index(damaged.len());
             damaged[at] = byte;
         }
