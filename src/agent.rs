@@ -153,6 +153,7 @@ fn watched(source: &crate::config::Source, config: &Config, digest_key: &DigestK
             variables: source.variables.clone(),
             profiles: source.profiles.clone(),
             digest_key: digest_key.clone(),
+            age_key_file: config.age_key_file.clone(),
         },
         config: source.clone(),
     }

@@ -1,12 +1,14 @@
 //! The agent's configuration: text to a validated [`Config`]. It starts nothing; only [`load`],
-//! [`Auth::password`] and [`Source::webhook_secret`] read files.
+//! [`Auth::password`], [`Source::webhook_secret`] and what reads keys read files.
 
 mod check;
 mod error;
+mod keys;
 mod place;
 mod raw;
 
 pub use error::ConfigError;
+pub use keys::{keys_by_hand, keys_in};
 
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName, StackName};
@@ -48,6 +50,8 @@ pub struct Config {
     pub keep_images: Option<usize>,
     /// Where commands speak with the agent; `None` when switched off.
     pub socket: Option<PathBuf>,
+    /// The age keys that open files that sops encrypted; `None`: there are none.
+    pub age_key_file: Option<PathBuf>,
 }
 
 /// What becomes of stacks that left a source.
@@ -111,11 +115,12 @@ impl Config {
     }
 }
 
-/// Reads and checks the file at `path`, and that each password file can be read.
+/// Reads and checks the file at `path`, and that the files of passwords and keys can be read. Without a
+/// file of age keys systemd's credential is taken, if there is one.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    let config = Config::parse(&text, path)?;
+    let mut config = Config::parse(&text, path)?;
     for (index, source) in config.sources.iter().enumerate() {
         let at = check::At { text: &text, path };
         if let Some(Err(error)) = source.auth.as_ref().map(Auth::password) {
@@ -126,6 +131,11 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
             let field = format!("sources[{index}].webhook.secret_file");
             return Err(at.wrong(&field, format!("{error}; write a long random text into it")));
         }
+    }
+    config.age_key_file = config.age_key_file.or_else(keys::credential);
+    if let Some(Err(error)) = config.age_key_file.as_deref().map(keys::read) {
+        let at = check::At { text: &text, path };
+        return Err(at.wrong("sops.age_key_file", error));
     }
     Ok(config)
 }

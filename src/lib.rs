@@ -17,6 +17,7 @@
 //!
 //! Pure rooms, without IO, async, clock or chance:
 //! - [`model`]: the words. What should run, and what does.
+//! - [`sops`]: encrypted files to what they hold.
 //! - [`manifest`]: text to [`model::Stack`]; every problem has its place in the file.
 //! - [`plan`]: a stack and a snapshot to a [`plan::Plan`] with its reasons.
 //! - [`rollout`]: paces the changes of one service; a state machine that is given the time.
@@ -67,6 +68,7 @@ pub mod model;
 pub mod pass;
 pub mod plan;
 pub mod rollout;
+pub mod sops;
 pub mod source;
 pub mod status;
 pub mod store;

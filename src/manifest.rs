@@ -18,6 +18,7 @@ mod diagnostic;
 mod digest;
 mod dotenv;
 mod feasible;
+mod hidden;
 mod interpolate;
 mod lint;
 mod load;
@@ -46,6 +47,7 @@ pub use lint::{LINTS, Lint};
 pub use load::{load, resolve};
 
 use crate::model::Stack;
+use crate::sops::Keys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +72,8 @@ pub struct Request {
     pub profiles: BTreeSet<String>,
     /// Keys the digests of configs and secrets.
     pub digest_key: DigestKey,
+    /// Open the files that sops encrypted.
+    pub keys: Keys,
     /// Places are shown relative to it.
     pub display_root: Option<PathBuf>,
     /// Absolute; no file outside all of them is read. None: any file is. Links are followed, and
@@ -94,6 +98,7 @@ impl Request {
             env_files: None,
             profiles: BTreeSet::new(),
             digest_key,
+            keys: Keys::none("none is given"),
             display_root: None,
             roots: vec![],
             allow: BTreeSet::new(),
@@ -119,6 +124,13 @@ pub struct Resolved {
     pub warnings: Diagnostics,
     /// Every file that was read.
     pub inputs: BTreeSet<PathBuf>,
+}
+
+/// What a config or secret holds.
+pub(crate) struct Content {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether its file is encrypted: then what it holds is on no disk.
+    pub(crate) sealed: bool,
 }
 
 /// Names in files.

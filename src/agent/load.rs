@@ -1,8 +1,10 @@
 //! Turns the files of a commit into the stacks that it holds: finds the compose files and loads them.
 
 use super::desired::{Content, Item};
+use crate::config::keys_in;
 use crate::manifest::{self, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request};
 use crate::model::{SourceName, Stack, StackName};
+use crate::sops::Keys;
 use crate::source::{Files, Found};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ pub(super) struct Reading {
     pub(super) profiles: BTreeSet<String>,
     /// The key of contents' digests.
     pub(super) digest_key: DigestKey,
+    /// The file of the keys that open encrypted files.
+    pub(super) age_key_file: Option<PathBuf>,
 }
 
 /// All stacks that a commit holds, in the order of their directories, and what was in error about it as
@@ -38,8 +42,12 @@ pub(super) fn load(
         ));
     }
     let discovery = files.discover(&root, &FILE_NAMES);
-    let stacks =
-        discovery.stacks.iter().map(|found| item(reading, source, files, former, found)).collect();
+    let keys = keys_in(reading.age_key_file.as_deref());
+    let stacks = discovery
+        .stacks
+        .iter()
+        .map(|found| item(stack(reading, &keys, files, found), source, files, former, found))
+        .collect();
     let problems: Vec<String> = discovery.problems.iter().map(ToString::to_string).collect();
     let partly = !problems.is_empty();
     Ok((Content { revision: Some(files.revision().clone()), stacks, partly }, problems))
@@ -59,8 +67,9 @@ pub(super) fn load_former(
     let found = found
         .filter(|found| found.files.first() == Some(&path))
         .ok_or_else(|| format!("there is no stack in {file} at {at}"))?;
+    let keys = keys_in(reading.age_key_file.as_deref());
     let (stack, _) =
-        stack(reading, files, &found).map_err(|problems| format!("at {at}: {problems}"))?;
+        stack(reading, &keys, files, &found).map_err(|problems| format!("at {at}: {problems}"))?;
     if stack.name == *name {
         Ok(stack)
     } else {
@@ -69,7 +78,7 @@ pub(super) fn load_former(
 }
 
 fn item(
-    reading: &Reading,
+    loaded: Result<(Stack, Vec<String>), Diagnostics>,
     source: &SourceName,
     files: &Files<'_>,
     former: &BTreeMap<String, StackName>,
@@ -77,7 +86,7 @@ fn item(
 ) -> Item {
     let file = found.files.first().unwrap_or(&found.dir);
     let file = file.strip_prefix(files.root()).unwrap_or(file).display().to_string();
-    match stack(reading, files, found) {
+    match loaded {
         Ok((stack, warnings)) => {
             for warning in warnings {
                 tracing::warn!(stack = %stack.name, source = %source, "{warning}");
@@ -95,6 +104,7 @@ fn item(
 /// A stack of a commit, and what of it has no effect.
 fn stack(
     reading: &Reading,
+    keys: &Keys,
     files: &Files<'_>,
     found: &Found,
 ) -> Result<(Stack, Vec<String>), Diagnostics> {
@@ -103,6 +113,7 @@ fn stack(
         profiles: reading.profiles.clone(),
         display_root: Some(files.root().to_owned()),
         roots: vec![files.root().to_owned()],
+        keys: keys.clone(),
         ..Request::new(found.files.clone(), reading.digest_key.clone())
     };
     let Loaded { mut stack, warnings, .. } = manifest::load(&request, &|path| files.read(path))?;

@@ -2,6 +2,7 @@
 //! a git repository.
 
 use super::Common;
+use crate::config::keys_by_hand;
 use crate::manifest::{
     self, Diagnostic, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request, Severity, stacks,
 };
@@ -165,6 +166,7 @@ impl Target {
             variables,
             env_files,
             profiles: self.profile.iter().cloned().collect::<BTreeSet<_>>(),
+            keys: keys_by_hand(),
             display_root: display_root.map(Path::to_owned),
             ..Request::new(files, digest_key)
         }

@@ -76,6 +76,7 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
         prune: prune(raw.prune.as_ref(), at)?,
         keep_images: raw.images.keep,
         socket: socket(raw.socket.as_deref(), at),
+        age_key_file: raw.sops.age_key_file.as_deref().map(|path| from_file(at, path)),
     })
 }
 

@@ -30,6 +30,14 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) images: Images,
     pub(super) socket: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) sops: Sops,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sops {
+    pub(super) age_key_file: Option<PathBuf>,
 }
 
 /// `true`, `false`, or the same with more.

@@ -36,7 +36,8 @@ fn every_key_is_read() {
          cron: '*/5 * * * *', watch: true, variables: { REGION: eu }, profiles: [prod] }\n\
          engine: { host: 'unix:///run/docker.sock' }\nhttp: { listen: off }\nstate_dir: /srv/b\n\
          resync: 10m\nparallel: 2\npasses: 1\nshutdown_timeout: 5s\n\
-         log: { format: json, level: debug }\nprune: false\nimages: { keep: 2 }\nsocket: off\n",
+         log: { format: json, level: debug }\nprune: false\nimages: { keep: 2 }\nsocket: off\n\
+         sops: { age_key_file: age.key }\n",
     )
     .unwrap();
     let source = &config.sources[0];
@@ -49,6 +50,7 @@ fn every_key_is_read() {
     assert_eq!((config.listen, config.keep_images, config.socket), (None, Some(2), None));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!(config.resync, Duration::from_secs(600));
+    assert_eq!(config.age_key_file.unwrap(), Path::new("/etc/bowline/age.key"));
 }
 
 #[test]
@@ -117,4 +119,33 @@ fn a_password_file_must_be_there_and_its_content_is_never_shown() {
     let password = config.sources[0].auth.as_ref().unwrap().password().unwrap();
     assert_eq!(password.expose(), "s3cret");
     assert!(!format!("{config:?} {password:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_file_of_age_keys_must_be_there_for_few_and_hold_keys_and_is_never_shown() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let (path, key) = (dir.path().join("config.yaml"), dir.path().join("age.key"));
+    std::fs::write(&path, format!("{LEAST}sops: {{ age_key_file: age.key }}\n")).unwrap();
+    let refused = || load(&path).unwrap_err().to_string();
+    assert!(
+        refused().contains("config.yaml:3:23: sops.age_key_file: cannot read"),
+        "{}",
+        refused()
+    );
+    std::fs::write(&key, "AGE-SECRET-KEY-1HUNTER2\n").unwrap();
+    let allow =
+        |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o604);
+    assert!(refused().contains("every user may read"), "{}", refused());
+    allow(0o600);
+    let shown = refused();
+    assert!(shown.contains("line 1 of `") && shown.contains("is no age key"), "{shown}");
+    assert!(!shown.contains("HUNTER2"), "{shown}");
+    std::fs::write(&key, include_str!("../../tests/sops/host.key")).unwrap();
+    let config = load(&path).unwrap();
+    let keys = keys_in(config.age_key_file.as_deref());
+    assert!(format!("{keys:?}").starts_with("Keys(1 not shown, `/"), "{keys:?}");
+    let none = format!("{:?}", keys_in(None));
+    assert!(none.contains("under `sops.age_key_file`"), "{none}");
 }

@@ -2,7 +2,9 @@
 //! program that fails may print the password that it was given.
 
 use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
-use crate::model::{EngineFacts, Hook, Observed, Query, SourceName, Stack, StackName};
+use crate::model::{
+    ContainerSpec, EngineFacts, Hook, Observed, Query, SourceName, Stack, StackName,
+};
 use crate::plan::{ContainerRef, Step, suggests_secret};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +24,8 @@ pub struct Discreet {
 }
 
 impl Discreet {
-    /// `inner`, discreet about `stack`: the contents of its configs and secrets, variables whose names
-    /// suggest a secret, and all variables of its hooks.
+    /// `inner`, discreet about `stack`: the contents of its configs and secrets, variables that come
+    /// from encrypted files or whose names suggest a secret, and all variables of its hooks.
     pub fn over(inner: &Arc<dyn Engine>, stack: &Stack) -> Arc<dyn Engine> {
         let mut secrets: Vec<String> = secrets(stack).into_iter().collect();
         if secrets.is_empty() {
@@ -40,10 +42,13 @@ impl Discreet {
 
 fn secrets(stack: &Stack) -> BTreeSet<String> {
     let containers = || stack.services.values().map(|service| &service.container);
-    let variables = containers()
-        .flat_map(|container| &container.environment)
-        .filter(|(name, _)| suggests_secret(name))
-        .filter_map(|(_, value)| value.clone());
+    let is_secret = |container: &ContainerSpec, name: &str| {
+        suggests_secret(name) || container.secret.contains(&format!("environment.{name}"))
+    };
+    let variables = containers().flat_map(|container| {
+        let variables = container.environment.iter();
+        variables.filter_map(|(name, value)| value.clone().filter(|_| is_secret(container, name)))
+    });
     let files = containers().flat_map(|container| &container.files);
     let contents = files.map(|file| String::from_utf8_lossy(file.content.expose()).into_owned());
     let hooks = stack.services.values().flat_map(|service| service.hooks.all());

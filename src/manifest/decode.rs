@@ -11,11 +11,11 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-use super::Request;
 use super::node::{Mark, Node, Text};
 use super::notes::Notes;
 use super::settings::Settings;
 use super::units;
+use super::{Content, Request};
 use crate::model::{Places, ServiceName, Stack, StackName, VolumeSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) fn stack(
     mut root: Node,
     name: StackName,
     settings: &Settings,
-    contents: &BTreeMap<String, Vec<u8>>,
+    contents: &BTreeMap<String, Content>,
     request: &Request,
     notes: &mut Notes,
 ) -> Stack {

@@ -7,6 +7,7 @@ mod include;
 mod layers;
 
 use super::config::Style;
+use super::hidden::Hidden;
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::settings::Settings;
@@ -14,7 +15,7 @@ use super::{
     Declared, Diagnostics, Loaded, Read, Request, Resolved, Variable, check, config, decode,
     feasible, interpolate, lint, normalise, paths, support,
 };
-use crate::model::{FieldIndex, Places, Position, StackName};
+use crate::model::{ContainerSpec, FieldIndex, Places, Position, StackName};
 use door::Door;
 use extends::Services;
 use layers::{Layer, Scope};
@@ -30,12 +31,14 @@ pub fn resolve(request: &Request, read: Read<'_>) -> Result<Resolved, Diagnostic
     let mut loader = Loader::new(request, read);
     let Some(model) = loader.model() else { return Err(loader.fail()) };
     let shown = |style| config::config(&model.root, &model.extensions, &model.name, style);
-    let (config, document) = if request.interpolate {
+    let (mut config, mut document) = if request.interpolate {
         (shown(Style::Json), shown(Style::Yaml))
     } else {
         let plain = model.plain();
         (plain.clone(), plain)
     };
+    loader.notes.hidden.hide(&mut config);
+    loader.notes.hidden.hide(&mut document);
     let inputs = loader.door.inputs;
     let warnings = loader.notes.into_diagnostics();
     Ok(Resolved { config, document, declared: model.declared, warnings, inputs })
@@ -68,6 +71,9 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     stack.places = places;
+    for service in stack.services.values_mut() {
+        mark(&mut service.container, &loader.notes.hidden);
+    }
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
@@ -205,9 +211,9 @@ impl<'a> Loader<'a> {
         let beside = vec![directory.join(".env")];
         for path in request.env_files.as_ref().unwrap_or(&beside) {
             let read = if request.env_files.is_some() {
-                self.door.variables(path, false, &given)
+                self.door.variables(path, false, &given, &mut self.notes.hidden)
             } else {
-                self.door.optional_variables(path, false, &given)
+                self.door.optional_variables(path, false, &given, &mut self.notes.hidden)
             };
             match read {
                 Ok(found) => variables.extend(found),
@@ -285,6 +291,16 @@ fn take_extensions(root: &mut Node) -> Map {
         });
     }
     extensions
+}
+
+/// Marks the variables and labels of `container` whose values come from encrypted files.
+fn mark(container: &mut ContainerSpec, hidden: &Hidden) {
+    let variables = container.environment.iter();
+    let variables =
+        variables.filter_map(|(name, value)| Some(("environment", name, value.as_ref()?)));
+    let labels = container.labels.iter().map(|(name, value)| ("labels", name, value));
+    let secret = variables.chain(labels).filter(|(.., value)| hidden.is_in(value));
+    container.secret = secret.map(|(kind, name, _)| format!("{kind}.{name}")).collect();
 }
 
 /// Where every field of the long form was written. What stands where the field around it stands is

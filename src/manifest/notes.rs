@@ -1,6 +1,7 @@
 //! Collects what is wrong while a manifest is read, bounded. It decides nothing about it.
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::hidden::Hidden;
 use super::node::Mark;
 use crate::model::Place;
 use std::collections::BTreeSet;
@@ -30,6 +31,8 @@ pub(crate) struct Notes {
     warnings: Vec<(Mark, Diagnostic)>,
     lints: Vec<(Mark, Diagnostic)>,
     excused: BTreeSet<Mark>,
+    /// What no message shows.
+    pub(crate) hidden: Hidden,
 }
 
 impl Notes {
@@ -201,7 +204,8 @@ impl Notes {
             let line = self.files[mark.file()].text.lines().nth(line)?;
             (line.len() <= MAX_LINE).then(|| line.to_owned())
         });
-        let (field, message) = (shortened(&field.to_string()), shortened(message));
+        let fit = |text: &str| shortened(&self.hidden.without(text));
+        let (field, message) = (fit(&field.to_string()), fit(message));
         Diagnostic { severity, lint: None, place, field, message, help, source }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
     if desired == actual {
         return Vec::new();
     }
+    let secret = &desired.secret;
     let (desired, actual) = (fields(desired), fields(actual));
     let can_be_unset = |path: &str| match path {
         "pids_limit" => true,
@@ -62,7 +63,10 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
             if want.map(|field| &field.text) == is.map(|field| &field.text) {
                 return None;
             }
-            let shown = |field: Option<&Field>| show::value(path, field.map(|f| f.text.as_str()));
+            let shown = |field: Option<&Field>| {
+                let text = field.map(|field| field.text.as_str());
+                if secret.contains(path) { show::secret(text) } else { show::value(path, text) }
+            };
             let (mut desired, mut actual) = (shown(want), shown(is));
             if actual == desired {
                 // A driver may be called `none`.
@@ -362,5 +366,33 @@ impl Collect {
         self.fixed("healthcheck.retries", check.retries);
         self.fixed("healthcheck.start_period", check.start_period.map(show::duration));
         self.fixed("healthcheck.start_interval", check.start_interval.map(show::duration));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ImageRef;
+
+    #[test]
+    fn of_a_field_that_is_secret_neither_value_is_shown() {
+        let with = |pin: &str| {
+            let mut spec = ContainerSpec::new(ImageRef::new("app:1").unwrap());
+            spec.environment = BTreeMap::from([
+                ("PIT".to_owned(), Some(pin.to_owned())),
+                ("VERSION".to_owned(), Some(pin.to_owned())),
+            ]);
+            spec
+        };
+        let mut desired = with("4711");
+        desired.secret = ["environment.PIT".to_owned()].into();
+        let shown: Vec<_> = differences(&desired, &with("4712"))
+            .into_iter()
+            .map(|found| format!("{}: {} {}", found.path, found.desired, found.actual))
+            .collect();
+        assert_eq!(
+            shown,
+            ["environment.PIT: (hidden) another", "environment.VERSION: \"4711\" \"4712\""]
+        );
     }
 }

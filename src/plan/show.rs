@@ -63,6 +63,11 @@ pub(super) fn value(path: &str, text: Option<&str>) -> String {
     if is_free && path.contains('.') && !is_plain(path, text) { HIDDEN.into() } else { text.into() }
 }
 
+/// That there is a value which is never shown.
+pub(super) fn secret(text: Option<&str>) -> String {
+    if text.is_some() { HIDDEN.to_owned() } else { "none".to_owned() }
+}
+
 /// The first word of a list, and how many follow.
 fn program(text: &str) -> String {
     let words: Vec<String> = serde_json::from_str(text).unwrap_or_default();

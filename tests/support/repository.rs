@@ -66,7 +66,7 @@ impl Git {
         id.to_string()
     }
 
-    fn root(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         self.work.workdir().unwrap()
     }
 }

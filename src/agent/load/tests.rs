@@ -69,6 +69,7 @@ impl Scene {
             variables: BTreeMap::new(),
             profiles: BTreeSet::new(),
             digest_key: DigestKey::new([7; 32]),
+            age_key_file: None,
         };
         let scene = Self { dir, upstream, reading };
         for (path, text) in FILES {

@@ -1,10 +1,10 @@
-//! Configs and secrets of a service: a file is mounted, all else is copied in, and so is a file whose
-//! change is told by a signal. It never puts a content anywhere but into a sensitive value.
+//! Configs and secrets of a service: a file is mounted, all else is copied in, and so is a file that is
+//! encrypted, or whose change is told by a signal. It never puts a content anywhere but into a sensitive value.
 
 use super::mounts::{cleaned, permissions};
 use super::{At, text};
-use crate::manifest::Request;
 use crate::manifest::node::Node;
+use crate::manifest::{Content, Request};
 use crate::model::{
     Bind, ContainerSpec, ContentDigest, CopiedFile, Mount, MountSource, OnContentChange, Sensitive,
 };
@@ -17,7 +17,7 @@ const DEFAULT_MODE: u32 = 0o444;
 pub(crate) fn deliver(
     root: &Node,
     service: &Node,
-    contents: &BTreeMap<String, Vec<u8>>,
+    contents: &BTreeMap<String, Content>,
     request: &Request,
     on_change: &OnContentChange,
     spec: &mut ContainerSpec,
@@ -36,8 +36,10 @@ pub(crate) fn deliver(
                 None => format!("{directory}{key}"),
             };
             let field = format!("{kind}.{target}");
-            spec.contents.insert(field, request.digest_key.digest(content));
-            if let Some(path) = text(declared, "file").filter(|_| !must_copy) {
+            spec.contents.insert(field, request.digest_key.digest(&content.bytes));
+            // A mount would show the encrypted file.
+            let is_mounted = !must_copy && !content.sealed;
+            if let Some(path) = text(declared, "file").filter(|_| is_mounted) {
                 mount(grant, kind, &path, target, spec, at);
             } else {
                 copy(grant, kind, content, target, spec, at);
@@ -68,14 +70,19 @@ fn mount(
 fn copy(
     grant: &Node,
     kind: &str,
-    content: &[u8],
+    content: &Content,
     target: String,
     spec: &mut ContainerSpec,
     at: &mut At<'_>,
 ) {
     if spec.read_only {
-        let message = "cannot be copied into a container whose root is read-only; use `file`, \
-                       without `on_content_change: signal`";
+        let message = if content.sealed {
+            "an encrypted file is copied in, and cannot be into a container whose root is read-only; \
+             give its value by an encrypted `env_file`"
+        } else {
+            "cannot be copied into a container whose root is read-only; use `file`, without \
+             `on_content_change: signal`"
+        };
         at.fail(grant.place(), kind, message);
     }
     let mode = grant.get("mode").and_then(|mode| permissions(mode, at)).unwrap_or(DEFAULT_MODE);
@@ -86,6 +93,6 @@ fn copy(
         // The engine does not tell them: like the content, they are noted.
         *digest = format!("{digest} {uid}:{gid} {mode:o}");
     }
-    let content = Sensitive::new(content.to_vec());
+    let content = Sensitive::new(content.bytes.clone());
     spec.files.push(CopiedFile { target, content, uid, gid, mode });
 }

@@ -4,8 +4,8 @@ use super::{
     At, Whole, deliver, duration, flag, hooks, mounts, network, pairs, resources, rolling, section,
     text, texts,
 };
-use crate::manifest::Request;
 use crate::manifest::node::{Node, Text};
+use crate::manifest::{Content, Request};
 use crate::model::{
     Condition, ContainerPort, ContainerSpec, Dependency, Healthcheck, HostPorts, ImageRef, Logging,
     Platform, PortBinding, Protocol, PullPolicy, RestartPolicy, Service, ServiceName, VolumesFrom,
@@ -16,7 +16,7 @@ pub(crate) fn service(
     whole: &Whole<'_>,
     key: &str,
     node: &Node,
-    contents: &BTreeMap<String, Vec<u8>>,
+    contents: &BTreeMap<String, Content>,
     request: &Request,
     at: &mut At<'_>,
 ) -> Option<Service> {

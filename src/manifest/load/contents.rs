@@ -3,6 +3,7 @@
 
 use super::Loader;
 use super::layers::Scope;
+use crate::manifest::Content;
 use crate::manifest::interpolate::Lookup;
 use crate::manifest::node::{Map, Node, Value};
 use crate::manifest::normalise;
@@ -79,9 +80,9 @@ impl Loader<'_> {
         };
         let required = item.get("required").and_then(Node::as_bool).unwrap_or(true);
         let read = if required {
-            self.door.variables(&path, raw, lookup)
+            self.door.variables(&path, raw, lookup, &mut self.notes.hidden)
         } else {
-            self.door.optional_variables(&path, raw, lookup)
+            self.door.optional_variables(&path, raw, lookup, &mut self.notes.hidden)
         };
         read.unwrap_or_else(|message| {
             self.notes.error(item.mark, field, message);
@@ -96,7 +97,7 @@ impl Loader<'_> {
             let path = PathBuf::from(item.as_str().unwrap_or_default());
             let earlier = found.clone();
             let lookup = |name: &str| earlier.get(name).and_then(Node::text);
-            match self.door.variables(&path, false, &lookup) {
+            match self.door.variables(&path, false, &lookup, &mut self.notes.hidden) {
                 Ok(labels) => {
                     for (key, value) in labels {
                         found.insert(key, Node::str(value, item.mark));
@@ -115,7 +116,7 @@ impl Loader<'_> {
     }
 
     /// What the declared configs and secrets hold, by `configs.KEY` and `secrets.KEY`.
-    pub(super) fn read_contents(&mut self, root: &Node) -> BTreeMap<String, Vec<u8>> {
+    pub(super) fn read_contents(&mut self, root: &Node) -> BTreeMap<String, Content> {
         let mut contents = BTreeMap::new();
         for kind in ["configs", "secrets"] {
             for (key, node) in root.get(kind).into_iter().flat_map(Node::entries) {
@@ -124,7 +125,7 @@ impl Loader<'_> {
                     continue;
                 }
                 match self.content(&path, node) {
-                    Ok(bytes) => drop(contents.insert(path, bytes)),
+                    Ok(content) => drop(contents.insert(path, content)),
                     Err(message) => self.notes.error(node.place(), &path, message),
                 }
             }
@@ -132,19 +133,19 @@ impl Loader<'_> {
         contents
     }
 
-    fn content(&mut self, path: &str, node: &Node) -> Result<Vec<u8>, String> {
+    fn content(&mut self, path: &str, node: &Node) -> Result<Content, String> {
         let text = |key: &str| node.get(key).and_then(Node::as_str);
         if let Some(file) = text("file") {
-            return self.door.bytes(Path::new(file));
+            return self.door.content(Path::new(file));
         }
         if let Some(content) = text("content") {
-            return Ok(content.as_bytes().to_vec());
+            return Ok(Content { bytes: content.as_bytes().to_vec(), sealed: false });
         }
         match text("environment") {
             Some(name) => self
                 .given
                 .get(&(path.to_owned(), name.to_owned()))
-                .map(|value| value.as_bytes().to_vec())
+                .map(|value| Content { bytes: value.as_bytes().to_vec(), sealed: false })
                 .ok_or_else(|| format!("the variable `{name}` is not set")),
             None => {
                 Err("needs `file`, `content` or `environment`; external ones are Swarm's".into())

@@ -1,8 +1,11 @@
 //! The one way to files: asks the reader that was given, within bounds, and remembers what was
-//! read. It never interprets a file beyond its being text.
+//! read. Files that sops encrypted are opened here and nowhere else. It never interprets a file beyond
+//! its being text.
 
+use crate::manifest::hidden::Hidden;
 use crate::manifest::interpolate::Lookup;
-use crate::manifest::{Read, Request, dotenv, paths, yaml};
+use crate::manifest::{Content, Read, Request, dotenv, paths, yaml};
+use crate::sops;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -33,8 +36,24 @@ impl<'a> Door<'a> {
         shown.to_string_lossy().into_owned()
     }
 
+    /// What the config or secret in `path` holds, or why that is not known.
+    pub(super) fn content(&mut self, path: &Path) -> Result<Content, String> {
+        let bytes = self.bytes(path)?;
+        self.opened(path, bytes)
+    }
+
+    /// What is in the file that holds `bytes`.
+    fn opened(&self, path: &Path, bytes: Vec<u8>) -> Result<Content, String> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match sops::open(&bytes, &name, &self.request.keys) {
+            Ok(None) => Ok(Content { bytes, sealed: false }),
+            Ok(Some(bytes)) => Ok(Content { bytes, sealed: true }),
+            Err(error) => Err(format!("cannot open {}: it {error}", self.shown(path))),
+        }
+    }
+
     /// The bytes of `path`, or why not.
-    pub(super) fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, String> {
+    fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, String> {
         self.optional_bytes(path)?.ok_or_else(|| {
             let shown = self.shown(path);
             format!("cannot read {shown}: there is no such file; check its name and place")
@@ -42,7 +61,7 @@ impl<'a> Door<'a> {
     }
 
     /// The bytes of `path`, nothing if it is not there, or why it cannot be read.
-    pub(super) fn optional_bytes(&mut self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+    fn optional_bytes(&mut self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         let cleaned = paths::clean(path);
         let path = cleaned.as_path();
         let shown = self.shown(path);
@@ -70,9 +89,16 @@ impl<'a> Door<'a> {
         Ok(Some(bytes))
     }
 
-    /// The text of `path`, or why not.
+    /// The text of the compose file `path`, or why not.
     pub(super) fn text(&mut self, path: &Path) -> Result<String, String> {
         let bytes = self.bytes(path)?;
+        if sops::is_sealed(&bytes) {
+            return Err(format!(
+                "cannot read {}: sops encrypted it, and a compose file is read as it is; encrypt the \
+                 files that it names instead",
+                self.shown(path)
+            ));
+        }
         self.decoded(path, bytes)
     }
 
@@ -80,15 +106,16 @@ impl<'a> Door<'a> {
         yaml::decode(bytes).map_err(|message| format!("{} {message}", self.shown(path)))
     }
 
-    /// The variables of an env file.
+    /// The variables of an env file. The values of one that is encrypted come into `hidden`, too.
     pub(super) fn variables(
         &mut self,
         path: &Path,
         raw: bool,
         lookup: Lookup<'_>,
+        hidden: &mut Hidden,
     ) -> Result<Vec<(String, String)>, String> {
         let bytes = self.bytes(path)?;
-        self.parsed(path, bytes, raw, lookup)
+        self.parsed(path, bytes, raw, lookup, hidden)
     }
 
     fn parsed(
@@ -97,10 +124,19 @@ impl<'a> Door<'a> {
         bytes: Vec<u8>,
         raw: bool,
         lookup: Lookup<'_>,
+        hidden: &mut Hidden,
     ) -> Result<Vec<(String, String)>, String> {
+        let Content { bytes, sealed } = self.opened(path, bytes)?;
         let text = self.decoded(path, bytes)?;
         let parse = if raw { dotenv::parse_raw } else { dotenv::parse };
-        parse(&text, lookup).map_err(|message| format!("{}: {message}", self.shown(path)))
+        let variables = parse(&text, lookup).map_err(|message| {
+            let message = if sealed { without_text(&message) } else { message };
+            format!("{}: {message}", self.shown(path))
+        })?;
+        for (_, value) in variables.iter().filter(|_| sealed) {
+            hidden.add(value).map_err(|message| format!("{}: {message}", self.shown(path)))?;
+        }
+        Ok(variables)
     }
 
     /// The same for a file that need not be there.
@@ -109,10 +145,17 @@ impl<'a> Door<'a> {
         path: &Path,
         raw: bool,
         lookup: Lookup<'_>,
+        hidden: &mut Hidden,
     ) -> Result<Vec<(String, String)>, String> {
         match self.optional_bytes(path)? {
             None => Ok(vec![]),
-            Some(bytes) => self.parsed(path, bytes, raw, lookup),
+            Some(bytes) => self.parsed(path, bytes, raw, lookup, hidden),
         }
     }
+}
+
+/// What of a message about an encrypted file has nothing of its text: the line.
+fn without_text(message: &str) -> String {
+    let line = message.split(':').next().unwrap_or_default();
+    format!("{line} is no variable that can be read; the file is encrypted, so it is not shown")
 }

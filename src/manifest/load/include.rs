@@ -116,9 +116,9 @@ impl Loader<'_> {
         let mut variables = (*scope.variables).clone();
         for (file, required) in files {
             let read = if required {
-                self.door.variables(&file, false, &lookup)
+                self.door.variables(&file, false, &lookup, &mut self.notes.hidden)
             } else {
-                self.door.optional_variables(&file, false, &lookup)
+                self.door.optional_variables(&file, false, &lookup, &mut self.notes.hidden)
             };
             match read {
                 Ok(found) => {
