@@ -428,11 +428,11 @@ impl Execution<'_> {
                 continue;
             }
             self.stages[index] = Stage::Running;
-            let is_paced = self.pacing.seat(index).is_some();
+            let is_update = self.pacing.seat(index).map(|seat| self.pacing.is_update(seat));
             let (hands, change) = (self.hands.clone(), self.plan.changes[index].clone());
             let optional = Arc::clone(&self.optional);
             let task = self.tasks.spawn(async move {
-                let (result, took) = hands.carry_out(&change, is_paced, &optional).await;
+                let (result, took) = hands.carry_out(&change, is_update, &optional).await;
                 Ended::Change(result, took)
             });
             self.what.insert(task.id(), Task::Change(index));
@@ -483,7 +483,9 @@ impl Execution<'_> {
     }
 
     fn tell(&self, slot: &Slot, phase: SlotPhase, why: Option<&str>) {
-        (self.hands.onlooker)(Notice::Slot(SlotNotice { slot, phase, why }));
+        let of = |paced: &&crate::plan::Paced| paced.service == slot.service;
+        let is_update = self.plan.paced.iter().find(of).is_some_and(|paced| paced.is_update);
+        (self.hands.onlooker)(Notice::Slot(SlotNotice { slot, phase, why, is_update }));
     }
 
     /// What held is done.

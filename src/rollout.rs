@@ -306,16 +306,20 @@ impl Rollout {
 
     fn begin_or_wait(&mut self, slot: usize, now: Timestamp) -> Next {
         let Phase::Waiting { needs_place } = self.slots[slot] else { return Next::Wait(None) };
-        let wait = || self.canary_wait(slot, now).or_else(|| self.place_wait(now));
-        if let Some(wait) = needs_place.then(wait).flatten() {
+        let place_wait = || needs_place.then(|| self.place_wait(now)).flatten();
+        if let Some(wait) = self.canary_wait(slot, now).or_else(place_wait) {
             return wait;
         }
         self.slots[slot] = Phase::Changing { needs_place };
         Next::Begin(slot)
     }
 
-    /// The slots that need no place come first: nothing serves there yet.
+    /// The first ones come first. Of the others those that need no place: nothing serves there yet.
     fn next_waiting(&self) -> Option<usize> {
+        let is_waiting = |slot: &usize| matches!(self.slots[*slot], Phase::Waiting { .. });
+        if let Some(first) = self.canaries().find(is_waiting) {
+            return Some(first);
+        }
         let find = |wanted: bool| {
             let is = |slot: &Phase| *slot == Phase::Waiting { needs_place: wanted };
             self.slots.iter().position(is)

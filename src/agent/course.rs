@@ -2,34 +2,32 @@
 
 use super::World;
 use super::desired::Wish;
+use super::keeping::good_of;
 use super::steering::{
     Consequence, Course, Holds, apply, consequence, course, end_holds, is_good, note_slot, partly,
 };
 use crate::execute::{Notice, Onlooker};
 use crate::model::{ContentDigest, Revision, Stack, StackName};
 use crate::pass::Means;
-use crate::plan::Aim;
 use crate::status::{PassResult, Report, RolloutVerdict, SlotNotice, SlotPhase};
 use crate::store::HeldBack;
 use jiff::Timestamp;
 use std::sync::Arc;
 
 impl World {
-    /// `means` that note how far each slot comes on the way to `definition`, where that matters.
+    /// `means` that note how far each slot of an update comes on the way to `definition`.
     pub(super) fn counting(
         self: &Arc<Self>,
         means: &Means,
         name: &StackName,
         definition: &ContentDigest,
-        aim: Aim,
     ) -> Means {
-        if aim == Aim::Hold {
-            return means.clone();
-        }
         let (world, name, definition) = (Arc::clone(self), name.clone(), definition.clone());
         let onlooker = Arc::clone(&means.onlooker);
         let counting: Onlooker = Arc::new(move |notice| {
-            if let Notice::Slot(slot) = &notice {
+            if let Notice::Slot(slot) = &notice
+                && slot.is_update
+            {
                 world.note_progress(&name, &definition, slot);
             }
             onlooker(notice);
@@ -57,7 +55,7 @@ impl World {
         asked: &Arc<Stack>,
         digest: &ContentDigest,
     ) -> Result<(Arc<Stack>, Course, Holds), String> {
-        if self.inventory.update(name, |record| end_holds(record, digest)) {
+        if self.inventory.update(name, |record| end_holds(record, digest, wish.revision.as_ref())) {
             self.unsaved.notify_one();
         }
         self.show_holds(name);
@@ -109,9 +107,7 @@ impl World {
             }
             Consequence::GoOn | Consequence::Reached => {}
             Consequence::Good => {
-                let file = self.desired().file_of(&name).unwrap_or_default();
                 self.memory().good.insert(name.clone(), (definition.clone(), Arc::clone(stack)));
-                self.note_good(&report, &file, definition.clone());
             }
             Consequence::NothingToGoBackTo => {
                 let told = "\nnothing is known that held before, so it is tried again";
@@ -138,7 +134,15 @@ impl World {
                 tracing::error!(stack = %name, "the update rests: {reason}");
             }
         }
+        let file = self.desired().file_of(&name).unwrap_or_default();
         let changed = self.inventory.update(&name, |record| {
+            // An order may have come in this very moment.
+            if *holds != Holds::of(record) {
+                return;
+            }
+            if follows == Consequence::Good && (is_current || is_good(record, definition)) {
+                record.note_good(good_of(&report, &file, definition.clone(), now));
+            }
             apply(record, &follows, course.asked(definition), report.revision.as_ref(), now);
         });
         if changed {

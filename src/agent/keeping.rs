@@ -38,6 +38,23 @@ fn sources(config: &Config) -> BTreeSet<SourceName> {
     config.sources.iter().map(|source| source.name.clone()).collect()
 }
 
+/// What a pass saw last, as a definition that held. It is that of `file`, the first file of the stack at
+/// the revision of the report.
+pub(super) fn good_of(
+    report: &Report,
+    file: &str,
+    definition: ContentDigest,
+    now: Timestamp,
+) -> Good {
+    Good {
+        revision: report.revision.clone(),
+        file: file.to_owned(),
+        definition,
+        images: report.seen.as_ref().map(|seen| images_of(&seen.images)).unwrap_or_default(),
+        since: now,
+    }
+}
+
 /// The image of each service whose containers all run the same.
 fn images_of(run: &RunImages) -> BTreeMap<ServiceName, String> {
     let only = run.iter().filter(|(_, images)| images.len() == 1);
@@ -150,21 +167,6 @@ impl World {
         report.held_back = report.held_back.or(held_back);
         report.paused = report.paused.or(record.paused.as_ref().map(Into::into));
         report
-    }
-
-    /// Notes that what a pass saw last is a definition that held. It is that of `file`, the first file of
-    /// the stack at the revision of the report.
-    pub(super) fn note_good(&self, report: &Report, file: &str, definition: ContentDigest) {
-        let good = Good {
-            revision: report.revision.clone(),
-            file: file.to_owned(),
-            definition,
-            images: report.seen.as_ref().map(|seen| images_of(&seen.images)).unwrap_or_default(),
-            since: Timestamp::now(),
-        };
-        if self.inventory.update(&report.stack, |record| record.note_good(good)) {
-            self.unsaved.notify_one();
-        }
     }
 
     /// The commits of a source to which its stacks can go back. Not known while the inventory is not.

@@ -108,15 +108,17 @@ pub(super) fn earlier(
     known.map(|progress| progress.services.clone()).unwrap_or_default()
 }
 
-/// `asked` with `services` as they were in `good`.
+/// `asked` with `services` as they were in `good`. One that was not there goes, unless others need it.
 pub(super) fn partly(asked: &Stack, good: &Stack, services: &BTreeSet<ServiceName>) -> Stack {
     if services.is_empty() {
         return good.clone();
     }
     let mut stack = asked.clone();
     for name in services {
-        if let Some(former) = good.services.get(name) {
-            stack.services.insert(name.clone(), former.clone());
+        match good.services.get(name) {
+            Some(former) => drop(stack.services.insert(name.clone(), former.clone())),
+            None if stack.is_needed(name) => {}
+            None => drop(stack.services.remove(name)),
         }
     }
     for (key, network) in &good.networks {
@@ -184,7 +186,8 @@ pub(super) fn consequence(
     });
     match (report.result.is_success(), course) {
         (true, Course::Asked) if well => Consequence::Good,
-        (true, Course::Back(_)) => Consequence::Reached,
+        // Where only some services go back, the others have an update to end.
+        (true, Course::Back(held)) if well || held.services.is_empty() => Consequence::Reached,
         _ => Consequence::GoOn,
     }
 }
@@ -213,11 +216,35 @@ pub(super) fn note_slot(
     record.progress = Some(progress).filter(|progress| !progress.services.is_empty());
 }
 
-/// Ends what was held back or rests for the sake of a definition that git does not ask for any more.
-pub(super) fn end_holds(record: &mut StackRecord, asked: &ContentDigest) {
+/// Ends what was held back or rests for the sake of a definition that git does not ask for any more. The
+/// commit that was held back stays so if another version of Bowline knows its definition by another digest.
+pub(super) fn end_holds(
+    record: &mut StackRecord,
+    asked: &ContentDigest,
+    revision: Option<&Revision>,
+) {
+    if let Some(held) = &mut record.held_back
+        && revision.is_some_and(|revision| held.revision.as_ref() == Some(revision))
+    {
+        held.definition = asked.clone();
+    }
     record.held_back = record.held_back.take().filter(|held| held.definition == *asked);
     let rests = |paused: &Paused| paused.definition.as_ref().is_none_or(|of| of == asked);
     record.paused = record.paused.take().filter(rests);
+}
+
+/// Takes the failures of services out of what is known of how far they came: they have another try.
+fn forgive(record: &mut StackRecord, which: impl Fn(&ServiceName) -> bool) {
+    let known = record.progress.iter_mut().flat_map(|progress| &mut progress.services);
+    known.filter(|(service, _)| which(service)).for_each(|(_, came)| came.failed.clear());
+}
+
+/// Forgets how far services came.
+fn forget(record: &mut StackRecord, which: impl Fn(&ServiceName) -> bool) {
+    if let Some(progress) = &mut record.progress {
+        progress.services.retain(|service, _| !which(service));
+    }
+    record.progress = record.progress.take().filter(|progress| !progress.services.is_empty());
 }
 
 /// Notes in `record` what follows from a pass over `definition`.
@@ -230,7 +257,8 @@ pub(super) fn apply(
 ) {
     match follows {
         Consequence::GoOn => {}
-        Consequence::NothingToGoBackTo => record.progress = None,
+        // What was changed and not yet seen to hold is watched on.
+        Consequence::NothingToGoBackTo => forgive(record, |_| true),
         Consequence::Good => {
             record.progress = None;
             record.held_back = None;
@@ -244,7 +272,7 @@ pub(super) fn apply(
             }
         }
         Consequence::HoldBack { services, reason } => {
-            record.progress = None;
+            forget(record, |service| services.is_empty() || services.contains(service));
             record.held_back = record.good.clone().map(|instead| HeldBack {
                 revision: revision.cloned(),
                 definition: definition.clone(),
@@ -257,7 +285,7 @@ pub(super) fn apply(
             });
         }
         Consequence::Rest { services, reason } => {
-            record.progress = None;
+            forgive(record, |service| services.contains(service));
             let by_hand = record.paused.as_ref().is_some_and(|paused| paused.by_hand);
             if !by_hand {
                 record.paused = Some(Paused {

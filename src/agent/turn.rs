@@ -254,7 +254,7 @@ impl World {
             waits: leave.obstacle().filter(|_| aim == Aim::Update),
             completed: self.completed(stack, course),
         };
-        let means = self.counting(means, name, asked, aim);
+        let means = self.counting(means, name, asked);
         let report = means.reconcile(&subject, &moment).await;
         if report.result.is_success()
             && self.inventory.update(name, |record| record.definition = definition)

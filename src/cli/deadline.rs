@@ -120,7 +120,8 @@ mod tests {
         let deadline = Deadline::after(Some(Duration::from_secs(30)), &stop);
         deadline.waiting("shop: 1 container still starting".to_owned());
         let slot = Slot { service: ServiceName::new("web").unwrap(), number: 2 };
-        let come = |phase| deadline.slot(&SlotNotice { slot: &slot, phase, why: None });
+        let come =
+            |phase| deadline.slot(&SlotNotice { slot: &slot, phase, why: None, is_update: true });
         come(SlotPhase::Starting);
         let doing = deadline.doing().join("; ");
         assert_eq!(doing, "web/2 is starting; shop: 1 container still starting");

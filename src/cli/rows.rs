@@ -137,7 +137,7 @@ mod tests {
         ] {
             let slot = slot(number);
             let why = (phase == SlotPhase::Failed).then_some("port 80 is taken");
-            rollout.note(&SlotNotice { slot: &slot, phase, why }, at(second));
+            rollout.note(&SlotNotice { slot: &slot, phase, why, is_update: true }, at(second));
         }
         let service = &rollout.services[0];
         let told = |told, index: usize| {
@@ -153,7 +153,7 @@ mod tests {
         let slot = Slot { service: ServiceName::new("web").unwrap(), number: 1 };
         let mut rollout = RolloutStatus::new(RolloutPhase::Progressing, Timestamp::UNIX_EPOCH);
         let mut told = |phase| {
-            let notice = SlotNotice { slot: &slot, phase, why: None };
+            let notice = SlotNotice { slot: &slot, phase, why: None, is_update: true };
             rollout.note(&notice, Timestamp::UNIX_EPOCH);
             rows.show(&rollout);
             rows.shown[&slot].told

@@ -65,17 +65,17 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Asks until `end`, and then until there is an answer. Without one all the time nobody has judged.
+    /// Asks until `end`, and then until there is an answer. Without one in the end nobody has judged.
     async fn run(
         mut self,
         end: Instant,
         interval: Duration,
     ) -> Result<Option<Unjudged>, CheckFailed> {
-        let (mut silent, mut judged, mut unknown) = (0, false, None);
+        let (mut silent, mut unanswered, mut unknown) = (0, 0, None);
         loop {
             let asked = Instant::now();
             match self.ask().await {
-                Answer::Well => (silent, judged, unknown) = (0, true, None),
+                Answer::Well => (silent, unanswered, unknown) = (0, 0, None),
                 Answer::Ill(what) => return Err(self.failed(what)),
                 Answer::Silent(what) => {
                     silent += 1;
@@ -87,17 +87,21 @@ impl Trial<'_> {
                     if unknown.is_none() {
                         (self.warn)(&what);
                     }
-                    silent = 0;
+                    (silent, unanswered) = (0, unanswered + 1);
                     unknown = Some(what);
                 }
             }
-            if asked >= end && silent == 0 {
+            // What was answered before is not what would be answered at the end.
+            if asked >= end && silent == 0 && (unknown.is_none() || unanswered >= TRIES) {
                 let container = self.container.name.clone();
-                let unjudged = unknown.map(|what| Unjudged { container, what });
-                return Ok(unjudged.filter(|_| !judged));
+                return Ok(unknown.map(|what| Unjudged { container, what }));
             }
-            let next = asked + interval;
-            sleep_until(if asked < end { next.min(end) } else { next }).await;
+            sleep_until(if asked < end {
+                (asked + interval).min(end)
+            } else {
+                asked + interval.min(ANSWER_BOUND)
+            })
+            .await;
         }
     }
 
@@ -127,7 +131,7 @@ impl Trial<'_> {
             return Err(Answer::Unknown("another one is in its place".to_owned()));
         }
         let nowhere = "none of its networks gives it an address at which this host reaches it";
-        let address = sighting.address.ok_or_else(|| Answer::Ill(nowhere.to_owned()))?;
+        let address = sighting.address.ok_or_else(|| Answer::Unknown(nowhere.to_owned()))?;
         Ok(SocketAddr::new(address, port))
     }
 }

@@ -28,20 +28,20 @@ pub struct Hands {
 }
 
 impl Hands {
-    /// `is_paced`: whether it is one of an update, whose slots are told of. `optional` tells when what
+    /// `is_update`: of one whose slots are told of, whether it is an update. `optional` tells when what
     /// is not required is waited for in vain.
     pub(super) async fn carry_out(
         &self,
         change: &Change,
-        is_paced: bool,
+        is_update: Option<bool>,
         optional: &Optional,
     ) -> (Result<(), ChangeError>, Duration) {
         let began = Instant::now();
         (self.onlooker)(Notice::Began(change));
         let mut result = Ok(());
         for (index, step) in change.steps.iter().enumerate() {
-            if is_paced {
-                self.tell(change, step);
+            if let Some(is_update) = is_update {
+                self.tell(change, step, is_update);
             }
             result = match optional.end_of(step) {
                 Some(end) => self.wait_in_hope(change, step, end).await,
@@ -134,7 +134,7 @@ impl Hands {
     }
 
     /// Tells in which phase `step` brings its slot.
-    fn tell(&self, change: &Change, step: &Step) {
+    fn tell(&self, change: &Change, step: &Step, is_update: bool) {
         let Object::Container(slot) = &change.object else { return };
         let phase = match step {
             Step::CreateContainer(_) => SlotPhase::Creating,
@@ -142,7 +142,7 @@ impl Hands {
             Step::Start(_) => SlotPhase::Starting,
             _ => return,
         };
-        (self.onlooker)(Notice::Slot(SlotNotice { slot, phase, why: None }));
+        (self.onlooker)(Notice::Slot(SlotNotice { slot, phase, why: None, is_update }));
     }
 }
 

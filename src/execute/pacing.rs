@@ -209,6 +209,11 @@ impl<'p> Pacing<'p> {
         self.services[seat.service].rollout.is_watched(seat.slot, now)
     }
 
+    /// Whether a seat is one of an update, and not of a repair.
+    pub(super) fn is_update(&self, seat: Seat) -> bool {
+        self.services[seat.service].paced.is_update
+    }
+
     /// The slot of the stack that a seat stands for.
     pub(super) fn slot(&self, seat: Seat) -> &'p Slot {
         let mut all = self.services[seat.service].slots();

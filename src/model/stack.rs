@@ -90,6 +90,11 @@ impl Stack {
             && (volumes, policy) == (&other.volumes, &other.policy)
     }
 
+    /// Whether a service waits for `name` or uses what is its.
+    pub fn is_needed(&self, name: &ServiceName) -> bool {
+        self.services.values().any(|service| service.depends_on.contains_key(name))
+    }
+
     /// The services that run to their end rather than for ever: they say so, or something waits for
     /// their completion.
     pub fn jobs(&self) -> BTreeSet<&ServiceName> {

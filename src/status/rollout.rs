@@ -290,4 +290,6 @@ pub struct SlotNotice<'a> {
     pub phase: SlotPhase,
     /// Why it failed, if it did.
     pub why: Option<&'a str>,
+    /// Whether it is on the way to what is not known to hold; what is only repaired is not.
+    pub is_update: bool,
 }

@@ -80,7 +80,7 @@ fn report(result: PassResult, verdicts: &[(&str, RolloutVerdict)]) -> Report {
 
 /// What follows from a pass towards the definition `b` with these settings of the stack.
 fn follows(record: &mut StackRecord, policy: &str, report: &Report) -> Consequence {
-    end_holds(record, &digest("b"));
+    end_holds(record, &digest("b"), None);
     let course = course(record, &digest("b"));
     let follows = consequence(record, &course, &stack(policy), report);
     let now = Timestamp::UNIX_EPOCH;
@@ -117,9 +117,9 @@ fn a_commit_that_fails_is_held_back_until_git_asks_for_something_else() {
     assert_eq!(follows(&mut record, "{}", &report(Changed, &[])), Consequence::Reached);
     assert_eq!(course(&record, &digest("b")).aim(&record, &digest("a")), Aim::Hold);
     // The same definition in another commit is the same.
-    end_holds(&mut record, &digest("b"));
+    end_holds(&mut record, &digest("b"), None);
     assert!(record.held_back.is_some());
-    end_holds(&mut record, &digest("c"));
+    end_holds(&mut record, &digest("c"), None);
     assert!(record.held_back.is_none());
 }
 
@@ -155,7 +155,7 @@ fn what_rests_does_so_until_git_asks_for_something_else() {
     assert!(matches!(follows(&mut record, "{}", &paused), Consequence::Rest { .. }));
     let only_web = Pause::Services(BTreeSet::from([service("web")]));
     assert_eq!(pause(&record, &digest("b")), only_web);
-    end_holds(&mut record, &digest("c"));
+    end_holds(&mut record, &digest("c"), None);
     assert_eq!(pause(&record, &digest("c")), Pause::None);
 }
 
@@ -180,7 +180,7 @@ fn a_rollback_that_fails_rests_and_is_not_rolled_back() {
     let failed = report(Failed, &[("web", RolloutVerdict::Paused)]);
     assert!(matches!(follows(&mut record, "{}", &failed), Consequence::Rest { .. }));
     assert!(record.held_back.is_some());
-    end_holds(&mut record, &digest("b"));
+    end_holds(&mut record, &digest("b"), None);
     assert_ne!(pause(&record, &digest("b")), Pause::None);
 }
 

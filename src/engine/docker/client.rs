@@ -120,6 +120,11 @@ impl Client {
         Self::new(self.endpoint.clone(), Some(observer))
     }
 
+    /// Whether the engine is on this host, so that its containers' addresses are.
+    pub(super) fn is_here(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Unix(_))
+    }
+
     fn new(endpoint: Endpoint, observer: Option<Observer>) -> Self {
         Self { endpoint, host: Mutex::default(), opened: Mutex::default(), observer }
     }

@@ -120,7 +120,10 @@ pub(super) async fn watch(
         started: read_container::time(found.started_at.as_deref()),
         health: health(&found),
         health_output: health_output(&found),
-        address: read_networking::reached_at(&mode, &networks.unwrap_or_default()),
+        address: client
+            .is_here()
+            .then(|| read_networking::reached_at(&mode, &networks.unwrap_or_default()))
+            .flatten(),
     })
 }
 

@@ -74,7 +74,7 @@ fn begun() -> Board {
 fn come(board: &mut Board, number: u32, phase: SlotPhase, second: i64) {
     let slot = Slot { service: web(), number };
     let why = (phase == SlotPhase::Failed).then_some("it ended\nwith code 1");
-    board.note_slot(&shop(), &SlotNotice { slot: &slot, phase, why }, at(second));
+    board.note_slot(&shop(), &SlotNotice { slot: &slot, phase, why, is_update: true }, at(second));
 }
 
 fn stack(board: &Board) -> StackStatus {
