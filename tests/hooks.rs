@@ -399,6 +399,10 @@ async fn who_is_told_to_stop_does_not_wait_for_a_drain() {
     let begun = Instant::now();
     tokio::join!(means.reconcile(&subject, &moment), stopping);
     assert_eq!(begun.elapsed().as_secs(), 3);
+    assert_eq!(site.recorder.take(), [""; 0], "it serves those on who found it before");
+    let report =
+        support::passes::means(Arc::clone(&site.engine)).reconcile(&subject, &moment).await;
+    assert!(report.result.is_success(), "{}", report.message);
     assert_eq!(site.recorder.take(), ["stop s-a-2", "remove s-a-2"]);
 }
 

@@ -5,14 +5,17 @@ use super::desired::Wish;
 use super::keeping::good_of;
 use super::steering::{
     Consequence, Course, Holds, apply, consequence, course, end_holds, is_good, note_slot, partly,
+    rests,
 };
 use crate::execute::{Notice, Onlooker};
 use crate::model::{ContentDigest, Revision, Stack, StackName};
 use crate::pass::Means;
+use crate::plan::Action;
 use crate::status::{PassResult, Report, RolloutVerdict, SlotNotice, SlotPhase};
 use crate::store::HeldBack;
 use jiff::Timestamp;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 impl World {
     /// `means` that note how far each slot of an update comes on the way to `definition`.
@@ -99,6 +102,13 @@ impl World {
         } else {
             Consequence::GoOn
         };
+        // What ends again and again is up in between, too.
+        let started = || report.actions.iter().any(|action| action.action == Action::Start);
+        let restless = || started() || self.memory().crashes.are_recent(&name, Instant::now());
+        let follows = match follows {
+            Consequence::Good if !is_good(&record, definition) && restless() => Consequence::GoOn,
+            follows => follows,
+        };
         match &follows {
             Consequence::Good if !is_current && !is_good(&record, definition) => {}
             Consequence::GoOn if report.result == PassResult::Paused => {
@@ -126,6 +136,13 @@ impl World {
                     revision(report.revision.as_ref()), revision(to)
                 );
                 self.queue.add(name.clone());
+            }
+            Consequence::Rest { services, .. }
+                if rests(&record, course.asked(definition), services) =>
+            {
+                report.result = PassResult::Paused;
+                // It was told, and counted, when it began to rest.
+                report.rollouts.retain(|rollout| rollout.verdict != RolloutVerdict::Paused);
             }
             Consequence::Rest { reason, .. } => {
                 report.result = PassResult::Paused;

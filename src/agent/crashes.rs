@@ -85,6 +85,12 @@ impl Crashes {
         delays.min().unwrap_or_default()
     }
 
+    /// Whether a container of `stack` ended lately, and had to be started again.
+    pub(crate) fn are_recent(&self, stack: &StackName, now: Instant) -> bool {
+        let slots = self.0.get(stack).into_iter().flatten();
+        slots.into_iter().any(|(_, starts)| now.saturating_duration_since(starts.last) <= MEMORY)
+    }
+
     /// Forgets a stack that is gone.
     pub(crate) fn forget(&mut self, stack: &StackName) {
         self.0.remove(stack);

@@ -233,6 +233,17 @@ pub(super) fn end_holds(
     record.paused = record.paused.take().filter(rests);
 }
 
+/// Whether it was noted before that `services` rest on the way to `definition`.
+pub(super) fn rests(
+    record: &StackRecord,
+    definition: &ContentDigest,
+    services: &BTreeSet<ServiceName>,
+) -> bool {
+    record.paused.as_ref().is_some_and(|paused| {
+        paused.definition.as_ref() == Some(definition) && services.is_subset(&paused.services)
+    })
+}
+
 /// Takes the failures of services out of what is known of how far they came: they have another try.
 fn forgive(record: &mut StackRecord, which: impl Fn(&ServiceName) -> bool) {
     let known = record.progress.iter_mut().flat_map(|progress| &mut progress.services);
@@ -287,7 +298,7 @@ pub(super) fn apply(
         Consequence::Rest { services, reason } => {
             forgive(record, |service| services.contains(service));
             let by_hand = record.paused.as_ref().is_some_and(|paused| paused.by_hand);
-            if !by_hand {
+            if !by_hand && !rests(record, definition, services) {
                 record.paused = Some(Paused {
                     definition: Some(definition.clone()),
                     services: services.clone(),

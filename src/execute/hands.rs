@@ -72,12 +72,17 @@ impl Hands {
                 let run = hook::Run { container, kind: *kind, hooks, bound: *bound };
                 hook::run(&*self.engine, &run, &self.stop).await
             }
+            // Who is told to stop leaves the container that drains as it is: it still serves those who
+            // found it before.
             Step::Linger(time) => {
                 tokio::select! {
-                    () = sleep(*time) => {}
-                    () = self.stop.cancelled() => {}
+                    () = sleep(*time) => Ok(()),
+                    () = self.stop.cancelled() => {
+                        let Object::Container(slot) = &change.object else { return Ok(()) };
+                        let container = slot.to_string();
+                        Err(NotReached::Stopped { container, milestone: "be drained" }.into())
+                    }
                 }
-                Ok(())
             }
             step => self.call(change, step).await,
         };
@@ -116,7 +121,7 @@ impl Hands {
     async fn go_back(&self, change: &Change, index: usize, error: &ChangeError) {
         let told_to_stop = matches!(error, ChangeError::NotReached(NotReached::Stopped { .. }));
         let has_begun = |undo: &&Undo| (undo.after..undo.before).contains(&index);
-        let Some(undo) = change.undo.as_ref().filter(has_begun) else { return };
+        let Some(undo) = change.undo.iter().find(has_begun) else { return };
         if told_to_stop {
             return;
         }

@@ -45,10 +45,10 @@ pub struct Change {
     /// The engine calls, in order.
     pub steps: Vec<Step>,
     /// What is done if they fail, so that what served before serves on.
-    pub undo: Option<Undo>,
+    pub undo: Vec<Undo>,
 }
 
-/// The way back from a change that fails.
+/// The way back from a change that fails between two of its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undo {
     /// As long as no more than so many of the steps are done, what served still does, and nothing is
@@ -196,7 +196,7 @@ impl Change {
 
     /// Takes out steps before the point of no return.
     fn drop_steps(&mut self, dropped: impl Fn(&Step) -> bool) {
-        if let Some(undo) = &mut self.undo {
+        for undo in &mut self.undo {
             let gone = |up_to: usize| {
                 let first = self.steps.iter().take(up_to);
                 first.filter(|step| dropped(step)).count()

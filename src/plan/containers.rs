@@ -49,10 +49,26 @@ impl Found<'_> {
     }
 }
 
-/// Whether a container does what it is for.
+/// Whether a container does what it is for, and others find it.
 pub(super) fn serves(container: &Container) -> bool {
+    works(container) && !is_withdrawn(container)
+}
+
+/// Whether a container does what it is for.
+pub(super) fn works(container: &Container) -> bool {
     container.state == State::Running
         && matches!(container.health, Health::Healthy | Health::Unchecked)
+}
+
+/// Whether a container was taken out of its names before it was to be stopped: on every network a
+/// container is found by its service's name at least.
+pub(super) fn is_withdrawn(container: &Container) -> bool {
+    match &container.spec.networking {
+        Networking::Networks(networks) => {
+            !networks.is_empty() && networks.values().all(|endpoint| endpoint.aliases.is_empty())
+        }
+        _ => false,
+    }
 }
 
 impl Candidate<'_> {

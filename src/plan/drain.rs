@@ -1,13 +1,14 @@
 //! How a container comes into service and how it leaves: with the hooks around its start and its
 //! stop, and, where that is asked for, led nobody to before it is stopped.
 
+use super::containers::{is_withdrawn, serves};
 use super::effective::DEFAULT_GRACE;
 use super::recipe::{is_up, stop};
 use super::slots::Wanted;
 use super::{ContainerRef, Draft, Object, Step};
 use crate::model::{
-    Container, Endpoint, Health, HookKind, Hooks, NetworkSpec, Networking, Order, Service,
-    ServiceName, State, labels,
+    Container, Endpoint, HookKind, Hooks, NetworkSpec, Networking, Order, Service, ServiceName,
+    State, labels,
 };
 use ipnet::IpNet;
 use std::time::Duration;
@@ -87,13 +88,25 @@ impl Draft<'_> {
     pub(super) fn return_steps(&self, container: &Container) -> Vec<Step> {
         let this = ContainerRef::of(container);
         let drains = !self.drain(container, Order::StopFirst).is_zero();
-        let places = self.places_to_leave(container).into_iter().filter(|_| drains);
+        let back = if drains || is_withdrawn(container) {
+            self.names_again(container)
+        } else {
+            Vec::new()
+        };
+        let start = self.start_steps(&container.slot.service, &this);
+        back.into_iter().chain(start).collect()
+    }
+
+    /// Leads others to a container again that was withdrawn. It loses the connections that it still has.
+    pub(super) fn names_again(&self, container: &Container) -> Vec<Step> {
+        let this = ContainerRef::of(container);
+        let places = self.places_to_return(container).into_iter();
         let back = places.flat_map(|(network, endpoint)| {
             let (container, network) = (this.clone(), network.to_owned());
             let leave = Step::Disconnect { container: container.clone(), network: network.clone() };
-            [leave, Step::Connect { container, network, endpoint: endpoint.clone() }]
+            [leave, Step::Connect { container, network, endpoint }]
         });
-        back.chain(self.start_steps(&container.slot.service, &this)).collect()
+        back.collect()
     }
 
     /// The hooks before the stop of a container that runs. Those of the definition that it was made
@@ -114,8 +127,7 @@ impl Draft<'_> {
         self.observed.containers.iter().any(|other| {
             other.slot.service == container.slot.service
                 && other.slot != container.slot
-                && other.state == State::Running
-                && matches!(other.health, Health::Healthy | Health::Unchecked)
+                && serves(other)
         })
     }
 
@@ -133,6 +145,34 @@ impl Draft<'_> {
     /// ports on the host it would lose those, and only in a subnet that was chosen it can have its
     /// address again.
     fn places_to_leave<'c>(&self, container: &'c Container) -> Vec<(&'c str, &'c Endpoint)> {
+        let mut places = self.places(container);
+        places.retain(|(_, endpoint)| !endpoint.aliases.is_empty());
+        places
+    }
+
+    /// The same, with the names by which it is to be found there. Those of a container that a pass before
+    /// has withdrawn are not known any more: they are the service's of now.
+    fn places_to_return<'c>(&self, container: &'c Container) -> Vec<(&'c str, Endpoint)> {
+        let name = &container.slot.service;
+        let now = self.desired.services.get(name).map(|service| &service.container.networking);
+        let aliases = |network: &str| match now {
+            Some(Networking::Networks(networks)) => {
+                networks.get(network).map(|endpoint| endpoint.aliases.clone())
+            }
+            _ => None,
+        };
+        let named = |(network, endpoint): (&'c str, &Endpoint)| {
+            let mut endpoint = endpoint.clone();
+            if endpoint.aliases.is_empty() {
+                endpoint.aliases =
+                    aliases(network).unwrap_or_else(|| [name.to_string()].into_iter().collect());
+            }
+            (network, endpoint)
+        };
+        self.places(container).into_iter().map(named).collect()
+    }
+
+    fn places<'c>(&self, container: &'c Container) -> Vec<(&'c str, &'c Endpoint)> {
         let Networking::Networks(networks) = &container.spec.networking else { return Vec::new() };
         let stays = |network: &str| {
             let anew = self.made.contains_key(&Object::Network(network.to_owned()));
@@ -142,7 +182,7 @@ impl Draft<'_> {
         networks
             .iter()
             .filter(|_| container.spec.ports.is_empty())
-            .filter(|(network, endpoint)| !endpoint.aliases.is_empty() && stays(network))
+            .filter(|(network, _)| stays(network))
             .map(|(network, endpoint)| (network.as_str(), &**endpoint))
             .collect()
     }

@@ -73,7 +73,7 @@ impl<'a> Draft<'a> {
             reasons: vec![self.reason(field, desired, actual)],
             after: Vec::new(),
             steps: vec![Step::PullImage { image: image.clone(), platform: platform.cloned() }],
-            undo: None,
+            undo: Vec::new(),
         };
         let index = self.push(change);
         self.made.insert(object, index);

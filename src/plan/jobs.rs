@@ -52,7 +52,7 @@ impl Draft<'_> {
             reasons,
             after: Vec::new(),
             steps: found.old.iter().flat_map(|old| remove(old.container)).collect(),
-            undo: None,
+            undo: Vec::new(),
         });
     }
 

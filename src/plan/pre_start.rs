@@ -103,7 +103,7 @@ pub(super) fn removal(found: &Container, reason: super::Reason) -> Change {
         reasons: vec![reason],
         after: Vec::new(),
         steps: vec![Step::Remove(ContainerRef::of(found))],
-        undo: None,
+        undo: Vec::new(),
     }
 }
 

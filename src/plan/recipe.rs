@@ -1,7 +1,7 @@
 //! Spells a container's change out as single engine calls. Each order of steps is such that a plan
 //! made after a crash between any two of them goes on from there.
 
-use super::containers::{Candidate, serves};
+use super::containers::{Candidate, is_withdrawn, serves};
 use super::drain::{give_up_steps, go_on_steps};
 use super::effective::{default_swap, volumes_to_keep};
 use super::fields::Difference;
@@ -30,13 +30,13 @@ pub(super) enum New<'a> {
 /// The calls that a change consists of, and the way back.
 pub(super) struct Recipe {
     pub(super) steps: Vec<Step>,
-    pub(super) undo: Option<Undo>,
+    pub(super) undo: Vec<Undo>,
 }
 
 impl Recipe {
     /// Without a way back.
     pub(super) fn plain(steps: Vec<Step>) -> Self {
-        Self { steps, undo: None }
+        Self { steps, undo: Vec::new() }
     }
 }
 
@@ -138,7 +138,13 @@ impl Draft<'_> {
         };
         steps.extend(self.gates(wanted.name));
         let leave = old.iter().flat_map(|old| self.leave_steps(old, order));
+        let mut leave: Vec<Step> = leave.collect();
         let mut start = Vec::new();
+        let unfound = former.filter(|former| is_up(former) && is_withdrawn(former));
+        if let Some(former) = unfound.filter(|_| order == Order::StartFirst && ran.is_none()) {
+            // Its successor came up once and ended again: it serves until there is another.
+            steps.extend(self.names_again(former));
+        }
         if ran.is_none() {
             start.extend(self.before_start(wanted, &new));
         }
@@ -150,6 +156,7 @@ impl Draft<'_> {
         });
         start.extend(self.await_up(wanted, new.clone()));
         let undo = self.undo(wanted, &new, &name, former);
+        let mut late = None;
         // What prepares the start does so while the old container still serves.
         steps.extend(start.drain(..first));
         let after = steps.len();
@@ -163,6 +170,21 @@ impl Draft<'_> {
             Order::StartFirst => {
                 steps.extend(start);
                 before = steps.len();
+                // What came up may have failed again while its predecessor was drained.
+                let stop = leave.iter().position(|step| matches!(step, Step::Stop { .. }));
+                let look = self.await_up(wanted, new.clone()).map(at_once);
+                if let (Some(stop), Some(look)) = (stop, look) {
+                    leave.insert(stop, look);
+                    late = undo.as_ref().zip(former).map(|(undo, former)| Undo {
+                        after: before + stop,
+                        before: before + stop + 1,
+                        steps: undo
+                            .iter()
+                            .cloned()
+                            .chain(self.found_again(former, &leave))
+                            .collect(),
+                    });
+                }
                 steps.extend(leave);
             }
         }
@@ -170,7 +192,16 @@ impl Draft<'_> {
         if name != wanted.final_name {
             steps.push(Step::Rename { container: new, to: wanted.final_name.clone() });
         }
-        Recipe { steps, undo: undo.map(|steps| Undo { after, before, steps }) }
+        let early = undo.map(|steps| Undo { after, before, steps });
+        Recipe { steps, undo: early.into_iter().chain(late).collect() }
+    }
+
+    /// Leads others to the `former` container again, if the steps of `leave` took it out of its names.
+    fn found_again(&self, former: &Container, leave: &[Step]) -> Vec<Step> {
+        let id = &former.id.0;
+        let withdraws =
+            |step: &Step| matches!(step, Step::Withdraw { container, .. } if container.key == *id);
+        if leave.iter().any(withdraws) { self.names_again(former) } else { Vec::new() }
     }
 
     /// How the `former` container, which has the slot's name, serves again after its replacement failed.
@@ -234,12 +265,12 @@ impl Draft<'_> {
             let mut recipe = self.replace_steps(wanted, New::There(keep.container), old);
             let first = steps.len();
             steps.append(&mut recipe.steps);
-            let undo = recipe.undo.map(|undo| Undo {
+            let undo = recipe.undo.into_iter().map(|undo| Undo {
                 after: undo.after + first,
                 before: undo.before + first,
                 ..undo
             });
-            return Recipe { steps, undo };
+            return Recipe { steps, undo: undo.collect() };
         }
         if keep.actions.contains(&Action::Rename) {
             steps.extend(self.make_way(wanted, Some(keep.container)));
@@ -415,6 +446,16 @@ pub(super) fn remove(container: &Container) -> Vec<Step> {
 /// The bare stop.
 pub(super) fn stop(container: &Container) -> Step {
     Step::Stop { container: ContainerRef::of(container), grace: container.spec.stop_grace_period }
+}
+
+/// The same wait, which looks once.
+fn at_once(step: Step) -> Step {
+    match step {
+        Step::Await { container, until, required, .. } => {
+            Step::Await { container, until, bound: Duration::ZERO, required }
+        }
+        step => step,
+    }
 }
 
 /// Whether there is something to stop.

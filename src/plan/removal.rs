@@ -137,7 +137,7 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
             reasons: vec![gone(field, format!("network {network_name}"))],
             after: containers.clone(),
             steps: vec![Step::RemoveNetwork { name: network_name, id: network.id.clone() }],
-            undo: None,
+            undo: Vec::new(),
         });
     }
     let anonymous = observed.containers.iter().flat_map(|container| &container.anonymous_volumes);
@@ -153,7 +153,7 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
             reasons,
             after,
             steps,
-            undo: None,
+            undo: Vec::new(),
         });
     }
     // What Compose made for a project may hold what the stack never knew of.
@@ -170,7 +170,7 @@ pub fn plan_removal(name: &StackName, observed: &Observed, volumes: bool) -> Pla
             reasons: vec![gone(field, format!("volume {volume_name} with its data"))],
             after: containers.clone(),
             steps: vec![Step::RemoveVolume(volume_name)],
-            undo: None,
+            undo: Vec::new(),
         });
     }
     plan
@@ -199,6 +199,6 @@ fn removal(container: &Container, reason: Reason) -> Change {
         reasons: vec![reason],
         after: Vec::new(),
         steps: remove(container),
-        undo: None,
+        undo: Vec::new(),
     }
 }

@@ -142,7 +142,7 @@ impl<'a> Draft<'a> {
                 reasons: vec![reason],
                 after: users.clone(),
                 steps: vec![Step::RemoveNetwork { name, id: network.id.clone() }],
-                undo: None,
+                undo: Vec::new(),
             });
         }
     }
@@ -188,7 +188,7 @@ impl<'a> Draft<'a> {
             reasons: vec![reason],
             after: Vec::new(),
             steps: vec![step],
-            undo: None,
+            undo: Vec::new(),
         });
         self.made.insert(object, index);
     }
@@ -244,7 +244,7 @@ impl<'a> Draft<'a> {
             reasons,
             after: Vec::new(),
             steps,
-            undo: None,
+            undo: Vec::new(),
         });
         self.made.insert(object, index);
     }

@@ -1,6 +1,6 @@
 //! What each service's slots need: nothing, a gentle change, a new container.
 
-use super::containers::{Candidate, Found, serves, shared};
+use super::containers::{Candidate, Found, shared, works};
 use super::drain::owes_hooks;
 use super::fields::Difference;
 use super::jobs::runs_again;
@@ -222,7 +222,7 @@ impl<'a> Draft<'a> {
         if !old.is_empty() {
             // A replacement that was not finished: it is gone on with, unless what belongs there
             // serves already.
-            let stands = is_named && serves(container);
+            let stands = is_named && works(container);
             actions.insert(if stands { Action::Remove } else { Action::Replace });
             let names: Vec<_> = old.iter().map(|old| old.container.name.as_str()).collect();
             let actual = format!("{} as well", names.join(", "));
