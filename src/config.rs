@@ -10,7 +10,7 @@ pub use error::ConfigError;
 
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName, StackName};
-use crate::source::{Location, Reference};
+use crate::source::{Location, Reference, Verify};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -77,6 +77,8 @@ pub struct Source {
     pub watch: bool,
     /// How to log in.
     pub auth: Option<Auth>,
+    /// Who must have signed a revision before it is deployed; `None`: anybody who can push.
+    pub verify: Option<Verify>,
     /// Variables for interpolation.
     pub variables: BTreeMap<String, String>,
     /// The Compose profiles that are on.
@@ -108,15 +110,18 @@ impl Config {
     }
 }
 
-/// Reads and checks the file at `path`, and that each password file can be read.
+/// Reads and checks the file at `path`, and that each file with a password or keys can be read.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let config = Config::parse(&text, path)?;
+    let at = check::At { text: &text, path };
     for (index, source) in config.sources.iter().enumerate() {
+        if let Some(Err(fault)) = source.verify.as_ref().map(Verify::check_files) {
+            return Err(at.wrong(&format!("sources[{index}].verify"), fault));
+        }
         if let Some(Err(error)) = source.auth.as_ref().map(Auth::password) {
             let field = format!("sources[{index}].auth.password_file");
-            let at = check::At { text: &text, path };
             return Err(at.wrong(&field, format!("{error}; create it or name another file")));
         }
     }

@@ -124,6 +124,10 @@ impl Metrics {
                 .with_label_values(&[source, result(ok)])
                 .inc_by(u64::from(ok == report.outcome.is_ok()));
         }
+        if let Some(verification) = &report.verification {
+            let verified = self.families.source_verified.with_label_values(&[source]);
+            verified.set(verification.is_ok().into());
+        }
         let took = report.took.as_secs_f64();
         self.families.fetch_seconds.with_label_values(&[source]).observe(took);
     }

@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use super::{ConfigError, Format};
+use crate::source::VerifyMode;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -93,6 +94,7 @@ pub(super) struct Source {
     pub(super) cron: Option<String>,
     pub(super) watch: Option<bool>,
     pub(super) auth: Option<Auth>,
+    pub(super) verify: Option<Verify>,
     #[serde(default)]
     pub(super) variables: BTreeMap<String, String>,
     #[serde(default)]
@@ -104,6 +106,15 @@ pub(super) struct Source {
 pub(super) struct Auth {
     pub(super) username: String,
     pub(super) password_file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Verify {
+    #[serde(default)]
+    pub(super) mode: VerifyMode,
+    pub(super) allowed_signers: Option<PathBuf>,
+    pub(super) gpg_keyring: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

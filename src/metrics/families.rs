@@ -34,6 +34,7 @@ pub(super) struct Families {
     pub(super) reconnects: IntCounter,
     pub(super) fetches: IntCounterVec,
     pub(super) fetch_seconds: HistogramVec,
+    pub(super) source_verified: IntGaugeVec,
     pub(super) queue_depth: IntGauge,
     pub(super) departed: IntGaugeVec,
     pub(super) inventory_up: IntGauge,
@@ -119,6 +120,11 @@ impl Families {
                 "How long fetches of a git source took.",
                 &["source"],
                 FETCH_SECONDS,
+            ),
+            source_verified: page.gauges(
+                "source_verified",
+                "1 while the newest revision of a source that is verified is signed as it should be, else 0.",
+                &["source"],
             ),
             queue_depth: page.keep(built(IntGauge::with_opts(named(
                 "queue_depth",

@@ -108,6 +108,7 @@ impl Scene {
             location: Location::Local(self.path("")),
             reference: Reference::Head,
             credentials: None,
+            verify: None,
         };
         Repository::open(spec, &self.dir.path().join("state"))
     }
