@@ -267,7 +267,9 @@ impl Work<'_> {
             None if self.wanted.offered_as.is_none() => {
                 Err(unknown(&self.offer, &self.source.spec.reference))
             }
-            None => Err(Fault::Corrupt { why: format!("{object} did not come with what was fetched") }),
+            None => {
+                Err(Fault::Corrupt { why: format!("{object} did not come with what was fetched") })
+            }
         }
     }
 

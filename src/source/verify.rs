@@ -11,6 +11,7 @@ pub use flaw::Flaw;
 
 use super::error::Fault;
 use super::location::Reference;
+use crate::model::Revision;
 use git2::{ObjectType, Oid, Repository};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -111,9 +112,9 @@ impl Verify {
         let tag = self.mode != VerifyMode::Head;
         let tag = tag.then(of_tag).transpose().map_err(unverified(reference.to_string()))?;
         let head = self.mode != VerifyMode::Tag;
-        let short = commit.to_string()[..7].to_owned();
-        let commit = head.then(of_commit).transpose();
-        Ok(Verified { commit: commit.map_err(unverified(format!("commit {short}")))?, tag })
+        let what = format!("commit {}", Revision(commit.to_string()).short());
+        let commit = head.then(of_commit).transpose().map_err(unverified(what))?;
+        Ok(Verified { commit, tag })
     }
 
     fn keys(&self) -> Result<Keys, Fault> {
@@ -122,9 +123,10 @@ impl Verify {
             let text = text.map_err(|_| unusable(path, "it is no text"))?;
             signers::parse(&text, &TimeZone::system()).map_err(|what| unusable(path, what))
         });
-        let gpg = self.gpg_keyring.as_deref().map(|path| {
-            gpg::keyring(&bytes_of(path)?).map_err(|what| unusable(path, what))
-        });
+        let gpg = self
+            .gpg_keyring
+            .as_deref()
+            .map(|path| gpg::keyring(&bytes_of(path)?).map_err(|what| unusable(path, what)));
         Ok(Keys { ssh: ssh.transpose()?, gpg: gpg.transpose()? })
     }
 }
@@ -170,7 +172,9 @@ fn unusable(path: &Path, what: impl Into<String>) -> Fault {
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |what: &str, key: &Option<Key>| key.as_ref().map(|key| format!("{what} signed with {key}"));
+        let of = |what: &str, key: &Option<Key>| {
+            key.as_ref().map(|key| format!("{what} signed with {key}"))
+        };
         let parts = [of("tag", &self.tag), of("commit", &self.commit)];
         f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }

@@ -2,7 +2,8 @@
 
 use super::{
     Condition, ConditionKind, Conditions, HealthStatus, LastFetch, LastPass, PassResult, Report,
-    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Unverified, Verdict, Workload, progress,
+    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Unverified, Verdict,
+    Workload, progress,
 };
 use crate::model::{Revision, StackName};
 use jiff::Timestamp;
@@ -83,9 +84,8 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
 /// A fetch has ended.
 pub(super) fn fetch(former: Option<SourceStatus>, report: &SourceReport) -> SourceStatus {
     let ended = end(report.started, report.took);
-    let (revision, verified, last_success, conditions) = former
-        .map(|f| (f.revision, f.verified, f.last_success, f.conditions))
-        .unwrap_or_default();
+    let (revision, verified, last_success, conditions) =
+        former.map(|f| (f.revision, f.verified, f.last_success, f.conditions)).unwrap_or_default();
     let mut status = SourceStatus {
         name: report.source.clone(),
         revision,

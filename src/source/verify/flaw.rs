@@ -34,7 +34,9 @@ pub enum Flaw {
         field: &'static str,
     },
     /// The signature is not one of this content.
-    #[error("the signature with {0} does not fit the content, which was changed or signed otherwise")]
+    #[error(
+        "the signature with {0} does not fit the content, which was changed or signed otherwise"
+    )]
     Bad(Key),
     /// An SSH signature that was made for something else than git.
     #[error("it is signed with {key} for {namespace:?} instead of \"git\"")]

@@ -30,7 +30,9 @@ pub(super) fn keyring(bytes: &[u8]) -> Result<Vec<SignedPublicKey>, String> {
             match key.map_err(unread)? {
                 PublicOrSecret::Public(key) => keys.push(key),
                 PublicOrSecret::Secret(_) => {
-                    return Err("it holds a secret key; write the public ones with `gpg --export`".into());
+                    return Err(
+                        "it holds a secret key; write the public ones with `gpg --export`".into()
+                    );
                 }
             }
         }

@@ -36,18 +36,19 @@ pub(super) fn commit(bytes: &[u8]) -> Result<Signed, Flaw> {
     let (mut payload, mut signature) = (Vec::with_capacity(bytes.len()), Vec::new());
     let mut into = Into::Payload;
     for line in headers.split_inclusive(|byte| *byte == b'\n') {
-        let folded = line.strip_prefix(b" ");
-        if folded.is_none() {
-            into = match line.strip_prefix(b"gpgsig ") {
-                Some(_) if !signature.is_empty() => return Err(unreadable("there are several")),
-                Some(_) => Into::Signature,
-                None if line.starts_with(OTHER) => Into::Nothing,
-                None => Into::Payload,
-            };
-        }
+        let (folded, begun) = (line.strip_prefix(b" "), line.strip_prefix(b"gpgsig "));
+        into = match folded {
+            Some(_) => into,
+            None if begun.is_some() && !signature.is_empty() => {
+                return Err(unreadable("there are several"));
+            }
+            None if begun.is_some() => Into::Signature,
+            None if line.starts_with(OTHER) => Into::Nothing,
+            None => Into::Payload,
+        };
         match into {
             Into::Payload => payload.extend_from_slice(line),
-            Into::Signature => signature.extend_from_slice(folded.unwrap_or(&line[b"gpgsig ".len()..])),
+            Into::Signature => signature.extend_from_slice(folded.or(begun).unwrap_or_default()),
             Into::Nothing => {}
         }
     }

@@ -11,11 +11,17 @@ use ssh_key::public::KeyData;
 pub(super) struct Allowed {
     /// Who may use the key, as it is written; anybody there is good for us.
     pub(super) principals: String,
-    /// What it may sign for, as patterns; `None`: anything.
+    pub(super) options: Options,
+    pub(super) key: KeyData,
+}
+
+/// What a key may sign.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Options {
+    /// For what, as patterns; `None`: anything.
     namespaces: Option<String>,
     pub(super) after: Option<Timestamp>,
     pub(super) before: Option<Timestamp>,
-    pub(super) key: KeyData,
 }
 
 /// Reads all lines; times without a `Z` are in `zone`. The error has the line.
@@ -27,7 +33,7 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Vec<Allowed>, String>
     if signers.is_empty() { Err("it holds no key".to_owned()) } else { Ok(signers) }
 }
 
-impl Allowed {
+impl Options {
     /// Whether the key may sign for `namespace`.
     pub(super) fn allows(&self, namespace: &str) -> bool {
         let Some(patterns) = &self.namespaces else { return true };
@@ -48,27 +54,18 @@ fn line(text: &str, zone: &TimeZone) -> Result<Allowed, String> {
     let (principals, rest) = field(text)?;
     let (second, after) = field(rest)?;
     let (options, rest) = if is_type(second) { ("", rest) } else { (second, after) };
+    let options = read_options(options, zone)?;
     let (kind, rest) = field(rest)?;
     let (base64, _) = field(rest)?;
     if base64.is_empty() {
-        return Err("write PRINCIPALS [OPTIONS] TYPE KEY, such as `a@example.org ssh-ed25519 AAAA…`".into());
+        return Err(
+            "write PRINCIPALS [OPTIONS] TYPE KEY, such as `a@example.org ssh-ed25519 AAAA…`".into(),
+        );
     }
     let key = PublicKey::from_openssh(&format!("{kind} {base64}"))
         .map_err(|error| format!("the key cannot be read: {error}"))?;
-    let mut signer = Allowed {
-        principals: principals.trim_matches('"').to_owned(),
-        namespaces: None,
-        after: None,
-        before: None,
-        key: key.key_data().clone(),
-    };
-    set(&mut signer, options, zone)?;
-    match (signer.after, signer.before) {
-        (Some(after), Some(before)) if after >= before => {
-            Err("`valid-before` is not after `valid-after`".into())
-        }
-        _ => Ok(signer),
-    }
+    let principals = principals.trim_matches('"').to_owned();
+    Ok(Allowed { principals, options, key: key.key_data().clone() })
 }
 
 /// The first field, quotes in it included, and the rest.
@@ -90,9 +87,10 @@ fn is_type(field: &str) -> bool {
     ["ssh-", "ecdsa-", "sk-"].iter().any(|start| field.starts_with(start))
 }
 
-/// Reads `name`, `name="value"`, with commas between.
-fn set(signer: &mut Allowed, options: &str, zone: &TimeZone) -> Result<(), String> {
-    let mut rest = options;
+/// `NAME="VALUE"` and more, with commas between.
+fn read_options(text: &str, zone: &TimeZone) -> Result<Options, String> {
+    let mut options = Options::default();
+    let mut rest = text;
     while !rest.is_empty() {
         let end = rest.find(['=', ',']).unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
@@ -112,9 +110,9 @@ fn set(signer: &mut Allowed, options: &str, zone: &TimeZone) -> Result<(), Strin
             None => return Err(format!("expected a comma after the option `{name}`")),
         };
         let twice = match (lower.as_str(), value) {
-            ("namespaces", Some(value)) => signer.namespaces.replace(value.to_owned()).is_some(),
-            ("valid-after", Some(value)) => signer.after.replace(time(value, zone)?).is_some(),
-            ("valid-before", Some(value)) => signer.before.replace(time(value, zone)?).is_some(),
+            ("namespaces", Some(value)) => options.namespaces.replace(value.to_owned()).is_some(),
+            ("valid-after", Some(value)) => options.after.replace(time(value, zone)?).is_some(),
+            ("valid-before", Some(value)) => options.before.replace(time(value, zone)?).is_some(),
             ("namespaces" | "valid-after" | "valid-before", None) => {
                 return Err(format!("write {name}=\"…\""));
             }
@@ -127,7 +125,12 @@ fn set(signer: &mut Allowed, options: &str, zone: &TimeZone) -> Result<(), Strin
             return Err(format!("the option `{name}` is there twice"));
         }
     }
-    Ok(())
+    match (options.after, options.before) {
+        (Some(after), Some(before)) if after >= before => {
+            Err("`valid-before` is not after `valid-after`".into())
+        }
+        _ => Ok(options),
+    }
 }
 
 /// `YYYYMMDD[HHMM[SS]][Z]`.
@@ -147,7 +150,11 @@ fn time(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
         zone.to_timestamp(time).ok()
     };
     let read = is_time.then(read).flatten();
-    read.ok_or_else(|| format!("`{text}` is no time; write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with a Z for UTC"))
+    read.ok_or_else(|| {
+        format!(
+            "`{text}` is no time; write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with a Z for UTC"
+        )
+    })
 }
 
 /// Whether `text` is what a pattern with `*` and `?` describes. Takes time in proportion to both.

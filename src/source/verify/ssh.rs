@@ -38,11 +38,11 @@ pub(super) fn signer(allowed: Option<&[Allowed]>, signed: &Signed) -> Result<Key
 
 /// Whether a line allows its key to sign this.
 fn permits(line: &Allowed, signed: &Signed, key: Key) -> Result<Key, Flaw> {
-    let at = signed.at;
-    if !line.allows(NAMESPACE) {
+    let (at, options) = (signed.at, &line.options);
+    if !options.allows(NAMESPACE) {
         return Err(Flaw::NotForGit(key));
     }
-    match (line.after, line.before) {
+    match (options.after, options.before) {
         (Some(begin), _) if at < begin => Err(Flaw::Early { key, at, begin }),
         (_, Some(end)) if at > end => Err(Flaw::Expired { key, at, end }),
         _ => Ok(key),

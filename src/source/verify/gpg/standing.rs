@@ -37,7 +37,8 @@ impl Standing {
         let direct = direct.filter(|it| it.verify_key(primary).is_ok());
         let users = key.details.users.iter();
         let of_users = users.filter_map(|user| {
-            let own = |it: &&Signature| it.verify_certification(primary, Tag::UserId, &user.id).is_ok();
+            let own =
+                |it: &&Signature| it.verify_certification(primary, Tag::UserId, &user.id).is_ok();
             let newest = newest(user.signatures.iter().filter(own))?;
             (newest.typ() != Some(SignatureType::CertRevocation)).then_some(newest)
         });
@@ -68,7 +69,8 @@ impl Standing {
         revocations: impl Iterator<Item = &'k Signature>,
     ) -> Self {
         let begin = time(key.created_at());
-        let valid = said.and_then(Signature::key_expiration_time).map_or(0, |valid| valid.as_secs());
+        let valid =
+            said.and_then(Signature::key_expiration_time).map_or(0, |valid| valid.as_secs());
         Self {
             begin,
             end: (valid > 0).then(|| begin + Duration::from_secs(valid.into())),

@@ -2,16 +2,17 @@
 
 use super::*;
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
 fn parse_at(text: &str) -> Result<Vec<Allowed>, String> {
     parse(text, &TimeZone::fixed(jiff::tz::offset(2)))
 }
 
-fn one(options: &str) -> Allowed {
+fn one(options: &str) -> Options {
     let mut read = parse_at(&format!("a@example.org {options} {KEY}")).unwrap();
     assert_eq!(read.len(), 1);
-    read.remove(0)
+    read.remove(0).options
 }
 
 fn error(line: &str) -> String {
@@ -27,7 +28,7 @@ fn a_line_holds_principals_options_and_a_key() {
     let principals: Vec<_> = read.iter().map(|signer| signer.principals.as_str()).collect();
     assert_eq!(principals, ["a@example.org,*@b.org", "c d"]);
     assert_eq!(read[0].key, read[1].key);
-    assert_eq!((read[0].after, read[0].before), (None, None));
+    assert_eq!(read[0].options, Options::default());
 }
 
 #[test]
@@ -59,7 +60,10 @@ fn what_cannot_be_used_is_an_error_with_its_line() {
         ("a@example.org", "write PRINCIPALS"),
         ("ssh-ed25519 AAAA", "write PRINCIPALS"),
         ("a ssh-ed25519 AAAA", "the key cannot be read"),
-        ("a ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti", "the key"),
+        (
+            "a ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti",
+            "the key",
+        ),
         ("a cert-authority KEY", "certificates are not supported"),
         ("a namespaces=\"git\",cert-authority KEY", "certificates are not supported"),
         ("a no-touch KEY", "unknown option `no-touch`"),
