@@ -136,7 +136,7 @@ pub enum Fault {
         /// "commit 1a2b3c4", "tag v1".
         what: String,
         /// What was found.
-        flaw: Flaw,
+        flaw: Box<Flaw>,
     },
     /// The keys to verify with cannot be read.
     #[error("cannot verify with the keys in {path}: {what}")]

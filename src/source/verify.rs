@@ -108,7 +108,8 @@ impl Verify {
             let bytes = read(repository, commit, ObjectType::Commit)?.ok_or(Flaw::Unsigned)?;
             keys.signer(&signed::commit(&bytes)?, now)
         };
-        let unverified = |what: String| move |flaw| Fault::Unverified { what, flaw };
+        let unverified =
+            |what: String| move |flaw| Fault::Unverified { what, flaw: Box::new(flaw) };
         let tag = self.mode != VerifyMode::Head;
         let tag = tag.then(of_tag).transpose().map_err(unverified(reference.to_string()))?;
         let head = self.mode != VerifyMode::Tag;

@@ -66,6 +66,9 @@ fn what_is_signed_by_nobody_who_is_known_is_not_shown() {
     assert_eq!(forge.shown().as_deref(), Some("good"));
 }
 
+/// What is made of a commit's bytes.
+type Change<'a> = &'a dyn Fn(&str) -> String;
+
 #[test]
 fn a_signature_is_good_for_the_bytes_that_were_signed_and_no_others() {
     let Some(forge) = Forge::new() else { return };
@@ -77,7 +80,7 @@ fn a_signature_is_good_for_the_bytes_that_were_signed_and_no_others() {
     let good_tree = forge.git(&["rev-parse", "HEAD^{tree}"]);
     verified(&mut source);
 
-    let changes: [(&str, &dyn Fn(&str) -> String); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("the tree", &|commit| commit.replace(&good_tree, &tree)),
         ("the message", &|commit| format!("{commit}more\n")),
         ("a parent", &|commit| commit.replace("author ", &format!("parent {good}\nauthor "))),

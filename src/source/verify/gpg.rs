@@ -8,13 +8,13 @@ use super::signed::{Form, Signed};
 use jiff::Timestamp;
 use pgp::composed::{Deserializable, DetachedSignature, PublicOrSecret, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{Signature, SignatureType, SubpacketData};
-use pgp::types::{KeyDetails, VerifyingKey};
+use pgp::packet::{Signature, SignatureConfig, SignatureType, SubpacketData};
+use pgp::types::{Duration, KeyDetails, VerifyingKey};
 use standing::{Standing, time};
 
 /// How a block of armored keys begins.
 const BLOCK: &str = "-----BEGIN PGP ";
-/// Where a GnuPG keybox says that it is one, and how.
+/// Where a keybox of gpg says that it is one, and how.
 const KEYBOX: (usize, &[u8]) = (8, b"KBXf");
 
 /// The keys in a file: armored blocks one after another, or binary.
@@ -124,7 +124,7 @@ impl Judged<'_> {
         if !standings.last().is_some_and(|own| own.may_sign) {
             return unfit("is not made for signing");
         }
-        let valid = self.signature.signature_expiration_time().map_or(0, |valid| valid.as_secs());
+        let valid = self.signature.signature_expiration_time().map_or(0, Duration::as_secs);
         let end = time(at) + std::time::Duration::from_secs(valid.into());
         if valid > 0 && self.now >= end {
             return Err(Flaw::Over { key: key.clone(), end });
@@ -145,7 +145,7 @@ fn has_unknown_demands(signature: &Signature) -> bool {
         matches!(data, Experimental(..) | Notation(..) | Other(..))
     };
     let config = signature.config();
-    let mut parts = config.into_iter().flat_map(|config| config.hashed_subpackets());
+    let mut parts = config.into_iter().flat_map(SignatureConfig::hashed_subpackets);
     parts.any(|part| part.is_critical && unknown(&part.data))
 }
 
@@ -158,7 +158,7 @@ fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
 /// The key that a signature names.
 fn issuer(signature: &Signature) -> Key {
     let print = signature.issuer_fingerprint().first().map(|print| format!("{print:X}"));
-    let id = || signature.issuer_key_id().first().map(|id| hex::encode_upper(id));
+    let id = || signature.issuer_key_id().first().map(hex::encode_upper);
     let fingerprint = print.or_else(id).unwrap_or_else(|| "without a name".into());
     Key { form: Form::Gpg, fingerprint, owner: None }
 }

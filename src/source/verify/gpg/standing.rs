@@ -5,7 +5,7 @@ use super::super::Key;
 use super::super::flaw::Flaw;
 use jiff::Timestamp;
 use pgp::composed::{SignedPublicKey, SignedPublicSubKey};
-use pgp::packet::{RevocationCode, Signature, SignatureType, SubpacketData};
+use pgp::packet::{RevocationCode, Signature, SignatureConfig, SignatureType, SubpacketData};
 use pgp::types::{KeyDetails, Tag};
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ impl Standing {
     ) -> Self {
         let begin = time(key.created_at());
         let valid =
-            said.and_then(Signature::key_expiration_time).map_or(0, |valid| valid.as_secs());
+            said.and_then(Signature::key_expiration_time).map_or(0, pgp::types::Duration::as_secs);
         Self {
             begin,
             end: (valid > 0).then(|| begin + Duration::from_secs(valid.into())),
@@ -126,7 +126,7 @@ fn revocation(signature: &Signature) -> Revocation {
 /// Old keys do not say what they are for, and may do what their algorithm can.
 fn may_sign(said: &Signature) -> bool {
     let is_flags = |data: &SubpacketData| matches!(data, SubpacketData::KeyFlags(_));
-    let mut parts = said.config().into_iter().flat_map(|config| config.hashed_subpackets());
+    let mut parts = said.config().into_iter().flat_map(SignatureConfig::hashed_subpackets);
     !parts.any(|part| is_flags(&part.data)) || said.key_flags().sign()
 }
 
