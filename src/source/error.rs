@@ -129,7 +129,7 @@ pub enum Fault {
     },
     /// A revision that is to be verified is not signed by somebody who is known.
     #[error(
-        "{what} is not taken, the former revision stays: {flaw}; sign it with a known key, or correct the \
+        "{what} is not taken, what was there stays: {flaw}; sign it with a known key, or correct the \
          keys of the source's `verify`"
     )]
     Unverified {

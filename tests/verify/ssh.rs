@@ -50,7 +50,7 @@ fn what_is_signed_by_nobody_who_is_known_is_not_shown() {
     let id = forge.commit("unsigned", None);
     let shown = refused(&mut source);
     let expected =
-        format!("commit {} is not taken, the former revision stays: it is not signed; ", &id[..12]);
+        format!("commit {} is not taken, what was there stays: it is not signed; ", &id[..12]);
     assert!(shown.contains(&expected), "{shown}");
 
     forge.commit("stranger", Some(&stranger.signer()));

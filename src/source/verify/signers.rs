@@ -54,14 +54,15 @@ fn line(text: &str, zone: &TimeZone) -> Result<Allowed, String> {
     let (principals, rest) = field(text)?;
     let (second, after) = field(rest)?;
     let (options, rest) = if is_type(second) { ("", rest) } else { (second, after) };
-    let options = read_options(options, zone)?;
     let (kind, rest) = field(rest)?;
     let (base64, _) = field(rest)?;
-    if base64.is_empty() {
+    // A line that begins with the key has the form of other files of OpenSSH.
+    if base64.is_empty() || is_type(principals) {
         return Err(
             "write PRINCIPALS [OPTIONS] TYPE KEY, such as `a@example.org ssh-ed25519 AAAA…`".into(),
         );
     }
+    let options = read_options(options, zone)?;
     let key = PublicKey::from_openssh(&format!("{kind} {base64}"))
         .map_err(|error| format!("the key cannot be read: {error}"))?;
     let principals = principals.trim_matches('"').to_owned();

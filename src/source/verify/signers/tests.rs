@@ -59,6 +59,7 @@ fn what_cannot_be_used_is_an_error_with_its_line() {
     for (line, expected) in [
         ("a@example.org", "write PRINCIPALS"),
         ("ssh-ed25519 AAAA", "write PRINCIPALS"),
+        ("ssh-ed25519 AAAA a comment here", "write PRINCIPALS"),
         ("a ssh-ed25519 AAAA", "the key cannot be read"),
         (
             "a ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti",
