@@ -12,7 +12,7 @@ pub use keys::{keys_by_hand, keys_in};
 
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName, StackName};
-use crate::source::{Location, Reference};
+use crate::source::{Location, Reference, Verify};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -84,6 +84,8 @@ pub struct Source {
     pub auth: Option<Auth>,
     /// The file with the secret that webhooks are signed with; `None` where none are taken.
     pub webhook_secret: Option<PathBuf>,
+    /// Who must have signed a revision before it is deployed; `None`: anybody who can push.
+    pub verify: Option<Verify>,
     /// Variables for interpolation.
     pub variables: BTreeMap<String, String>,
     /// The Compose profiles that are on.
@@ -121,8 +123,11 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let mut config = Config::parse(&text, path)?;
+    let at = check::At { text: &text, path };
     for (index, source) in config.sources.iter().enumerate() {
-        let at = check::At { text: &text, path };
+        if let Some(Err(fault)) = source.verify.as_ref().map(Verify::check_files) {
+            return Err(at.wrong(&format!("sources[{index}].verify"), fault));
+        }
         if let Some(Err(error)) = source.auth.as_ref().map(Auth::password) {
             let field = format!("sources[{index}].auth.password_file");
             return Err(at.wrong(&field, format!("{error}; create it or name another file")));
@@ -134,7 +139,6 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     }
     config.age_key_file = config.age_key_file.or_else(keys::credential);
     if let Some(Err(error)) = config.age_key_file.as_deref().map(keys::read) {
-        let at = check::At { text: &text, path };
         return Err(at.wrong("sops.age_key_file", error));
     }
     Ok(config)

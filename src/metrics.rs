@@ -4,6 +4,7 @@
 //! word becomes `other`, so nothing outside can make series without bound.
 
 mod families;
+mod sources;
 mod updates;
 mod words;
 
@@ -118,15 +119,7 @@ impl Metrics {
 
     /// Counts a fetch.
     pub fn observe_source(&self, report: &SourceReport) {
-        let source = report.source.as_str();
-        for ok in [true, false] {
-            self.families
-                .fetches
-                .with_label_values(&[source, result(ok)])
-                .inc_by(u64::from(ok == report.outcome.is_ok()));
-        }
-        let took = report.took.as_secs_f64();
-        self.families.fetch_seconds.with_label_values(&[source]).observe(took);
+        self.families.sources.observe(report);
     }
 
     /// Counts a webhook; `provider`: absent where it says nothing of that.
@@ -166,11 +159,7 @@ impl Metrics {
 
     /// Removes every series of a source that is watched no more.
     pub fn forget_source(&self, source: &SourceName) {
-        for ok in [true, false] {
-            let labels = [source.as_str(), result(ok)];
-            gone(self.families.fetches.remove_label_values(&labels));
-        }
-        gone(self.families.fetch_seconds.remove_label_values(&[source.as_str()]));
+        self.families.sources.forget(source);
     }
 
     /// Counts a call to the engine.

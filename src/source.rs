@@ -29,6 +29,7 @@ mod repository;
 mod revision;
 mod select;
 mod spec;
+mod verify;
 mod view;
 mod watch;
 
@@ -43,4 +44,5 @@ pub use read::{read, read_within};
 pub use repository::{Checkout, Repository};
 pub use revision::revision_of;
 pub use spec::{Credentials, Spec};
+pub use verify::{Flaw, Key, Verified, Verify, VerifyMode};
 pub use watch::{Watch, watch};

@@ -24,7 +24,9 @@ pub use detail::detail;
 pub use holdings::{Holdings, RunImages, Seen};
 pub use obstacle::first_line;
 pub use order::{Done, NoRevision, Order, Preview, Refusal, RevisionPrefix, RollbackTo};
-pub use report::{ActionReport, Acts, DriftKind, PassResult, Report, SourceReport, Workload};
+pub use report::{
+    ActionReport, Acts, DriftKind, PassResult, Report, SourceReport, Unverified, Workload,
+};
 pub use rollout::{
     Cause, HeldBackStatus, PausedStatus, RolloutPhase, RolloutReport, RolloutStatus,
     RolloutVerdict, ServiceRollout, SlotNotice, SlotPhase, SlotStatus,

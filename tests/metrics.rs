@@ -11,7 +11,7 @@ use bowline::model::{Revision, ServiceName, Slot, SourceName, StackName};
 use bowline::plan::{Action, Object};
 use bowline::status::{
     ActionReport, Board, Cause, DriftKind, HeldBackStatus, PassResult, Report, RolloutReport,
-    RolloutVerdict, SourceReport, Workload,
+    RolloutVerdict, SourceReport, Unverified, Workload,
 };
 use prometheus::{Prometheus, present};
 use std::collections::BTreeMap;
@@ -73,7 +73,8 @@ fn full_page() -> Metrics {
         let started = "2026-01-01T00:00:00Z".parse().unwrap();
         let took = Duration::from_millis(40);
         let source = source.clone();
-        metrics.observe_source(&SourceReport { source, started, took, outcome });
+        let verification = Some(outcome.is_ok().then(|| "commit signed".into()).ok_or(Unverified));
+        metrics.observe_source(&SourceReport { source, started, took, outcome, verification });
     }
     metrics.engine_request("list_networks", true, Duration::from_millis(4));
     metrics.engine_event("die");
@@ -109,6 +110,7 @@ fn every_promised_family_is_on_the_page() {
         "bowline_engine_event_stream_reconnects_total",
         "bowline_source_fetch_total",
         "bowline_source_fetch_duration_seconds",
+        "bowline_source_verified",
         "bowline_queue_depth",
         "process_resident_memory_bytes",
         "process_cpu_seconds_total",
@@ -127,6 +129,7 @@ fn every_promised_family_is_on_the_page() {
         r#"bowline_stack_condition{stack="shop",status="True",type="Ready"} 1"#,
         r#"bowline_stack_condition{stack="blog",status="True",type="Ready"} 0"#,
         r#"bowline_source_fetch_total{result="error",source="main"} 1"#,
+        r#"bowline_source_verified{source="main"} 0"#,
         r#"bowline_engine_requests_total{operation="list_networks",result="success"} 1"#,
     ] {
         assert!(page.lines().any(|shown| shown == line), "{line} is missing from\n{page}");

@@ -78,8 +78,9 @@ impl World {
             name: found.name.clone(),
             location: found.location.clone(),
             reference: found.reference.clone(),
-            // Nothing is fetched.
+            // Nothing is fetched, and what ran well was verified when it came.
             credentials: None,
+            verify: None,
         };
         Ok((Repository::open(spec, &watched.state_dir), watched.reading))
     }

@@ -8,8 +8,8 @@ use super::schedule::Schedule;
 use crate::config::Source;
 use crate::engine::EngineError;
 use crate::model::{Revision, SourceName, StackName};
-use crate::source::{Checkout, Credentials, Location, Repository, SourceError, Spec, watch};
-use crate::status::SourceReport;
+use crate::source::{Checkout, Credentials, Fault, Location, Repository, SourceError, Spec, watch};
+use crate::status::{SourceReport, Unverified};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -111,18 +111,25 @@ async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> Synced {
     let repository = repository(watched);
     let (last, result) = match &repository {
         Ok(repository) => fetch(world, repository.clone(), first).await,
-        Err(error) => (None, Err(error.clone())),
+        Err(error) => (None, Err(Failure::from(error.clone()))),
     };
     world.note_source(&SourceReport {
         source: name.clone(),
         started,
         took: began.elapsed(),
-        outcome: result.as_ref().map(|checkout| checkout.revision.clone()).map_err(Clone::clone),
+        outcome: match &result {
+            Ok(checkout) => Ok(checkout.revision.clone()),
+            Err(failure) => Err(failure.message.clone()),
+        },
+        verification: match &result {
+            Ok(Checkout { verified, .. }) => verified.as_ref().map(|it| Ok(it.to_string())),
+            Err(failure) => failure.is_unverified.then_some(Err(Unverified)),
+        },
     });
     let checkout = match result {
         Ok(checkout) => Some(checkout).filter(|checkout| checkout.moved || first),
-        Err(error) => {
-            tracing::error!(source = %name, "{error}");
+        Err(failure) => {
+            tracing::error!(source = %name, "{}", failure.message);
             last
         }
     };
@@ -130,6 +137,26 @@ async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> Synced {
         return if first { Synced::Nothing } else { Synced::AsBefore };
     };
     take_in(world, watched, repository, checkout.revision).await
+}
+
+/// Why a fetch failed.
+struct Failure {
+    message: String,
+    /// Whether what came is not signed as it should be.
+    is_unverified: bool,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self { message, is_unverified: false }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        let is_unverified = matches!(error.fault, Fault::Unverified { .. });
+        Self { message: error.to_string(), is_unverified }
+    }
 }
 
 /// The clone with the login of now: a password may be exchanged in its file at any time.
@@ -144,6 +171,7 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
         location: config.location.clone(),
         reference: config.reference.clone(),
         credentials: credentials.transpose()?,
+        verify: config.verify.clone(),
     };
     Ok(Repository::open(spec, &watched.state_dir))
 }
@@ -154,7 +182,7 @@ async fn fetch(
     world: &Arc<World>,
     mut repository: Repository,
     first: bool,
-) -> (Option<Checkout>, Result<Checkout, String>) {
+) -> (Option<Checkout>, Result<Checkout, Failure>) {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let needed = world.needed_revisions(repository.name());
@@ -165,8 +193,8 @@ async fn fetch(
         {
             tracing::warn!("cannot keep the commits at which stacks ran well: {error}");
         }
-        let last = if first { repository.last().ok().flatten() } else { None };
-        (last, repository.sync(&flag).map_err(|error: SourceError| error.to_string()))
+        let last = if first { last(&repository) } else { None };
+        (last, repository.sync(&flag).map_err(Failure::from))
     });
     let joined = tokio::select! {
         joined = &mut work => joined,
@@ -175,7 +203,15 @@ async fn fetch(
             work.await
         }
     };
-    joined.unwrap_or_else(|error| (None, Err(format!("a defect of Bowline: {error}"))))
+    joined.unwrap_or_else(|error| (None, Err(format!("a defect of Bowline: {error}").into())))
+}
+
+/// What an earlier process left, if it may be used.
+fn last(repository: &Repository) -> Option<Checkout> {
+    repository.last().unwrap_or_else(|error| {
+        tracing::warn!("not going on from what was fetched before: {error}");
+        None
+    })
 }
 
 async fn take_in(

@@ -91,8 +91,13 @@ fn show(snapshot: &Snapshot, output: Output) -> anyhow::Result<()> {
         Output::Json => println!("{}", serde_json::to_string_pretty(snapshot)?),
         Output::Text => {
             print!("{}", table(&snapshot.stacks, Timestamp::now()));
-            for source in snapshot.sources.iter().filter(|source| !source.message.is_empty()) {
-                println!("{}", source.message);
+            for source in &snapshot.sources {
+                if let (Some(verified), Some(revision)) = (&source.verified, &source.revision) {
+                    println!("source {}: {}, {verified}", source.name, revision.short());
+                }
+                if !source.message.is_empty() {
+                    println!("{}", source.message);
+                }
             }
         }
     }

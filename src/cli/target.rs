@@ -190,6 +190,7 @@ impl Target {
             location,
             reference: self.reference.clone().map_or(Reference::Head, Reference::Any),
             credentials: None,
+            verify: None,
         };
         let state = common.state_dir().join("sources");
         let checkout = Repository::open(spec, &state).sync(&AtomicBool::new(false))?;

@@ -2,7 +2,7 @@
 
 use super::{Auth, Config, ConfigError, Log, Prune, Source, place, raw};
 use crate::model::{SourceName, StackName};
-use crate::source::{InvalidLocation, Location, Reference};
+use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use std::collections::BTreeSet;
@@ -98,10 +98,12 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
             Some(at_least_shortest(written, INTERVAL, &format!("{field}.interval"), at)?)
         }
     };
+    let reference = reference(raw, field, at)?;
     Ok(Source {
         name: name(raw, &location, &format!("{field}.name"), at)?,
         location,
-        reference: reference(raw, field, at)?,
+        verify: verify(raw.verify.as_ref(), &reference, &format!("{field}.verify"), at)?,
+        reference,
         path: within(&raw.path, &format!("{field}.path"), at)?,
         interval,
         cron,
@@ -157,6 +159,29 @@ fn reference(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Reference, C
         return Err(at.wrong(field, "keep only one of `ref`, `branch`, `tag` and `commit`"));
     }
     Ok(reference)
+}
+
+fn verify(
+    raw: Option<&raw::Verify>,
+    reference: &Reference,
+    field: &str,
+    at: &At<'_>,
+) -> Result<Option<Verify>, ConfigError> {
+    let Some(raw) = raw else { return Ok(None) };
+    if raw.allowed_signers.is_none() && raw.gpg_keyring.is_none() {
+        let what = "there are no keys; name a file as `allowed_signers`, `gpg_keyring` or both";
+        return Err(at.wrong(field, what));
+    }
+    if raw.mode != VerifyMode::Head && !matches!(reference, Reference::Tag(_)) {
+        let what = "only a tag can be verified so; follow one with `tag`, or write `head`";
+        return Err(at.wrong(&format!("{field}.mode"), what));
+    }
+    let file = |path: &Option<PathBuf>| path.as_deref().map(|path| from_file(at, path));
+    Ok(Some(Verify {
+        mode: raw.mode,
+        allowed_signers: file(&raw.allowed_signers),
+        gpg_keyring: file(&raw.gpg_keyring),
+    }))
 }
 
 fn within(path: &Path, field: &str, at: &At<'_>) -> Result<PathBuf, ConfigError> {

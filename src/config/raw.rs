@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use super::{ConfigError, Format};
+use crate::source::VerifyMode;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -102,6 +103,7 @@ pub(super) struct Source {
     pub(super) watch: Option<bool>,
     pub(super) auth: Option<Auth>,
     pub(super) webhook: Option<Webhook>,
+    pub(super) verify: Option<Verify>,
     #[serde(default)]
     pub(super) variables: BTreeMap<String, String>,
     #[serde(default)]
@@ -119,6 +121,15 @@ pub(super) struct Auth {
 #[serde(deny_unknown_fields)]
 pub(super) struct Webhook {
     pub(super) secret_file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Verify {
+    #[serde(default)]
+    pub(super) mode: VerifyMode,
+    pub(super) allowed_signers: Option<PathBuf>,
+    pub(super) gpg_keyring: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

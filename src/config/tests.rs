@@ -1,6 +1,7 @@
 //! What a configuration means and what its errors say.
 
 use super::*;
+use crate::source::VerifyMode;
 
 const LEAST: &str = "sources:\n  - url: https://git.example.org/Infra.git\n";
 
@@ -54,6 +55,20 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn a_source_is_verified_with_keys_beside_the_configuration() {
+    let verify = |text: &str| {
+        let more = format!("    tag: v1\n    verify: {text}\n");
+        parse(&format!("{LEAST}{more}")).unwrap().sources.remove(0).verify.unwrap()
+    };
+    let head = verify("{ allowed_signers: signers }");
+    assert_eq!((head.mode, head.gpg_keyring), (VerifyMode::Head, None));
+    assert_eq!(head.allowed_signers.unwrap(), Path::new("/etc/bowline/signers"));
+    let both = verify("{ mode: tag-and-head, allowed_signers: a, gpg_keyring: /k }");
+    assert_eq!((both.mode, both.gpg_keyring), (VerifyMode::TagAndHead, Some("/k".into())));
+    assert_eq!(parse(LEAST).unwrap().sources[0].verify, None);
+}
+
+#[test]
 fn pruning_is_switched_on_or_off_or_told_more() {
     let rules = |text: &str| parse(&format!("{LEAST}prune: {text}\n")).unwrap().prune;
     assert_eq!(rules("true"), Prune { enabled: true, confirm: BTreeSet::new() });
@@ -90,6 +105,15 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         ("  - url: git@host:a.git", "3:10: sources[1].url: expected a path"),
         ("  - url: https://me:pw@host/a", "3:10: sources[1].url: holds a login"),
         ("http: { listen: here }", "3:17: http.listen: `here` is no address"),
+        ("    verify: {}", "3:13: sources[0].verify: there are no keys; name a file as"),
+        (
+            "    branch: b\n    verify: { mode: tag, gpg_keyring: k }",
+            "4:21: sources[0].verify.mode: only a tag can be verified so; follow one with `tag`",
+        ),
+        (
+            "    verify: { mode: all, gpg_keyring: k }",
+            "3:21: sources[0].verify.mode: unknown variant",
+        ),
         ("resync: 0s", "3:9: resync: 0ns is too short"),
         ("engine: { host: docker }", "3:17: engine.host: `docker` is no address"),
         ("prune: { confirm: [Web] }", "3:20: prune.confirm[0]: `Web` is no stack name"),
@@ -104,6 +128,18 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         assert!(!shown.contains("pw"), "{shown}");
     }
     assert!(error("sources: []\n").starts_with("config.yaml:1:10: sources: there are none"));
+}
+
+#[test]
+fn files_of_keys_must_be_there_and_hold_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    let verify = "    verify: { allowed_signers: signers }\n";
+    std::fs::write(&path, format!("{LEAST}{verify}")).unwrap();
+    let error = || load(&path).unwrap_err().to_string();
+    assert!(error().contains("config.yaml:3:13: sources[0].verify: cannot verify"), "{}", error());
+    std::fs::write(dir.path().join("signers"), "a@example.org ssh-ed25519\n").unwrap();
+    assert!(error().contains("signers: line 1: write PRINCIPALS"), "{}", error());
 }
 
 #[test]

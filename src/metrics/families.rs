@@ -1,5 +1,6 @@
 //! The metric families: names, labels, help and buckets. Puts no values into them.
 
+use super::sources::Sources;
 use super::updates::Updates;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
@@ -13,8 +14,6 @@ const PASS_SECONDS: &[f64] =
 /// From a local call to a long pull.
 const CALL_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
-/// From a look at a local repository to a clone over a slow line.
-const FETCH_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 /// All families of one page.
 #[derive(Debug)]
@@ -32,8 +31,7 @@ pub(super) struct Families {
     pub(super) engine_seconds: HistogramVec,
     pub(super) engine_events: IntCounterVec,
     pub(super) reconnects: IntCounter,
-    pub(super) fetches: IntCounterVec,
-    pub(super) fetch_seconds: HistogramVec,
+    pub(super) sources: Sources,
     pub(super) webhooks: IntCounterVec,
     pub(super) queue_depth: IntGauge,
     pub(super) departed: IntGaugeVec,
@@ -110,17 +108,7 @@ impl Families {
                 "engine_event_stream_reconnects_total",
                 "How often the engine's event stream was opened again.",
             )))),
-            fetches: page.counters(
-                "source_fetch_total",
-                "Fetches of a git source by how they ended.",
-                &["source", "result"],
-            ),
-            fetch_seconds: page.histograms(
-                "source_fetch_duration_seconds",
-                "How long fetches of a git source took.",
-                &["source"],
-                FETCH_SECONDS,
-            ),
+            sources: Sources::register(&page),
             webhooks: page.counters(
                 "webhook_requests_total",
                 "Webhooks, by who they say they are from and how they were answered.",
@@ -158,7 +146,13 @@ impl Page<'_> {
         self.keep(built(IntCounterVec::new(named(name, help), labels)))
     }
 
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], bounds: &[f64]) -> HistogramVec {
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        bounds: &[f64],
+    ) -> HistogramVec {
         let opts = HistogramOpts { common_opts: named(name, help), buckets: bounds.to_vec() };
         self.keep(built(HistogramVec::new(opts, labels)))
     }

@@ -20,6 +20,11 @@ pub(super) fn switch(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fa
     show(mirror, home, commit)
 }
 
+/// What [`settled`] will give. Writes nothing.
+pub(super) fn bound_for(mirror: &Mirror) -> Option<Oid> {
+    interrupted(mirror).or_else(|| mirror.shown())
+}
+
 /// What the checkout shows; a switch that was interrupted is finished before.
 pub(super) fn settled(mirror: &Mirror, home: &Home) -> Result<Option<Oid>, Fault> {
     if let Some(begun) = interrupted(mirror) {

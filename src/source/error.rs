@@ -1,5 +1,6 @@
 //! What can go wrong with a source, told apart by what the user has to do. Never shows a login.
 
+use super::verify::Flaw;
 use git2::{ErrorClass, ErrorCode};
 use std::io;
 use std::time::Duration;
@@ -125,6 +126,25 @@ pub enum Fault {
     Corrupt {
         /// The library's words.
         why: String,
+    },
+    /// A revision that is to be verified is not signed by somebody who is known.
+    #[error(
+        "{what} is not taken, what was there stays: {flaw}; sign it with a known key, or correct the \
+         keys of the source's `verify`"
+    )]
+    Unverified {
+        /// "commit 1a2b3c4", "tag v1".
+        what: String,
+        /// What was found.
+        flaw: Box<Flaw>,
+    },
+    /// The keys to verify with cannot be read.
+    #[error("cannot verify with the keys in {path}: {what}")]
+    Keys {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        what: String,
     },
     /// The caller asked to stop.
     #[error("stopped on request")]

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 /// The commit that the checkout shows in full, with what is laid over it. `HEAD` is the one that it was begun with: they
 /// differ after an interrupted switch.
 const SHOWN: &str = "refs/bowline/shown";
+/// The annotated tag that led to it, if one did.
+const TAG: &str = "refs/bowline/tag";
 /// Which repository this is a clone of.
 const ORIGIN: &str = "bowline-origin";
 
@@ -145,6 +147,16 @@ impl Mirror {
 
     pub(super) fn set_shown(&self, id: Oid) -> Result<(), Fault> {
         self.point(SHOWN, id)
+    }
+
+    /// The annotated tag that leads to `commit`, if the one that was followed last does.
+    pub(super) fn tag_of(&self, commit: Oid) -> Option<Oid> {
+        let tag = self.repository.refname_to_id(TAG).ok()?;
+        self.commit(tag).is_ok_and(|led_to| led_to == Some(commit)).then_some(tag)
+    }
+
+    pub(super) fn set_tag(&self, id: Oid) -> Result<(), Fault> {
+        self.point(TAG, id)
     }
 
     /// The commit that the last switch of the checkout began with.

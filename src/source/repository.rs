@@ -1,6 +1,6 @@
 //! One source: looks whether it moved, fetches, switches the checkout. Blocks.
 
-use super::checkout::settled;
+use super::checkout::{bound_for, settled};
 use super::error::{Fault, SourceError};
 use super::laid::{commit_of, show};
 use super::limits::{Attempt, Limits};
@@ -8,6 +8,7 @@ use super::mirror::{Home, Mirror};
 use super::remote::Remote;
 use super::select::{Offer, Wanted, select, unknown};
 use super::spec::Spec;
+use super::verify::{Verified, Verify};
 use crate::model::{Revision, SourceName};
 use git2::Oid;
 use std::fs::{self, File, TryLockError};
@@ -39,6 +40,22 @@ pub struct Checkout {
     pub root: PathBuf,
     /// Whether it is another commit than before.
     pub moved: bool,
+    /// By whom it is signed; `None`: nobody asked.
+    pub verified: Option<Verified>,
+}
+
+/// A commit that came, or was there.
+#[derive(Clone, Copy)]
+struct Fetched {
+    /// What is followed: the commit, or an annotated tag that leads to it.
+    object: Oid,
+    commit: Oid,
+}
+
+/// A commit that may be shown.
+struct Passed {
+    commit: Oid,
+    verified: Option<Verified>,
 }
 
 impl Repository {
@@ -69,54 +86,72 @@ impl Repository {
     /// [`Limits::whole`] and some disk work; `cancelled` ends it early.
     ///
     /// An interrupted sync is finished by the next one, and a damaged clone is made anew. On an
-    /// error the former checkout stays. What is laid over it goes on to be shown.
+    /// error the former checkout stays, also where the new revision is not signed as it should be. What is
+    /// laid over it goes on to be shown.
     pub fn sync(&mut self, cancelled: &AtomicBool) -> Result<Checkout, SourceError> {
         let synced = self.try_sync(&Attempt::begin(self.limits, cancelled));
-        let (commit, before) = synced.map_err(|fault| self.error(fault))?;
-        self.given = Some(commit);
-        Ok(self.showing(commit, before != Some(commit)))
+        let (passed, before) = synced.map_err(|fault| self.error(fault))?;
+        self.given = Some(passed.commit);
+        let moved = before != Some(passed.commit);
+        Ok(self.showing(passed, moved))
     }
 
     /// What an earlier sync left, so that an agent can go on while the source is away. What is laid over
-    /// the checkout stays.
+    /// the checkout stays. It is verified like what is fetched.
     pub fn last(&self) -> Result<Option<Checkout>, SourceError> {
         let shown = self.try_last().map_err(|fault| self.error(fault))?;
-        Ok(shown.map(|commit| self.showing(commit, false)))
+        Ok(shown.map(|passed| self.showing(passed, false)))
     }
 
-    fn try_last(&self) -> Result<Option<Oid>, Fault> {
+    fn try_last(&self) -> Result<Option<Passed>, Fault> {
         if !self.home.0.exists() {
             return Ok(None);
         }
         let _hold = self.hold_now()?;
         let Some(mirror) = Mirror::open(&self.home, &self.origin())? else { return Ok(None) };
-        Ok(settled(&mirror, &self.home)?.map(|shown| commit_of(&mirror, shown)))
+        let Some(commit) = bound_for(&mirror).map(|shown| commit_of(&mirror, shown)) else {
+            return Ok(None);
+        };
+        let object = mirror.tag_of(commit).unwrap_or(commit);
+        let verified = self.verify(&mirror, Fetched { object, commit })?;
+        settled(&mirror, &self.home)?;
+        Ok(Some(Passed { commit, verified }))
+    }
+
+    /// By whom it is signed, where that is asked.
+    fn verify(&self, mirror: &Mirror, fetched: Fetched) -> Result<Option<Verified>, Fault> {
+        let Fetched { object, commit } = fetched;
+        let verify = self.spec.verify.as_ref();
+        let judge = |verify: &Verify| {
+            verify.judge(&mirror.repository, &self.spec.reference, object, commit)
+        };
+        verify.map(judge).transpose()
     }
 
     /// The commit shown now, and the one before.
-    fn try_sync(&self, attempt: &Attempt<'_>) -> Result<(Oid, Option<Oid>), Fault> {
+    fn try_sync(&self, attempt: &Attempt<'_>) -> Result<(Passed, Option<Oid>), Fault> {
         attempt.check()?;
         let _lock = self.lock(attempt)?;
         let mut remote = Remote::of(&self.spec, self.authorities.as_deref())?;
         let offer = remote.list(attempt)?;
         let wanted = select(&offer, &self.spec.reference)?;
         let work = Work { source: self, remote, offer, wanted, attempt };
-        let (before, commit) = match Mirror::open(&self.home, &self.origin()) {
-            Ok(None) => (None, work.anew()),
+        let (before, passed) = match Mirror::open(&self.home, &self.origin()) {
+            Ok(None) => (None, work.first()),
             Ok(Some(mirror)) => {
                 let before = mirror.shown().map(|shown| commit_of(&mirror, shown));
                 (before, work.onward(&mirror))
             }
             Err(fault) => (None, Err(fault)),
         };
-        let commit = match commit {
+        let passed = match passed {
             Err(Fault::Corrupt { why }) => {
                 tracing::warn!(source = %self.spec.name, "cloning anew, the clone is damaged: {why}");
                 work.anew()
             }
             other => other,
         };
-        Ok((commit?, self.given.or(before)))
+        Ok((passed?, self.given.or(before)))
     }
 
     /// One process at a time syncs, which waits for the server.
@@ -155,8 +190,9 @@ impl Repository {
         self.spec.location.to_string()
     }
 
-    fn showing(&self, commit: Oid, moved: bool) -> Checkout {
-        Checkout { revision: Revision(commit.to_string()), root: self.root(), moved }
+    fn showing(&self, passed: Passed, moved: bool) -> Checkout {
+        let Passed { commit, verified } = passed;
+        Checkout { revision: Revision(commit.to_string()), root: self.root(), moved, verified }
     }
 
     /// The directory of the checkout.
@@ -182,41 +218,73 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// With the clone that is there, unless it holds too many packs by now.
-    fn onward(&self, mirror: &Mirror) -> Result<Oid, Fault> {
+    fn onward(&self, mirror: &Mirror) -> Result<Passed, Fault> {
+        let fetched = match mirror.commit(self.wanted.id)? {
+            Some(commit) => Fetched { object: self.wanted.id, commit },
+            None => self.fetch(mirror)?,
+        };
+        let verified = self.source.verify(mirror, fetched)?;
+        // Not before: what is not shown would be cloned anew at each sync.
         if mirror.packs() > self.source.limits.packs {
             tracing::info!(source = %self.source.spec.name, "cloning anew, the clone has many packs");
             return self.anew();
         }
-        let commit = match mirror.commit(self.wanted.id)? {
-            Some(commit) => commit,
-            None => self.fetch(mirror)?,
-        };
         let _hold = self.source.hold(self.attempt)?;
-        self.show(mirror, commit)
+        self.show(mirror, fetched, verified)
     }
 
-    /// With a new clone.
-    fn anew(&self) -> Result<Oid, Fault> {
-        let home = &self.source.home;
-        let fetch = |mirror: &Mirror| Ok((self.fetch(mirror)?, self.source.hold(self.attempt)?));
-        let (mirror, (commit, _hold)) = Mirror::anew(home, &self.source.origin(), fetch)?;
-        self.show(&mirror, commit)
+    /// With a first clone, which stays whether or not its revision is shown.
+    fn first(&self) -> Result<Passed, Fault> {
+        let (mirror, (fetched, _hold)) = self.cloned(|_, fetched| Ok(fetched))?;
+        let verified = self.source.verify(&mirror, fetched)?;
+        self.show(&mirror, fetched, verified)
     }
 
-    fn fetch(&self, mirror: &Mirror) -> Result<Oid, Fault> {
-        let id = self.remote.fetch(&self.wanted, mirror, self.attempt)?;
-        match mirror.commit(id)? {
-            Some(commit) => mirror.set_tip(commit).map(|()| commit),
+    /// With a new clone in place of another, which stays unless the new one's revision is to be shown.
+    fn anew(&self) -> Result<Passed, Fault> {
+        let verify = |mirror: &Mirror, fetched| Ok((fetched, self.source.verify(mirror, fetched)?));
+        let (mirror, ((fetched, verified), _hold)) = self.cloned(verify)?;
+        self.show(&mirror, fetched, verified)
+    }
+
+    /// A new clone, if `judge` says so of what it holds.
+    fn cloned<T>(
+        &self,
+        judge: impl FnOnce(&Mirror, Fetched) -> Result<T, Fault>,
+    ) -> Result<(Mirror, (T, File)), Fault> {
+        let Repository { home, .. } = self.source;
+        let fetch = |mirror: &Mirror| {
+            let judged = judge(mirror, self.fetch(mirror)?)?;
+            Ok((judged, self.source.hold(self.attempt)?))
+        };
+        Mirror::anew(home, &self.source.origin(), fetch)
+    }
+
+    fn fetch(&self, mirror: &Mirror) -> Result<Fetched, Fault> {
+        let object = self.remote.fetch(&self.wanted, mirror, self.attempt)?;
+        match mirror.commit(object)? {
+            Some(commit) => mirror.set_tip(commit).map(|()| Fetched { object, commit }),
             None if self.wanted.offered_as.is_none() => {
                 Err(unknown(&self.offer, &self.source.spec.reference))
             }
-            None => Err(Fault::Corrupt { why: format!("{id} did not come with what was fetched") }),
+            None => {
+                Err(Fault::Corrupt { why: format!("{object} did not come with what was fetched") })
+            }
         }
     }
 
-    fn show(&self, mirror: &Mirror, commit: Oid) -> Result<Oid, Fault> {
+    fn show(
+        &self,
+        mirror: &Mirror,
+        fetched: Fetched,
+        verified: Option<Verified>,
+    ) -> Result<Passed, Fault> {
         self.attempt.check()?;
+        let Fetched { object, commit } = fetched;
+        if object != commit && mirror.tag_of(commit) != Some(object) {
+            mirror.set_tag(object)?;
+        }
         show(mirror, &self.source.home, commit)?;
-        Ok(commit)
+        Ok(Passed { commit, verified })
     }
 }

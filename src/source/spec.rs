@@ -1,6 +1,6 @@
 //! What to follow of which repository, as the configuration or the command line says it.
 
-use super::{Location, Reference};
+use super::{Location, Reference, Verify};
 use crate::model::{Sensitive, SourceName};
 
 /// What to follow, and where it is.
@@ -14,6 +14,8 @@ pub struct Spec {
     pub reference: Reference,
     /// The login, for remote repositories.
     pub credentials: Option<Credentials>,
+    /// Who must have signed a revision before it is shown.
+    pub verify: Option<Verify>,
 }
 
 /// A user name and a password or token.

@@ -2,7 +2,8 @@
 
 use super::{
     Condition, ConditionKind, Conditions, HealthStatus, LastFetch, LastPass, PassResult, Report,
-    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Verdict, Workload, progress,
+    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Unverified, Verdict,
+    Workload, progress,
 };
 use crate::model::{Revision, StackName};
 use jiff::Timestamp;
@@ -83,11 +84,12 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
 /// A fetch has ended.
 pub(super) fn fetch(former: Option<SourceStatus>, report: &SourceReport) -> SourceStatus {
     let ended = end(report.started, report.took);
-    let (revision, last_success, conditions) =
-        former.map(|f| (f.revision, f.last_success, f.conditions)).unwrap_or_default();
+    let (revision, verified, last_success, conditions) =
+        former.map(|f| (f.revision, f.verified, f.last_success, f.conditions)).unwrap_or_default();
     let mut status = SourceStatus {
         name: report.source.clone(),
         revision,
+        verified,
         conditions,
         last_fetch: LastFetch {
             ok: report.outcome.is_ok(),
@@ -100,11 +102,16 @@ pub(super) fn fetch(former: Option<SourceStatus>, report: &SourceReport) -> Sour
     match &report.outcome {
         Ok(revision) => {
             status.revision = Some(revision.clone());
+            status.verified = report.verification.clone().and_then(Result::ok);
             status.last_success = Some(ended);
         }
         Err(message) => status.message.clone_from(message),
     }
-    let reason = if report.outcome.is_ok() { "Fetched" } else { "FetchFailed" };
+    let reason = match (&report.outcome, &report.verification) {
+        (Ok(_), _) => "Fetched",
+        (Err(_), Some(Err(Unverified))) => "VerificationFailed",
+        (Err(_), _) => "FetchFailed",
+    };
     let verdict = report.outcome.is_ok().into();
     let message = &status.message;
     status.conditions.set(condition(ConditionKind::Ready, verdict, reason, message, ended));

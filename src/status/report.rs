@@ -209,4 +209,10 @@ pub struct SourceReport {
     pub took: Duration,
     /// The commit that is checked out, or why there is none. On an error the former commit stays.
     pub outcome: Result<Revision, String>,
+    /// By whom the commit is signed, or that it is not as it should be; `None`: that was not looked at.
+    pub verification: Option<Result<String, Unverified>>,
 }
+
+/// A commit that is not taken, because nobody who is known signed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unverified;

@@ -129,6 +129,9 @@ pub struct SourceStatus {
     pub name: SourceName,
     /// The commit that is checked out; on an error the former one stays.
     pub revision: Option<Revision>,
+    /// By whom that commit is signed, where the source is verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<String>,
     /// `Ready`: whether the last fetch succeeded.
     pub conditions: Conditions,
     /// The last fetch.

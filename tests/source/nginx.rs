@@ -164,7 +164,13 @@ pub(crate) fn remote(url: &str, password: Option<&str>, state: &Path) -> Reposit
     let credentials =
         Credentials { username: USER.into(), password: Sensitive::new(password.into()) };
     let name = SourceName::new("s").unwrap();
-    let spec = Spec { name, location, reference: Reference::Head, credentials: Some(credentials) };
+    let spec = Spec {
+        name,
+        location,
+        reference: Reference::Head,
+        credentials: Some(credentials),
+        verify: None,
+    };
     Repository::open(spec, state)
 }
 

@@ -67,7 +67,8 @@ impl Upstream {
 
 pub(crate) fn follow(location: Location, reference: Reference, state: &Path) -> Repository {
     let name = SourceName::new("s").unwrap();
-    Repository::open(Spec { name, location, reference, credentials: None }, state)
+    let spec = Spec { name, location, reference, credentials: None, verify: None };
+    Repository::open(spec, state)
 }
 
 pub(crate) fn sync(repository: &mut Repository) -> Result<Checkout, SourceError> {

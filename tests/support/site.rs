@@ -26,6 +26,8 @@ pub struct Site {
     pub git: Git,
     pub dir: TempDir,
     pub sim: Sim,
+    /// More keys of the source, such as `, tag: v1`.
+    pub source: &'static str,
     more: &'static str,
 }
 
@@ -38,7 +40,8 @@ pub struct Agent {
 
 impl Site {
     pub fn new(more: &'static str) -> Self {
-        Self { git: Git::new(), dir: tempfile::tempdir().unwrap(), sim: Sim::new(), more }
+        let dir = tempfile::tempdir().unwrap();
+        Self { git: Git::new(), dir, sim: Sim::new(), source: "", more }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -63,9 +66,10 @@ impl Site {
         // Most tests are not about how containers are watched.
         let monitor = if self.more.contains("monitor:") { "" } else { "monitor: 200ms" };
         let text = format!(
-            "sources: [{{ name: infra, url: {:?}, interval: 1s }}]\nsocket: bowline.sock\n\
+            "sources: [{{ name: infra, url: {:?}, interval: 1s{} }}]\nsocket: bowline.sock\n\
              state_dir: state\n{monitor}\n{}\n",
             self.git.url(),
+            self.source,
             self.more
         );
         let config = Config::parse(&text, &self.dir.path().join("config.yaml")).unwrap();

@@ -109,6 +109,7 @@ impl Scene {
             location: Location::Local(self.path("")),
             reference: Reference::Head,
             credentials: None,
+            verify: None,
         };
         Repository::open(spec, &self.dir.path().join("state"))
     }

@@ -3,7 +3,9 @@
 use super::*;
 use crate::model::{Place, SourceName};
 use crate::plan::Problem;
-use crate::status::{ConditionKind, DriftKind, HealthStatus, SyncStatus, Verdict, Workload, table};
+use crate::status::{
+    ConditionKind, DriftKind, HealthStatus, SyncStatus, Unverified, Verdict, Workload, table,
+};
 use std::time::Duration;
 
 const UP: Workload = Workload { desired: 2, up: 2, starting: 0, unhealthy: 0 };
@@ -138,21 +140,28 @@ fn a_removed_stack_is_known_no_more() {
 #[test]
 fn a_fetch_that_fails_keeps_the_former_revision() {
     let source = SourceName::new("main").unwrap();
-    let fetched = |second, outcome| SourceReport {
+    let fetched = |second, outcome, verification| SourceReport {
         source: source.clone(),
         started: at(second),
         took: Duration::from_secs(1),
         outcome,
+        verification,
     };
     let mut board = Board::default();
-    board.note_source(&fetched(0, Ok(Revision("abc".into()))));
-    board.note_source(&fetched(60, Err("cannot reach git.example".into())));
+    let signed = Some(Ok("commit signed with a key".to_owned()));
+    board.note_source(&fetched(0, Ok(Revision("abc".into())), signed));
+    board.note_source(&fetched(60, Err("cannot reach git.example".into()), None));
     let status = board.sources().next().unwrap();
     assert_eq!(status.revision, Some(Revision("abc".into())));
     assert_eq!(status.last_success, Some(at(1)));
     assert_eq!(status.message, "cannot reach git.example");
+    assert_eq!(status.verified.as_deref(), Some("commit signed with a key"));
     let ready = status.conditions.get(ConditionKind::Ready).unwrap();
     assert_eq!((ready.status, ready.since), (Verdict::False, at(61)));
+    assert_eq!(ready.reason, "FetchFailed");
+    board.note_source(&fetched(120, Err("not signed".into()), Some(Err(Unverified))));
+    let ready = board.sources().next().unwrap().conditions.get(ConditionKind::Ready).unwrap();
+    assert_eq!((ready.status, ready.reason.as_str()), (Verdict::False, "VerificationFailed"));
 }
 
 #[test]
