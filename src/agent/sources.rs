@@ -70,7 +70,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         }
         let pause = match watched.config.location {
             Location::Local(_) => sleep(SETTLE),
-            Location::Remote(_) => sleep_until(began + LEAST_PAUSE),
+            Location::Remote(_) | Location::Ssh(_) => sleep_until(began + LEAST_PAUSE),
         };
         world.stop.run_until_cancelled(pause).await;
     }

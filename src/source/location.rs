@@ -12,6 +12,21 @@ pub enum Location {
     Local(PathBuf),
     /// Over http or https; holds no credentials.
     Remote(Url),
+    /// Over ssh.
+    Ssh(SshAddress),
+}
+
+/// Where a repository is behind ssh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshAddress {
+    /// Who logs in; absent: as the settings of `ssh` say.
+    pub user: Option<String>,
+    /// A name, an address, or a word of the settings of `ssh`.
+    pub host: String,
+    /// Absent: 22, or as the settings of `ssh` say.
+    pub port: Option<u16>,
+    /// The path on the host; without a slash at its beginning it begins in the user's home.
+    pub path: String,
 }
 
 /// What of a repository is followed.
@@ -33,10 +48,10 @@ pub enum Reference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLocation {
     /// Nothing, or something that is neither a path nor a known kind of URL.
-    #[error("expected a path, or a url that begins with file://, http:// or https://")]
+    #[error("expected a path, USER@HOST:PATH, or a url that begins with file://, http://, https:// or ssh://")]
     Unknown,
     /// A URL that cannot be read.
-    #[error("{0}; expected file://, http:// or https://")]
+    #[error("{0}; expected file://, http://, https:// or ssh://")]
     Url(#[from] url::ParseError),
     /// `file://` with a host.
     #[error("no path on this host; write file:///path")]
@@ -45,7 +60,7 @@ pub enum InvalidLocation {
     #[error("the url holds a login; give it apart, where it is not shown")]
     Login,
     /// Another scheme.
-    #[error("`{0}` is not supported; expected file://, http:// or https://")]
+    #[error("`{0}` is not supported; expected file://, http://, https:// or ssh://")]
     Scheme(String),
 }
 
@@ -53,12 +68,20 @@ impl FromStr for Location {
     type Err = InvalidLocation;
 
     fn from_str(text: &str) -> Result<Self, InvalidLocation> {
-        let looks_like_ssh = text.contains(':') && !text.contains("/:");
-        if text.is_empty() || (!text.contains("://") && looks_like_ssh) {
+        if text.is_empty() {
             return Err(InvalidLocation::Unknown);
         }
         if !text.contains("://") {
-            return Ok(Self::Local(PathBuf::from(text)));
+            // As git tells them apart: a colon before the first slash.
+            let Some((before, path)) = text.split_once(':').filter(|(host, _)| !host.contains('/'))
+            else {
+                return Ok(Self::Local(PathBuf::from(text)));
+            };
+            let (user, host) = match before.rsplit_once('@') {
+                Some((user, host)) => (Some(user), host),
+                None => (None, before),
+            };
+            return SshAddress::of(user, host, None, path).map(Self::Ssh);
         }
         let url = Url::parse(text)?;
         match url.scheme() {
@@ -67,7 +90,50 @@ impl FromStr for Location {
                 Ok(Self::Remote(url))
             }
             "http" | "https" => Err(InvalidLocation::Login),
+            "ssh" if url.password().is_some() => Err(InvalidLocation::Login),
+            "ssh" => {
+                let user = Some(url.username()).filter(|user| !user.is_empty());
+                // `ssh://host/~ann/a` is in Ann's home.
+                let path = url.path();
+                let path = path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(path);
+                let host = url.host_str().unwrap_or_default();
+                SshAddress::of(user, host, url.port(), path).map(Self::Ssh)
+            }
             other => Err(InvalidLocation::Scheme(other.to_owned())),
+        }
+    }
+}
+
+impl SshAddress {
+    /// Refuses what `ssh` would take for one of its options, and what a host has no name like.
+    fn of(
+        user: Option<&str>,
+        host: &str,
+        port: Option<u16>,
+        path: &str,
+    ) -> Result<Self, InvalidLocation> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let is_plain = |text: &str| {
+            let plain = |c: char| !c.is_whitespace() && !c.is_control();
+            !text.is_empty() && !text.starts_with('-') && text.chars().all(plain)
+        };
+        let is_path = !path.is_empty() && !path.starts_with('-') && !path.contains(['\n', '\0']);
+        if !is_plain(host) || !user.is_none_or(is_plain) || !is_path {
+            return Err(InvalidLocation::Unknown);
+        }
+        let (user, host, path) = (user.map(ToOwned::to_owned), host.to_owned(), path.to_owned());
+        Ok(Self { user, host, port, path })
+    }
+}
+
+impl fmt::Display for SshAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, host, port, path } = self;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let at = user.as_ref().map_or(String::new(), |user| format!("{user}@"));
+        match port {
+            Some(port) => write!(f, "ssh://{at}{host}:{port}/{}", path.trim_start_matches('/')),
+            None => write!(f, "{at}{host}:{path}"),
         }
     }
 }
@@ -77,6 +143,7 @@ impl fmt::Display for Location {
         match self {
             Self::Local(path) => write!(f, "{}", path.display()),
             Self::Remote(url) => write!(f, "{url}"),
+            Self::Ssh(address) => write!(f, "{address}"),
         }
     }
 }
@@ -101,8 +168,30 @@ mod tests {
         assert_eq!("a/b".parse(), Ok(Location::Local("a/b".into())));
         assert_eq!("file:///srv/r.git".parse(), Ok(Location::Local("/srv/r.git".into())));
         assert!(matches!("https://h/r.git".parse(), Ok(Location::Remote(_))));
-        for text in ["", "git@host:r.git", "ssh://h/r", "https://u:p@h/r", "file://h/r", "http://"]
-        {
+        let ssh = |text: &str| match text.parse() {
+            Ok(Location::Ssh(address)) => address,
+            other => panic!("{other:?}"),
+        };
+        let address = ssh("git@host:team/r.git");
+        assert_eq!((address.user.as_deref(), &*address.path), (Some("git"), "team/r.git"));
+        let address = ssh("ssh://ann@h:2222/srv/r.git");
+        assert_eq!((&*address.host, address.port, &*address.path), ("h", Some(2222), "/srv/r.git"));
+        assert_eq!(address.to_string(), "ssh://ann@h:2222/srv/r.git");
+        assert_eq!(ssh("ssh://h/~ann/r").path, "~ann/r");
+        assert_eq!(ssh("ssh://[::1]:22/r").host, "::1");
+        assert_eq!("./a:b".parse(), Ok(Location::Local("./a:b".into())));
+        for text in [
+            "",
+            "https://u:p@h/r",
+            "ssh://u:p@h/r",
+            "file://h/r",
+            "http://",
+            "ftp://h/r",
+            "-oProxyCommand=x:r",
+            "ssh://-oProxyCommand=x/r",
+            "h:-r",
+            "h:",
+        ] {
             let error = text.parse::<Location>().unwrap_err().to_string();
             assert!(!error.contains("u:p"), "{error}");
         }
