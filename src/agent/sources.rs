@@ -145,7 +145,7 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
         reference: config.reference.clone(),
         credentials: credentials.transpose()?,
     };
-    Ok(Repository::open(spec, &watched.state_dir))
+    Ok(Repository::open(spec, &watched.state_dir).with_ssh(config.ssh.clone()))
 }
 
 /// Fetches off the async threads. At the start, while the source is away, what an earlier process

@@ -1,5 +1,6 @@
 //! Where a repository is, and what of it is followed.
 
+use semver::VersionReq;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -40,6 +41,8 @@ pub enum Reference {
     Branch(String),
     /// A tag.
     Tag(String),
+    /// The tag with the highest version of a range; a `v` before the version is no part of it.
+    Semver(VersionReq),
     /// A commit.
     Commit(String),
 }
@@ -48,7 +51,9 @@ pub enum Reference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLocation {
     /// Nothing, or something that is neither a path nor a known kind of URL.
-    #[error("expected a path, USER@HOST:PATH, or a url that begins with file://, http://, https:// or ssh://")]
+    #[error(
+        "expected a path, USER@HOST:PATH, or a url that begins with file://, http://, https:// or ssh://"
+    )]
     Unknown,
     /// A URL that cannot be read.
     #[error("{0}; expected file://, http://, https:// or ssh://")]
@@ -95,7 +100,8 @@ impl FromStr for Location {
                 let user = Some(url.username()).filter(|user| !user.is_empty());
                 // `ssh://host/~ann/a` is in Ann's home.
                 let path = url.path();
-                let path = path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(path);
+                let path =
+                    path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(path);
                 let host = url.host_str().unwrap_or_default();
                 SshAddress::of(user, host, url.port(), path).map(Self::Ssh)
             }
@@ -155,6 +161,7 @@ impl fmt::Display for Reference {
             Self::Any(name) | Self::Commit(name) => f.write_str(name),
             Self::Branch(name) => write!(f, "branch {name}"),
             Self::Tag(name) => write!(f, "tag {name}"),
+            Self::Semver(range) => write!(f, "tag with a version of {range}"),
         }
     }
 }

@@ -47,7 +47,14 @@ impl Repository {
     /// The source of `spec`, in a directory of its name in `state_dir`. Touches nothing yet.
     pub fn open(spec: Spec, state_dir: &Path) -> Self {
         let home = Home(state_dir.join(spec.name.as_str()));
-        Self { spec, home, limits: Limits::default(), authorities: None, ssh: Ssh::default(), given: None }
+        Self {
+            spec,
+            home,
+            limits: Limits::default(),
+            authorities: None,
+            ssh: Ssh::default(),
+            given: None,
+        }
     }
 
     /// The name of the source.

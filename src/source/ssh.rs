@@ -102,8 +102,7 @@ impl<'s> Server<'s> {
         let (parts, mut incoming) = Incoming::of(limit, *attempt);
         thread::spawn(move || pump(stdout, &parts, Fault::from_io));
         let complaint = Complaint::hear(stderr);
-        let advertised =
-            read_advertised(&mut incoming).map_err(|fault| complaint.or(fault))?;
+        let advertised = read_advertised(&mut incoming).map_err(|fault| complaint.or(fault))?;
         Ok(Talk { advertised, incoming, stdin, complaint, _running: running })
     }
 

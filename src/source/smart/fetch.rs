@@ -69,7 +69,11 @@ fn body(wants: &BTreeSet<Oid>, shallow: bool, advertised: &Advertised, mirror: &
 }
 
 /// Takes in the answer.
-pub(in crate::source) fn receive(from: &mut impl Read, shallow: bool, mirror: &Mirror) -> Result<(), Fault> {
+pub(in crate::source) fn receive(
+    from: &mut impl Read,
+    shallow: bool,
+    mirror: &Mirror,
+) -> Result<(), Fault> {
     let boundary = if shallow { Some(boundary(from, mirror)?) } else { None };
     let odb = mirror.repository.odb().map_err(|error| Fault::git("write the pack", &error))?;
     let failed = |error: git2::Error| Fault::git("read the pack that came", &error);

@@ -42,13 +42,16 @@ impl Complaint {
 /// What the words of OpenSSH (10.0 and older) and of git mean.
 fn meaning(said: &[u8]) -> Option<Fault> {
     let text = String::from_utf8_lossy(said);
-    let line = |part: &str| text.lines().find(|line| line.contains(part)).map(|line| words(line.as_bytes()));
+    let line = |part: &str| {
+        text.lines().find(|line| line.contains(part)).map(|line| words(line.as_bytes()))
+    };
     if text.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         let changed = "its key is another one than the one that is known";
         return Some(Fault::HostKey { why: changed.to_owned() });
     }
     if text.contains("Host key verification failed") {
-        let unknown = line("host key is known for").unwrap_or_else(|| "it was not accepted".to_owned());
+        let unknown =
+            line("host key is known for").unwrap_or_else(|| "it was not accepted".to_owned());
         return Some(Fault::HostKey { why: unknown });
     }
     if let Some(why) = line("UNPROTECTED PRIVATE KEY").and_then(|_| line("Permissions ")) {
@@ -57,7 +60,8 @@ fn meaning(said: &[u8]) -> Option<Fault> {
     if let Some(why) = line("Permission denied (").or_else(|| line("Too many authentication")) {
         return Some(Fault::KeyRefused { why });
     }
-    let no_repository = ["does not appear to be a git repository", "epository not found", "does not exist"];
+    let no_repository =
+        ["does not appear to be a git repository", "epository not found", "does not exist"];
     if let Some(why) = no_repository.into_iter().find_map(line) {
         return Some(Fault::Refused { why });
     }
@@ -86,13 +90,22 @@ mod tests {
                  git@h: Permission denied (publickey).",
                 "Permissions 0644 for 'k' are too open",
             ),
-            ("git@h: Permission denied (publickey).", "does not accept the key: git@h: Permission denied"),
-            ("fatal: '/x' does not appear to be a git repository", "the server refuses: fatal: '/x'"),
+            (
+                "git@h: Permission denied (publickey).",
+                "does not accept the key: git@h: Permission denied",
+            ),
+            (
+                "fatal: '/x' does not appear to be a git repository",
+                "the server refuses: fatal: '/x'",
+            ),
             (
                 "ssh: connect to host h port 22: Connection refused\n",
                 "cannot be reached: ssh: connect to host h port 22: Connection refused",
             ),
-            ("some motd\nkex_exchange_identification: read: Connection reset\n", "read: Connection reset"),
+            (
+                "some motd\nkex_exchange_identification: read: Connection reset\n",
+                "read: Connection reset",
+            ),
         ] {
             let told = meaning(said.as_bytes()).unwrap().to_string();
             assert!(told.contains(expected), "{told}");
