@@ -1,5 +1,6 @@
 //! Where a repository is, and what of it is followed.
 
+use percent_encoding::percent_decode_str;
 use semver::VersionReq;
 use std::fmt;
 use std::path::PathBuf;
@@ -64,6 +65,12 @@ pub enum InvalidLocation {
     /// A login in the URL.
     #[error("the url holds a login; give it apart, where it is not shown")]
     Login,
+    /// Something like an address of ssh.
+    #[error(
+        "not an address of ssh; write USER@HOST:PATH or ssh://USER@HOST:PORT/PATH, none of them empty or \
+         with a `-` first, no spaces in USER and HOST, `%3F` for `?` and `%23` for `#` in a url"
+    )]
+    Ssh,
     /// Another scheme.
     #[error("`{0}` is not supported; expected file://, http://, https:// or ssh://")]
     Scheme(String),
@@ -96,21 +103,30 @@ impl FromStr for Location {
             }
             "http" | "https" => Err(InvalidLocation::Login),
             "ssh" if url.password().is_some() => Err(InvalidLocation::Login),
-            "ssh" => {
-                let user = Some(url.username()).filter(|user| !user.is_empty());
-                // `ssh://host/~ann/a` is in Ann's home.
-                let path = url.path();
-                let path =
-                    path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(path);
-                let host = url.host_str().unwrap_or_default();
-                SshAddress::of(user, host, url.port(), path).map(Self::Ssh)
-            }
+            "ssh" => SshAddress::of_url(&url).map(Self::Ssh),
             other => Err(InvalidLocation::Scheme(other.to_owned())),
         }
     }
 }
 
 impl SshAddress {
+    fn of_url(url: &Url) -> Result<Self, InvalidLocation> {
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidLocation::Ssh);
+        }
+        let decoded = |text| {
+            percent_decode_str(text)
+                .decode_utf8()
+                .map(String::from)
+                .map_err(|_| InvalidLocation::Ssh)
+        };
+        let (user, path) = (decoded(url.username())?, decoded(url.path())?);
+        let host = decoded(url.host_str().unwrap_or_default())?;
+        // `ssh://host/~ann/a` is in Ann's home.
+        let path = path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(&path);
+        Self::of(Some(&*user).filter(|user| !user.is_empty()), &host, url.port(), path)
+    }
+
     /// Refuses what `ssh` would take for one of its options, and what a host has no name like.
     fn of(
         user: Option<&str>,
@@ -125,7 +141,7 @@ impl SshAddress {
         };
         let is_path = !path.is_empty() && !path.starts_with('-') && !path.contains(['\n', '\0']);
         if !is_plain(host) || !user.is_none_or(is_plain) || !is_path {
-            return Err(InvalidLocation::Unknown);
+            return Err(InvalidLocation::Ssh);
         }
         let (user, host, path) = (user.map(ToOwned::to_owned), host.to_owned(), path.to_owned());
         Ok(Self { user, host, port, path })
@@ -185,6 +201,7 @@ mod tests {
         assert_eq!((&*address.host, address.port, &*address.path), ("h", Some(2222), "/srv/r.git"));
         assert_eq!(address.to_string(), "ssh://ann@h:2222/srv/r.git");
         assert_eq!(ssh("ssh://h/~ann/r").path, "~ann/r");
+        assert_eq!(ssh("ssh://h/it's my%20r%3F").path, "/it's my r?");
         assert_eq!(ssh("ssh://[::1]:22/r").host, "::1");
         assert_eq!("./a:b".parse(), Ok(Location::Local("./a:b".into())));
         for text in [
@@ -196,6 +213,14 @@ mod tests {
             "ftp://h/r",
             "-oProxyCommand=x:r",
             "ssh://-oProxyCommand=x/r",
+            "ssh://%2DoProxyCommand=x/r",
+            "ssh://-l@h/r",
+            "-l@h:r",
+            "a b@h:r",
+            "ssh://h/r?x",
+            "ssh://h/r%0A",
+            "ssh://h/%FF",
+            "ssh:///r",
             "h:-r",
             "h:",
         ] {

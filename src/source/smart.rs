@@ -13,6 +13,3 @@ pub(super) use stream::{Incoming, pump, wait};
 
 /// Most of what lists references, in bytes.
 pub(super) const ADVERTISEMENT: u64 = 64 << 20;
-
-/// The end of what is asked: nothing is wanted.
-pub(super) const FLUSH: &[u8] = b"0000";

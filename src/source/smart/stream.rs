@@ -77,6 +77,11 @@ impl<'a> Incoming<'a> {
         let (sender, parts) = sync_channel(PARTS);
         (sender, Self { parts, part: io::Cursor::default(), left: limit, limit, attempt })
     }
+
+    /// From here on another `limit` bytes.
+    pub(in crate::source) fn allow(&mut self, limit: u64) {
+        (self.left, self.limit) = (limit, limit);
+    }
 }
 
 impl Read for Incoming<'_> {

@@ -29,43 +29,50 @@ impl Complaint {
         Self(said)
     }
 
-    /// What was said, if that says more than that the connection ended.
+    /// What was said, if that says more than `fault`.
     pub(super) fn or(&self, fault: Fault) -> Fault {
         if !matches!(fault, Fault::Unreachable { .. } | Fault::NotGit { .. }) {
             return fault;
         }
         let said = self.0.recv_timeout(PATIENCE).unwrap_or_default();
-        meaning(&said).unwrap_or(fault)
+        let text = String::from_utf8_lossy(&said);
+        let unreachable = matches!(fault, Fault::Unreachable { .. });
+        let last = || last(&text).filter(|_| unreachable);
+        meaning(&text).or_else(last).unwrap_or(fault)
     }
 }
 
-/// What the words of OpenSSH (10.0 and older) and of git mean.
-fn meaning(said: &[u8]) -> Option<Fault> {
-    let text = String::from_utf8_lossy(said);
+/// What the words of OpenSSH and of git mean, where they are known.
+fn meaning(text: &str) -> Option<Fault> {
     let line = |part: &str| {
         text.lines().find(|line| line.contains(part)).map(|line| words(line.as_bytes()))
     };
     if text.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
-        let changed = "its key is another one than the one that is known";
-        return Some(Fault::HostKey { why: changed.to_owned() });
+        let known = line("Offending ").map_or(String::new(), |known| format!(" ({known})"));
+        return Some(Fault::HostKey {
+            why: format!("its key is another one than the one that is known{known}"),
+        });
     }
     if text.contains("Host key verification failed") {
         let unknown =
             line("host key is known for").unwrap_or_else(|| "it was not accepted".to_owned());
         return Some(Fault::HostKey { why: unknown });
     }
-    if let Some(why) = line("UNPROTECTED PRIVATE KEY").and_then(|_| line("Permissions ")) {
-        return Some(Fault::KeyRefused { why });
+    if text.contains("Permission denied (") || text.contains("Too many authentication") {
+        // Why the key was not even shown says more.
+        let told =
+            ["Permissions 0", "Load key ", "no such identity", "Permission denied (", "Too many"];
+        return told.into_iter().find_map(line).map(|why| Fault::KeyRefused { why });
     }
-    if let Some(why) = line("Permission denied (").or_else(|| line("Too many authentication")) {
-        return Some(Fault::KeyRefused { why });
-    }
-    let no_repository =
-        ["does not appear to be a git repository", "epository not found", "does not exist"];
-    if let Some(why) = no_repository.into_iter().find_map(line) {
-        return Some(Fault::Refused { why });
-    }
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let refusals =
+        ["fatal: ", "FATAL: ", "ERROR: ", "not found", "could not be found", "does not exist"];
+    refusals.into_iter().find_map(line).map(|why| Fault::Refused { why })
+}
+
+/// The last line, where a program says why it ends; lines with `**` before them are general advice.
+fn last(text: &str) -> Option<Fault> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.starts_with("**"));
+    let last = lines.rfind(|line| !line.is_empty())?;
     Some(Fault::Unreachable { why: words(last.as_bytes()) })
 }
 
@@ -77,8 +84,9 @@ mod tests {
     fn what_ssh_says_is_told_apart_by_what_is_to_be_done() {
         for (said, expected) in [
             (
-                "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
-                "is another one than the one that is known",
+                "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nOffending RSA key in k:1\n\
+                 Host key verification failed.",
+                "is another one than the one that is known (Offending RSA key in k:1)",
             ),
             (
                 "No ED25519 host key is known for h and you have requested strict checking.\r\n\
@@ -99,6 +107,22 @@ mod tests {
                 "the server refuses: fatal: '/x'",
             ),
             (
+                "fatal: detected dubious ownership in repository at '/x'\n\tgit config --global",
+                "the server refuses: fatal: detected dubious ownership",
+            ),
+            ("bash: line 1: git-upload-pack: command not found", "the server refuses: bash"),
+            ("ERROR: Repository not found.\n", "the server refuses: ERROR: Repository"),
+            (
+                "no such identity: k: No such file or directory\n\
+                 git@h: Permission denied (publickey).",
+                "does not accept the key: no such identity: k",
+            ),
+            (
+                "Load key \"k\": error in libcrypto\ngit@h: Permission denied (publickey).",
+                "does not accept the key: Load key",
+            ),
+            ("why it ends\n** WARNING: not post-quantum\n", "cannot be reached: why it ends"),
+            (
                 "ssh: connect to host h port 22: Connection refused\n",
                 "cannot be reached: ssh: connect to host h port 22: Connection refused",
             ),
@@ -107,10 +131,19 @@ mod tests {
                 "read: Connection reset",
             ),
         ] {
-            let told = meaning(said.as_bytes()).unwrap().to_string();
+            let told = meaning(said).or_else(|| last(said)).unwrap().to_string();
             assert!(told.contains(expected), "{told}");
         }
-        assert!(meaning(b"").is_none());
-        assert!(!meaning(b"a\x1b[31mb").unwrap().to_string().contains('\x1b'));
+        assert!(meaning("").is_none() && last("").is_none());
+        assert!(!last("a\x1b[31mb").unwrap().to_string().contains('\x1b'));
+    }
+
+    #[test]
+    fn a_banner_says_nothing_of_a_server_that_does_not_speak_git() {
+        let hear = |said: &'static str| Complaint::hear(said.as_bytes());
+        let not_git = || Fault::NotGit { why: "`This` is no length".into() };
+        assert!(matches!(hear("Be good.\n").or(not_git()), Fault::NotGit { .. }));
+        assert!(matches!(hear("sh: 1: x: not found\n").or(not_git()), Fault::Refused { .. }));
+        assert!(matches!(hear("Be good.\n").or(Fault::Cancelled), Fault::Cancelled));
     }
 }
