@@ -1,7 +1,7 @@
 //! Repositories behind OpenSSH's server: fetched, with keys of both sides checked.
 
 use super::nginx::{find, run};
-use super::sshd::{Server, user};
+use super::sshd::{Server, await_end, user};
 use super::upstream::{Upstream, follow, git, sync};
 use bowline::source::{Fault, Reference, Ssh};
 use std::fs;
@@ -233,6 +233,22 @@ fn a_host_without_the_ssh_program_is_told_so() {
     let upstream = Upstream::with(&[("a", "one")]);
     let told = elsewhere(&server, &upstream, Some("client"), &[("PATH", "/nowhere")]);
     assert!(told.ends_with("there is no program `ssh` on this host; install OpenSSH's client"));
+}
+
+#[test]
+fn what_the_ssh_program_started_ends_with_it() {
+    let Some(server) = Server::start() else { return };
+    let upstream = Upstream::with(&[("a", "one")]);
+    let (bin, helper) = (server.place("bin"), server.place("helper"));
+    fs::create_dir(&bin).unwrap();
+    let script = format!("#!/bin/sh\nsleep 1000 &\necho $! >'{}'\necho Hello\n", helper.display());
+    fs::write(bin.join("ssh"), script).unwrap();
+    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o700)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let told = elsewhere(&server, &upstream, Some("client"), &[("PATH", &path)]);
+    assert!(told.contains("does not speak git's smart protocol"), "{told}");
+    let helper = fs::read_to_string(helper).unwrap();
+    await_end(helper.trim());
 }
 
 /// What a sync says in a process with `environment`.

@@ -81,7 +81,7 @@ fn a_wait_for_a_silent_server_ends_on_request() {
     thread::scope(|scope| {
         let source = server.follow(&upstream).with_ssh(server.login("silent"));
         let work = scope.spawn(|| { source }.sync(&cancelled).unwrap_err());
-        server.await_clients(true);
+        server.await_client();
         cancelled.store(true, Ordering::Relaxed);
         let error = work.join().unwrap();
         assert!(matches!(error.fault, Fault::Cancelled), "{error}");

@@ -115,13 +115,9 @@ impl Server {
         log.lines().filter(|line| line.starts_with("Accepted publickey")).count()
     }
 
-    /// Waits until `ssh` programs run that go there, or none does.
-    pub(crate) fn await_clients(&self, some: bool) {
-        let began = Instant::now();
-        while self.clients().is_empty() == some {
-            assert!(began.elapsed() < PATIENCE, "{:?} run", self.clients());
-            std::thread::yield_now();
-        }
+    /// Waits until an `ssh` program runs that goes there.
+    pub(crate) fn await_client(&self) {
+        within_patience("no ssh runs", || !self.clients().is_empty());
     }
 
     /// The command lines of the programs that go there.
@@ -150,6 +146,22 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Waits until the process is no more than a number that its parent has not asked for.
+pub(crate) fn await_end(process: &str) {
+    let line = format!("/proc/{process}/cmdline");
+    within_patience("it runs on", || {
+        fs::read(&line).is_ok_and(|line| line.is_empty()) || !Path::new(&line).exists()
+    });
+}
+
+fn within_patience(otherwise: &str, reached: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !reached() {
+        assert!(began.elapsed() < PATIENCE, "{otherwise}");
+        std::thread::yield_now();
     }
 }
 
