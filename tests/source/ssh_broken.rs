@@ -98,10 +98,8 @@ fn too_much_is_not_taken() {
     let much = fault_of(&server, &upstream, &endless, Limits::default());
     assert!(matches!(much, Fault::TooLarge { .. }), "{much}");
 
-    let mut noise = String::new();
-    for number in 0..20_000_u64 {
-        noise += &format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    }
+    let digits = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string();
+    let noise: String = (0..20_000).map(digits).collect();
     upstream.commit(&[("noise", &noise)]);
     let few = Limits { bytes: 1000, ..Limits::default() };
     let error = sync(&mut server.follow(&upstream).with_limits(few)).unwrap_err();
