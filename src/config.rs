@@ -4,6 +4,7 @@
 mod check;
 mod error;
 mod keys;
+mod login;
 mod place;
 mod raw;
 
@@ -12,7 +13,7 @@ pub use keys::{keys_by_hand, keys_in};
 
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName, StackName};
-use crate::source::{Location, Reference, Verify};
+use crate::source::{Location, Reference, Ssh, Verify};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -80,8 +81,10 @@ pub struct Source {
     pub cron: Option<Cron>,
     /// Whether a local repository's changes wake the agent; false for remote ones.
     pub watch: bool,
-    /// How to log in.
+    /// How to log in with a password.
     pub auth: Option<Auth>,
+    /// How to log in over ssh.
+    pub ssh: Ssh,
     /// The file with the secret that webhooks are signed with; `None` where none are taken.
     pub webhook_secret: Option<PathBuf>,
     /// Who must have signed a revision before it is deployed; `None`: anybody who can push.
@@ -130,6 +133,10 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         }
         if let Some(Err(error)) = source.auth.as_ref().map(Auth::password) {
             let field = format!("sources[{index}].auth.password_file");
+            return Err(at.wrong(&field, format!("{error}; create it or name another file")));
+        }
+        if let Some((key, error)) = login::unreadable(&source.ssh) {
+            let field = format!("sources[{index}].auth.{key}");
             return Err(at.wrong(&field, format!("{error}; create it or name another file")));
         }
         if let Some(Err(error)) = source.webhook_secret() {

@@ -1,4 +1,5 @@
-//! Repositories made by the git program, followed by the source room: from disk and over HTTP.
+//! Repositories made by the git program, followed by the source room: from disk, over HTTP and
+//! over ssh.
 
 #![allow(clippy::unwrap_used)] // A helper that fails fails its test.
 
@@ -16,6 +17,12 @@ mod http;
 mod nginx;
 #[path = "source/references.rs"]
 mod references;
+#[path = "source/ssh.rs"]
+mod ssh;
+#[path = "source/ssh_broken.rs"]
+mod ssh_broken;
+#[path = "source/sshd.rs"]
+mod sshd;
 #[path = "source/upstream.rs"]
 mod upstream;
 #[path = "source/watching.rs"]

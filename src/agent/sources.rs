@@ -70,7 +70,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         }
         let pause = match watched.config.location {
             Location::Local(_) => sleep(SETTLE),
-            Location::Remote(_) => sleep_until(began + LEAST_PAUSE),
+            Location::Remote(_) | Location::Ssh(_) => sleep_until(began + LEAST_PAUSE),
         };
         world.stop.run_until_cancelled(pause).await;
     }
@@ -173,7 +173,7 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
         credentials: credentials.transpose()?,
         verify: config.verify.clone(),
     };
-    Ok(Repository::open(spec, &watched.state_dir))
+    Ok(Repository::open(spec, &watched.state_dir).with_ssh(config.ssh.clone()))
 }
 
 /// Fetches off the async threads. At the start, while the source is away, what an earlier process

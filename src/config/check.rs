@@ -1,6 +1,7 @@
 //! What the values of a configuration mean, and whether they hold together.
 
-use super::{Auth, Config, ConfigError, Log, Prune, Source, place, raw};
+use super::login::login;
+use super::{Config, ConfigError, Log, Prune, Source, place, raw};
 use crate::model::{SourceName, StackName};
 use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
 use croner::Cron;
@@ -83,11 +84,7 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
 fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigError> {
     let location = location(&raw.url, &format!("{field}.url"), at)?;
     let local = matches!(location, Location::Local(_));
-    if local && raw.auth.is_some() {
-        return Err(
-            at.wrong(&format!("{field}.auth"), "a local repository has no login; remove it")
-        );
-    }
+    let (auth, ssh) = login(raw.auth.as_ref(), &location, &format!("{field}.auth"), at)?;
     let cron = match &raw.cron {
         Some(text) => Some(cron(text, &format!("{field}.cron"), at)?),
         None => None,
@@ -108,10 +105,8 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
         interval,
         cron,
         watch: local && raw.watch.unwrap_or(true),
-        auth: raw.auth.as_ref().map(|auth| Auth {
-            username: auth.username.clone(),
-            password_file: from_file(at, &auth.password_file),
-        }),
+        auth,
+        ssh,
         webhook_secret: raw.webhook.as_ref().map(|webhook| from_file(at, &webhook.secret_file)),
         variables: raw.variables.clone(),
         profiles: raw.profiles.iter().cloned().collect(),
@@ -139,6 +134,7 @@ fn name(
         let path = match location {
             Location::Local(path) => path.as_path(),
             Location::Remote(url) => Path::new(url.path()),
+            Location::Ssh(address) => Path::new(&address.path),
         };
         let last = path.file_name().unwrap_or_default().to_string_lossy();
         last.strip_suffix(".git").unwrap_or(&last).to_ascii_lowercase()
@@ -152,11 +148,14 @@ fn reference(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Reference, C
         raw.branch.clone().map(Reference::Branch),
         raw.tag.clone().map(Reference::Tag),
         raw.commit.clone().map(Reference::Commit),
+        semver(raw.semver.as_deref(), field, at)?,
     ];
     let mut written = alternatives.into_iter().flatten();
     let reference = written.next().unwrap_or(Reference::Head);
     if written.next().is_some() {
-        return Err(at.wrong(field, "keep only one of `ref`, `branch`, `tag` and `commit`"));
+        return Err(
+            at.wrong(field, "keep only one of `ref`, `branch`, `tag`, `semver` and `commit`")
+        );
     }
     Ok(reference)
 }
@@ -182,6 +181,16 @@ fn verify(
         allowed_signers: file(&raw.allowed_signers),
         gpg_keyring: file(&raw.gpg_keyring),
     }))
+}
+
+fn semver(range: Option<&str>, field: &str, at: &At<'_>) -> Result<Option<Reference>, ConfigError> {
+    let Some(text) = range else { return Ok(None) };
+    let wrong = |error| {
+        let what =
+            format!("`{text}` is no range of versions: {error}; write for example `>=1.2, <2`");
+        at.wrong(&format!("{field}.semver"), what)
+    };
+    text.parse().map(|range| Some(Reference::Semver(range))).map_err(wrong)
 }
 
 fn within(path: &Path, field: &str, at: &At<'_>) -> Result<PathBuf, ConfigError> {
@@ -267,6 +276,6 @@ fn socket(path: Option<&Path>, at: &At<'_>) -> Option<PathBuf> {
 }
 
 /// `path` as it is meant in the file: relative to the file's directory.
-fn from_file(at: &At<'_>, path: &Path) -> PathBuf {
+pub(super) fn from_file(at: &At<'_>, path: &Path) -> PathBuf {
     at.path.parent().unwrap_or(Path::new("")).join(path)
 }

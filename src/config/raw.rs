@@ -96,6 +96,7 @@ pub(super) struct Source {
     pub(super) branch: Option<String>,
     pub(super) tag: Option<String>,
     pub(super) commit: Option<String>,
+    pub(super) semver: Option<String>,
     #[serde(default)]
     pub(super) path: PathBuf,
     pub(super) interval: Option<Span>,
@@ -113,8 +114,10 @@ pub(super) struct Source {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Auth {
-    pub(super) username: String,
-    pub(super) password_file: PathBuf,
+    pub(super) username: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) known_hosts_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

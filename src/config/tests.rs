@@ -102,7 +102,17 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         ("    cron: often", "3:11: sources[0].cron: `often` is no schedule"),
         ("    cron: 0 0 31 2 *", "3:11: sources[0].cron: `0 0 31 2 *` is no schedule"),
         ("  - url: http://other/infra", "3:5: sources[1].name: `infra` is another"),
-        ("  - url: git@host:a.git", "3:10: sources[1].url: expected a path"),
+        (
+            "  - url: 'git@host:'",
+            "3:10: sources[1].url: not an address of ssh; write USER@HOST:PATH",
+        ),
+        ("  - url: ssh://me:pw@host/a", "3:10: sources[1].url: holds a login"),
+        ("    semver: 1 to 2", "3:13: sources[0].semver: `1 to 2` is no range of versions: "),
+        ("    semver: ''", "3:13: sources[0].semver: `` is no range of versions: "),
+        (
+            "    semver: 1.x\n    tag: v1",
+            "2:5: sources[0]: keep only one of `ref`, `branch`, `tag`",
+        ),
         ("  - url: https://me:pw@host/a", "3:10: sources[1].url: holds a login"),
         ("http: { listen: here }", "3:17: http.listen: `here` is no address"),
         ("    verify: {}", "3:13: sources[0].verify: there are no keys; name a file as"),
@@ -140,6 +150,67 @@ fn files_of_keys_must_be_there_and_hold_keys() {
     assert!(error().contains("config.yaml:3:13: sources[0].verify: cannot verify"), "{}", error());
     std::fs::write(dir.path().join("signers"), "a@example.org ssh-ed25519\n").unwrap();
     assert!(error().contains("signers: line 1: write PRINCIPALS"), "{}", error());
+}
+
+#[test]
+fn a_range_of_versions_is_a_reference() {
+    let config = parse(&format!("{LEAST}    semver: '>=1.2, <2'\n")).unwrap();
+    assert_eq!(config.sources[0].reference, Reference::Semver(">=1.2, <2".parse().unwrap()));
+}
+
+#[test]
+fn a_repository_behind_ssh_is_opened_with_a_key() {
+    let source = |text: &str| parse(&format!("sources:\n{text}\n")).unwrap().sources.remove(0);
+    let plain = source("  - url: git@git.example.org:team/Infra.git");
+    assert_eq!((plain.name.as_str(), plain.ssh), ("infra", Ssh::default()));
+    assert!(matches!(plain.location, Location::Ssh(_)) && !plain.watch);
+    let told = source(
+        "  - url: ssh://git@git.example.org:2222/infra\n    auth: { key_file: keys/infra, \
+         known_hosts_file: /etc/bowline/known_hosts }",
+    );
+    let (key_file, known_hosts_file) =
+        (Some("/etc/bowline/keys/infra".into()), Some("/etc/bowline/known_hosts".into()));
+    assert_eq!(told.ssh, Ssh { key_file, known_hosts_file });
+    assert_eq!(told.auth, None);
+}
+
+#[test]
+fn a_login_fits_where_the_repository_is() {
+    let cases = [
+        ("/srv/a", "{ key_file: k }", "11: sources[0].auth: a local repository has no login"),
+        ("https://h/a", "{ key_file: k }", "23: sources[0].auth.key_file: is for ssh; write"),
+        (
+            "https://h/a",
+            "{ username: u, password_file: p, known_hosts_file: k }",
+            "62: sources[0].auth.known_hosts_file: is for ssh; write",
+        ),
+        ("https://h/a", "{ username: u }", "11: sources[0].auth: missing field `password_file`"),
+        ("https://h/a", "{ password_file: p }", "11: sources[0].auth: missing field `username`"),
+        ("git@h:a", "{ username: u }", "23: sources[0].auth.username: over ssh the user stands"),
+        ("git@h:a", "{ password_file: p }", "28: sources[0].auth.password_file: over ssh a key"),
+        ("git@h:a", "{ key: k }", "13: sources[0].auth: unknown field `key`"),
+    ];
+    for (url, auth, expected) in cases {
+        let shown = error(&format!("sources:\n  - url: {url}\n    auth: {auth}\n"));
+        assert!(shown.starts_with(&format!("config.yaml:3:{expected}")), "{shown}");
+    }
+}
+
+#[test]
+fn the_files_of_ssh_must_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    let auth = "{ key_file: key, known_hosts_file: known }";
+    std::fs::write(&path, format!("sources:\n  - url: git@h:a\n    auth: {auth}\n")).unwrap();
+    let refused = || load(&path).unwrap_err().to_string();
+    let place = "config.yaml:3:23: sources[0].auth.key_file: cannot read `";
+    assert!(refused().contains(place), "{}", refused());
+    assert!(refused().ends_with("create it or name another file"), "{}", refused());
+    std::fs::write(dir.path().join("key"), "s3cret").unwrap();
+    let place = "config.yaml:3:46: sources[0].auth.known_hosts_file: cannot read `";
+    assert!(refused().contains(place), "{}", refused());
+    std::fs::write(dir.path().join("known"), "").unwrap();
+    assert!(!format!("{:?}", load(&path).unwrap()).contains("s3cret"));
 }
 
 #[test]

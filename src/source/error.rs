@@ -54,6 +54,24 @@ pub enum Fault {
         /// 401 or 403.
         status: u16,
     },
+    /// The host's key is not known, or another one than before.
+    #[error(
+        "the host is not trusted: {why}; compare its key with what its owner publishes, and put that into \
+         the known_hosts file"
+    )]
+    HostKey {
+        /// The words of ssh.
+        why: String,
+    },
+    /// No key that is at hand opens the repository.
+    #[error("the server does not accept the key: {why}; correct the key, or what it may read")]
+    KeyRefused {
+        /// The words of ssh.
+        why: String,
+    },
+    /// There is no `ssh` here.
+    #[error("there is no program `ssh` on this host; install OpenSSH's client")]
+    NoSsh,
     /// The branch, tag or commit does not exist.
     #[error("there is no {wanted}; {exists}")]
     UnknownReference {

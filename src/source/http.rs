@@ -1,27 +1,19 @@
-//! A repository behind `http://` or `https://`: a small client of git's smart protocol, version 0
-//! (git's Documentation/gitprotocol-http, gitprotocol-pack). Fetches one commit without its
-//! history where the server can; never pushes.
+//! A repository behind `http://` or `https://` (git's Documentation/gitprotocol-http).
 
-mod advertise;
 mod exchange;
 mod fault;
-mod fetch;
-mod pktline;
 
 use super::error::Fault;
 use super::limits::Attempt;
 use super::mirror::Mirror;
 use super::select::{Offer, Wanted};
+use super::smart::{ADVERTISEMENT, Advertised, read_advertised, receive, request};
 use super::spec::Credentials;
-use advertise::Advertised;
 use base64::Engine as _;
 use exchange::{Answer, Ask, Client};
 use git2::Oid;
 use std::path::Path;
 use url::Url;
-
-/// Most of an answer that lists references, in bytes.
-const ADVERTISEMENT: u64 = 64 << 20;
 
 /// A repository on a server.
 pub(super) struct Server {
@@ -65,7 +57,7 @@ impl Server {
         });
         let served =
             served.ok_or_else(|| Fault::NotGit { why: "it redirects elsewhere".into() })?;
-        let advertised = advertise::read(&mut answer.body)?;
+        let advertised = read_advertised(&mut answer.body)?;
         let offer = advertised.offer.clone();
         self.heard = Some((advertised, served));
         Ok(offer)
@@ -81,7 +73,7 @@ impl Server {
         let Some((advertised, served)) = &self.heard else {
             return Err(Fault::NotGit { why: "it was not asked what it offers".into() });
         };
-        let request = fetch::request(advertised, wanted, mirror)?;
+        let request = request(advertised, wanted, mirror)?;
         let same_host = served.origin() == self.url.origin();
         let ask = Ask {
             url: format!("{}/git-upload-pack", base(served)),
@@ -90,7 +82,7 @@ impl Server {
             body: Some(request.body),
         };
         let mut answer = self.ask(ask, attempt.limits.bytes, attempt)?;
-        fetch::receive(&mut answer.body, request.shallow, mirror)?;
+        receive(&mut answer.body, request.shallow, mirror)?;
         Ok(wanted.id)
     }
 

@@ -8,24 +8,31 @@ use super::location::Location;
 use super::mirror::Mirror;
 use super::select::{Offer, Wanted};
 use super::spec::Spec;
+use super::ssh::{self, Ssh};
 use git2::Oid;
 use std::path::Path;
 
-/// A way to a repository; ssh will be another.
+/// A way to a repository.
 pub(super) enum Remote<'a> {
     Local(&'a Path),
     Http(Box<Server>),
+    Ssh(ssh::Server<'a>),
 }
 
 impl<'a> Remote<'a> {
-    /// Of `spec`; `authorities` is a file of further certificates to trust.
-    pub(super) fn of(spec: &'a Spec, authorities: Option<&Path>) -> Result<Self, Fault> {
+    /// Of `spec`; `authorities` is a file of further certificates to trust, `ssh` how to log in by that.
+    pub(super) fn of(
+        spec: &'a Spec,
+        authorities: Option<&Path>,
+        ssh: &'a Ssh,
+    ) -> Result<Self, Fault> {
         match &spec.location {
             Location::Local(path) => Ok(Self::Local(path)),
             Location::Remote(url) => {
                 let server = Server::new(url.clone(), spec.credentials.as_ref(), authorities)?;
                 Ok(Self::Http(Box::new(server)))
             }
+            Location::Ssh(address) => Ok(Self::Ssh(ssh::Server::new(address, ssh))),
         }
     }
 
@@ -34,6 +41,7 @@ impl<'a> Remote<'a> {
         match self {
             Self::Local(path) => local::list(path),
             Self::Http(server) => server.list(attempt),
+            Self::Ssh(server) => server.list(attempt),
         }
     }
 
@@ -47,6 +55,7 @@ impl<'a> Remote<'a> {
         match self {
             Self::Local(path) => local::fetch(path, wanted, &mirror.repository, attempt),
             Self::Http(server) => server.fetch(wanted, mirror, attempt),
+            Self::Ssh(server) => server.fetch(wanted, mirror, attempt),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::mirror::{Home, Mirror};
 use super::remote::Remote;
 use super::select::{Offer, Wanted, select, unknown};
 use super::spec::Spec;
+use super::ssh::Ssh;
 use super::verify::{Verified, Verify};
 use crate::model::{Revision, SourceName};
 use git2::Oid;
@@ -27,6 +28,7 @@ pub struct Repository {
     pub(super) home: Home,
     limits: Limits,
     authorities: Option<PathBuf>,
+    ssh: Ssh,
     /// The commit that the last sync or `last` gave.
     given: Option<Oid>,
 }
@@ -62,7 +64,14 @@ impl Repository {
     /// The source of `spec`, in a directory of its name in `state_dir`. Touches nothing yet.
     pub fn open(spec: Spec, state_dir: &Path) -> Self {
         let home = Home(state_dir.join(spec.name.as_str()));
-        Self { spec, home, limits: Limits::default(), authorities: None, given: None }
+        Self {
+            spec,
+            home,
+            limits: Limits::default(),
+            authorities: None,
+            ssh: Ssh::default(),
+            given: None,
+        }
     }
 
     /// The name of the source.
@@ -80,6 +89,12 @@ impl Repository {
     #[must_use]
     pub fn with_authorities(self, pem: PathBuf) -> Self {
         Self { authorities: Some(pem), ..self }
+    }
+
+    /// Logs in over ssh so.
+    #[must_use]
+    pub fn with_ssh(self, ssh: Ssh) -> Self {
+        Self { ssh, ..self }
     }
 
     /// Looks at the source, fetches what is new, and makes the checkout show it. Blocks for at most
@@ -132,7 +147,7 @@ impl Repository {
     fn try_sync(&self, attempt: &Attempt<'_>) -> Result<(Passed, Option<Oid>), Fault> {
         attempt.check()?;
         let _lock = self.lock(attempt)?;
-        let mut remote = Remote::of(&self.spec, self.authorities.as_deref())?;
+        let mut remote = Remote::of(&self.spec, self.authorities.as_deref(), &self.ssh)?;
         let offer = remote.list(attempt)?;
         let wanted = select(&offer, &self.spec.reference)?;
         let work = Work { source: self, remote, offer, wanted, attempt };

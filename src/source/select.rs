@@ -3,6 +3,7 @@
 use super::error::Fault;
 use super::location::Reference;
 use git2::Oid;
+use semver::{Version, VersionReq};
 use std::collections::BTreeMap;
 
 /// The references shown when one is unknown.
@@ -42,9 +43,21 @@ pub(super) fn select(offer: &Offer, reference: &Reference) -> Result<Wanted, Fau
                 found => found,
             }
         }
+        Reference::Semver(range) => highest(offer, range).and_then(named),
         Reference::Commit(id) => return commit(offer, id),
     };
     wanted.ok_or_else(|| unknown(offer, reference))
+}
+
+/// The tag with the highest version of `range`.
+fn highest(offer: &Offer, range: &VersionReq) -> Option<String> {
+    let versions = offer.0.keys().filter_map(|name| {
+        let tag = name.strip_prefix("refs/tags/")?;
+        let version = Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()?;
+        Some((version, name))
+    });
+    let fitting = versions.filter(|(version, _)| range.matches(version));
+    fitting.max().map(|(_, name)| name.clone())
 }
 
 fn commit(offer: &Offer, text: &str) -> Result<Wanted, Fault> {
@@ -61,7 +74,7 @@ fn commit(offer: &Offer, text: &str) -> Result<Wanted, Fault> {
 /// The error for a reference that is not there, with those that are.
 pub(super) fn unknown(offer: &Offer, reference: &Reference) -> Fault {
     let kind = match reference {
-        Reference::Tag(_) => "refs/tags/",
+        Reference::Tag(_) | Reference::Semver(_) => "refs/tags/",
         _ => "refs/heads/",
     };
     let names: Vec<_> = offer.0.keys().filter_map(|name| name.strip_prefix(kind)).collect();
@@ -101,6 +114,27 @@ mod tests {
         assert_eq!(chosen(Reference::Any("f".repeat(40))), id('f'));
         assert_eq!(chosen(Reference::Tag("v1".into())), id('3'));
         assert_eq!(chosen(Reference::Head), id('1'));
+    }
+
+    #[test]
+    fn of_a_range_of_versions_the_highest_tag_counts() {
+        let tags = ["v1.2.0", "1.10.1", "v1.9.9", "v2.0.0-rc.1", "v2.0.0", "latest", "v1.10"];
+        let refs =
+            tags.iter().zip('1'..).map(|(tag, digit)| (format!("refs/tags/{tag}"), id(digit)));
+        let offer = Offer(refs.collect());
+        let chosen = |range: &str| {
+            select(&offer, &Reference::Semver(range.parse().unwrap())).map(|wanted| wanted.id)
+        };
+        assert_eq!(chosen(">=1.2, <2").unwrap(), id('2'));
+        assert_eq!(chosen("~1.9").unwrap(), id('3'));
+        assert_eq!(chosen("*").unwrap(), id('5'));
+        // A version before the release only where the range names one.
+        assert_eq!(chosen(">=2.0.0-rc.0, <2.0.0").unwrap(), id('4'));
+        let error = chosen(">=3").unwrap_err().to_string();
+        assert!(
+            error.starts_with("there is no tag with a version of >=3; its tags are"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -174,17 +174,17 @@ pub(crate) fn remote(url: &str, password: Option<&str>, state: &Path) -> Reposit
     Repository::open(spec, state)
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
     places.map(|place| Path::new(place).join(program)).find(|path| path.is_file())
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn run(directory: &Path, program: &str, arguments: &[&str]) {
+pub(crate) fn run(directory: &Path, program: &str, arguments: &[&str]) {
     let program = find(program).unwrap();
     let output = Command::new(program).args(arguments).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

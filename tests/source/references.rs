@@ -33,6 +33,35 @@ fn branches_tags_and_commits_are_followed() {
 }
 
 #[test]
+fn of_a_range_of_versions_the_highest_tag_is_followed() {
+    let upstream = Upstream::with(&[("a", "1.2.0")]);
+    let tag = |version: &str, kind: &[&str]| {
+        let commit = upstream.commit(&[("a", version)]);
+        upstream.git(&[&["tag"], kind, &[version]].concat());
+        commit
+    };
+    let annotated = ["--annotate", "--message=m"];
+    let range = Reference::Semver(">=1.2, <2".parse().unwrap());
+    let mut source = upstream.follow(range.clone());
+    tag("latest", &[]);
+    let error = sync(&mut source).unwrap_err();
+    assert!(matches!(error.fault, Fault::UnknownReference { .. }), "{error}");
+    assert!(error.to_string().ends_with("its tags are latest"), "{error}");
+    let light = tag("v1.9.0", &[]);
+    assert_eq!(sync(&mut source).unwrap().revision.0, light);
+    let heavy = tag("v1.10.0", &annotated);
+    let checkout = sync(&mut source).unwrap();
+    assert_eq!((&checkout.revision.0, checkout.moved), (&heavy, true));
+    for (version, kind) in [("v2.0.0", &annotated[..]), ("v1.11.0-rc.1", &[]), ("v1.8.5", &[])] {
+        tag(version, kind);
+        assert!(!sync(&mut source).unwrap().moved, "{version}");
+    }
+    assert_eq!(fs::read_to_string(upstream.shown("a")).unwrap(), "v1.10.0");
+    upstream.git(&["tag", "--delete", "v1.10.0"]);
+    assert_eq!(sync(&mut source).unwrap().revision.0, light);
+}
+
+#[test]
 fn a_commit_that_only_history_holds_is_found_in_a_new_clone() {
     let upstream = Upstream::with(&[("a", "one")]);
     let one = upstream.head();

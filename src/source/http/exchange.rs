@@ -3,21 +3,16 @@
 
 use super::super::error::Fault;
 use super::super::limits::{Attempt, Limits};
+use super::super::smart::{Incoming, pump, wait};
 use super::fault::{broken, fault, fault_of_body};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 use ureq::config::{ConfigBuilder, RedirectAuthHeaders};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::HttpCrateScope;
 use ureq::{Agent, Body, ResponseExt};
 
-/// How often a wait looks whether it is still wanted.
-const TICK: Duration = Duration::from_millis(20);
-/// Bytes read at a time, and how many such parts wait at most.
-const PART: usize = 64 << 10;
-const PARTS: usize = 16;
 /// How many redirects are followed.
 const MAX_REDIRECTS: u32 = 5;
 /// The type of what is posted.
@@ -87,13 +82,13 @@ impl Client {
         attempt: &Attempt<'a>,
     ) -> Result<Answer<'a>, Fault> {
         let (heads, head) = sync_channel(1);
-        let (parts, incoming) = sync_channel(PARTS);
+        let (parts, incoming) = Incoming::of(limit, *attempt);
         let (agent, limits, left) = (self.agent.clone(), attempt.limits, attempt.left());
         // It ends by itself within the limits, or as soon as nobody listens any more.
         std::thread::spawn(move || match call(&agent, ask, limits, left) {
             Ok((head, body)) => {
                 if heads.send(Ok(head)).is_ok() {
-                    pump(body, &parts);
+                    pump(body.into_reader(), &parts, |error| fault_of_body(error, limits));
                 }
             }
             Err(fault) => drop(heads.send(Err(fault))),
@@ -101,14 +96,7 @@ impl Client {
         let patience = limits.connect + limits.idle;
         let head = wait(&head, attempt, patience, "waiting for an answer")?;
         let head = head.unwrap_or_else(|| Err(broken()))?;
-        let body = Incoming {
-            parts: incoming,
-            part: io::Cursor::default(),
-            left: limit,
-            limit,
-            attempt: *attempt,
-        };
-        Ok(Answer { head, body })
+        Ok(Answer { head, body: incoming })
     }
 }
 
@@ -157,78 +145,4 @@ fn timed<S: ureq::AsSendBody>(
         .timeout_per_read(Some(limits.idle))
         .timeout_per_write(Some(limits.idle))
         .timeout_global(Some(left))
-}
-
-fn pump(body: Body, parts: &SyncSender<Result<Vec<u8>, io::Error>>) {
-    let mut reader = body.into_reader();
-    loop {
-        let mut part = vec![0; PART];
-        let sent = match reader.read(&mut part) {
-            Ok(0) => return,
-            Ok(count) => {
-                part.truncate(count);
-                parts.send(Ok(part))
-            }
-            Err(error) => {
-                let _ = parts.send(Err(error));
-                return;
-            }
-        };
-        if sent.is_err() {
-            return;
-        }
-    }
-}
-
-/// What comes next, or `None` when nothing will.
-fn wait<T>(
-    from: &Receiver<T>,
-    attempt: &Attempt<'_>,
-    patience: Duration,
-    during: &'static str,
-) -> Result<Option<T>, Fault> {
-    let began = Instant::now();
-    loop {
-        attempt.check()?;
-        match from.recv_timeout(TICK) {
-            Ok(item) => return Ok(Some(item)),
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            Err(RecvTimeoutError::Timeout) if began.elapsed() >= patience => {
-                return Err(Fault::TimedOut { during, after: patience });
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
-}
-
-/// The body of an answer while it comes. Errors carry a [`Fault`].
-pub(super) struct Incoming<'a> {
-    parts: Receiver<Result<Vec<u8>, io::Error>>,
-    part: io::Cursor<Vec<u8>>,
-    left: u64,
-    limit: u64,
-    attempt: Attempt<'a>,
-}
-
-impl Read for Incoming<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.part.read(buffer)?;
-        if count > 0 || buffer.is_empty() {
-            return Ok(count);
-        }
-        let idle = self.attempt.limits.idle;
-        let next = wait(&self.parts, &self.attempt, idle, "waiting for the rest of an answer");
-        let part = match next.map_err(Fault::into_io)? {
-            None => return Ok(0),
-            Some(Ok(part)) => part,
-            Some(Err(error)) => return Err(fault_of_body(error, self.attempt.limits).into_io()),
-        };
-        let length = part.len() as u64;
-        self.left = self
-            .left
-            .checked_sub(length)
-            .ok_or_else(|| Fault::TooLarge { limit: self.limit }.into_io())?;
-        self.part = io::Cursor::new(part);
-        self.part.read(buffer)
-    }
 }

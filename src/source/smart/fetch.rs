@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 /// What is asked of the server.
-pub(super) struct Request {
-    pub(super) body: Vec<u8>,
+pub(in crate::source) struct Request {
+    pub(in crate::source) body: Vec<u8>,
     /// Whether commits come without their history, so that the answer begins with a list of them.
-    pub(super) shallow: bool,
+    pub(in crate::source) shallow: bool,
 }
 
 /// The question for `wanted`.
-pub(super) fn request(
+pub(in crate::source) fn request(
     advertised: &Advertised,
     wanted: &Wanted,
     mirror: &Mirror,
@@ -69,7 +69,11 @@ fn body(wants: &BTreeSet<Oid>, shallow: bool, advertised: &Advertised, mirror: &
 }
 
 /// Takes in the answer.
-pub(super) fn receive(from: &mut impl Read, shallow: bool, mirror: &Mirror) -> Result<(), Fault> {
+pub(in crate::source) fn receive(
+    from: &mut impl Read,
+    shallow: bool,
+    mirror: &Mirror,
+) -> Result<(), Fault> {
     let boundary = if shallow { Some(boundary(from, mirror)?) } else { None };
     let odb = mirror.repository.odb().map_err(|error| Fault::git("write the pack", &error))?;
     let failed = |error: git2::Error| Fault::git("read the pack that came", &error);

@@ -12,20 +12,20 @@ const MAX_REFERENCES: usize = 200_000;
 
 /// What a server offers.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Advertised {
-    pub(super) offer: Offer,
-    pub(super) capabilities: BTreeSet<String>,
+pub(in crate::source) struct Advertised {
+    pub(in crate::source) offer: Offer,
+    pub(in crate::source) capabilities: BTreeSet<String>,
 }
 
 impl Advertised {
     /// Whether the server can `capability`.
-    pub(super) fn can(&self, capability: &str) -> bool {
+    pub(in crate::source) fn can(&self, capability: &str) -> bool {
         self.capabilities.contains(capability)
     }
 }
 
 /// Reads an advertisement of `git-upload-pack`.
-pub(super) fn read(from: &mut impl Read) -> Result<Advertised, Fault> {
+pub(in crate::source) fn read(from: &mut impl Read) -> Result<Advertised, Fault> {
     let mut advertised = Advertised::default();
     let mut begun = false;
     loop {

@@ -9,7 +9,7 @@ const MAX: usize = 65_516;
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Packet {
+pub(in crate::source) enum Packet {
     /// The end of a section, `0000`.
     Flush,
     /// A line with content.
@@ -18,7 +18,7 @@ pub(super) enum Packet {
 
 impl Packet {
     /// Reads one.
-    pub(super) fn read(from: &mut impl Read) -> Result<Self, Fault> {
+    pub(in crate::source) fn read(from: &mut impl Read) -> Result<Self, Fault> {
         let mut digits = [0; 4];
         fill(from, &mut digits)?;
         let text = str::from_utf8(&digits).ok();
@@ -36,13 +36,13 @@ impl Packet {
 }
 
 /// Adds a line to `to`.
-pub(super) fn write(to: &mut Vec<u8>, line: &str) {
+pub(in crate::source) fn write(to: &mut Vec<u8>, line: &str) {
     debug_assert!(line.len() <= MAX, "we write short lines");
     to.extend_from_slice(format!("{:04x}{line}", line.len() + 4).as_bytes());
 }
 
 /// Adds the end of a section to `to`.
-pub(super) fn flush(to: &mut Vec<u8>) {
+pub(in crate::source) fn flush(to: &mut Vec<u8>) {
     to.extend_from_slice(b"0000");
 }
 
@@ -52,7 +52,7 @@ fn refusal(content: &[u8]) -> Option<Fault> {
 }
 
 /// What the server says, fit for a log.
-pub(super) fn words(text: &[u8]) -> String {
+pub(in crate::source) fn words(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(&text[..text.len().min(1000)]);
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     plain.trim().to_owned()

@@ -1,0 +1,15 @@
+//! Git's smart protocol, version 0 (Documentation/gitprotocol-pack), whatever carries it: what a server
+//! offers, and the pack with one commit, without its history where the server can. Never pushes.
+
+mod advertise;
+mod fetch;
+mod pktline;
+mod stream;
+
+pub(super) use advertise::{Advertised, read as read_advertised};
+pub(super) use fetch::{receive, request};
+pub(super) use pktline::words;
+pub(super) use stream::{Incoming, pump, wait};
+
+/// Most of what lists references, in bytes.
+pub(super) const ADVERTISEMENT: u64 = 64 << 20;
