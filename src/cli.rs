@@ -23,6 +23,7 @@ mod rows;
 mod serve;
 mod socket;
 mod status;
+mod sync;
 mod target;
 mod validate;
 mod watch;
@@ -104,6 +105,8 @@ enum Verb {
     Pause(pause::Arguments),
     /// Go on with a stack whose update rests.
     Resume(resume::Arguments),
+    /// Have the agent fetch the source of a stack now, and look at the stack again.
+    Sync(sync::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
     Validate(validate::Arguments),
     /// Print the resolved model as `docker compose config --format json` does.
@@ -135,6 +138,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Retry(arguments) => block_on(retry::run(&common, &arguments)),
         Verb::Pause(arguments) => block_on(pause::run(&common, &arguments)),
         Verb::Resume(arguments) => block_on(resume::run(&common, &arguments)),
+        Verb::Sync(arguments) => block_on(sync::run(&common, &arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),

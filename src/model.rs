@@ -34,7 +34,7 @@ pub use observed::{
 pub use place::{FieldIndex, FieldPath, Place, Places, Position};
 pub use platform::Platform;
 pub use policy::{DriftPolicy, FieldPattern, OnContentChange, Policy, RollbackPolicy};
-pub use reference::{familiar, repository};
+pub use reference::{broken_rule, familiar, repository};
 pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};

@@ -40,7 +40,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 15] = [
+    let verbs: [(&str, &[&str]); 16] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel", "--wait", "--timeout", "--dry-run"]),
@@ -51,6 +51,7 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
         ("retry", &["<STACK>", "--no-wait", "--timeout", "--socket"]),
         ("pause", &["<STACK>", "--socket"]),
         ("resume", &["<STACK>", "--no-wait", "--timeout", "--socket"]),
+        ("sync", &["<STACK>", "--socket"]),
         ("validate", &["--output"]),
         (
             "config",

@@ -76,7 +76,7 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
         },
         prune: prune(raw.prune.as_ref(), at)?,
         keep_images: raw.images.keep,
-        socket: socket(raw.socket.as_deref(), at),
+        socket: socket(raw.socket.as_deref(), at)?,
         age_key_file: raw.sops.age_key_file.as_deref().map(|path| from_file(at, path)),
     })
 }
@@ -223,7 +223,8 @@ fn at_least_shortest(
 ) -> Result<Duration, ConfigError> {
     let length = written.map_or(default, |span| span.0);
     if length < SHORTEST {
-        return Err(at.wrong(field, format!("{length:?} is too short; write `1s` or more")));
+        let shown = jiff::SignedDuration::try_from(length).unwrap_or_default();
+        return Err(at.wrong(field, format!("{shown:#} is too short; write `1s` or more")));
     }
     Ok(length)
 }
@@ -267,11 +268,14 @@ fn prune(raw: Option<&raw::Prune>, at: &At<'_>) -> Result<Prune, ConfigError> {
     Ok(Prune { enabled: rules.enabled.unwrap_or(true), confirm })
 }
 
-fn socket(path: Option<&Path>, at: &At<'_>) -> Option<PathBuf> {
-    match path {
-        None => Some(PathBuf::from(crate::control::SOCKET)),
-        Some(path) if path == Path::new("off") => None,
-        Some(path) => Some(from_file(at, path)),
+fn socket(path: Option<&Path>, at: &At<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    let Some(path) = path else { return Ok(Some(PathBuf::from(crate::control::SOCKET))) };
+    match path.to_str() {
+        Some("off") => Ok(None),
+        Some(word @ ("true" | "false" | "on" | "yes" | "no" | "")) => {
+            Err(at.wrong("socket", format!("`{word}` is no path; write one, or `off`")))
+        }
+        _ => Ok(Some(from_file(at, path))),
     }
 }
 

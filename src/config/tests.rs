@@ -96,7 +96,7 @@ fn a_length_of_time_needs_its_unit() {
 #[test]
 fn what_does_not_hold_together_is_an_error_at_its_place() {
     let cases = [
-        ("    interval: 0s", "3:15: sources[0].interval: 0ns is too short"),
+        ("    interval: 0s", "3:15: sources[0].interval: 0s is too short"),
         ("    path: ../up", "3:11: sources[0].path: `../up` leaves"),
         ("    path: /abs", "3:11: sources[0].path: `/abs` leaves"),
         ("    cron: often", "3:11: sources[0].cron: `often` is no schedule"),
@@ -124,7 +124,9 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
             "    verify: { mode: all, gpg_keyring: k }",
             "3:21: sources[0].verify.mode: unknown variant",
         ),
-        ("resync: 0s", "3:9: resync: 0ns is too short"),
+        ("resync: 0s", "3:9: resync: 0s is too short"),
+        ("resync: 20ms", "3:9: resync: 20ms is too short"),
+        ("socket: true", "3:9: socket: `true` is no path; write one, or `off`"),
         ("engine: { host: docker }", "3:17: engine.host: `docker` is no address"),
         ("prune: { confirm: [Web] }", "3:20: prune.confirm[0]: `Web` is no stack name"),
         ("prune: { sure: true }", "3:10: prune: unknown field `sure`"),

@@ -7,7 +7,7 @@ use crate::model::{Sensitive, SourceName};
 use crate::webhook::{Answer, Claim, Provider};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ async fn read(
     secret: Result<Sensitive<String>, String>,
 ) -> Result<Provider, Refused> {
     let (parts, body) = request.into_parts();
-    let value = |name: &str| parts.headers.get(name).map(|value| value.as_bytes());
+    let value = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
     let claim = Claim::of(value).map_err(|rejection| Refused {
         provider: None,
         answer: Answer::Unauthorized,

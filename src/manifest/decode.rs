@@ -115,8 +115,19 @@ pub(crate) struct At<'a> {
 
 impl At<'_> {
     pub(crate) fn fail(&mut self, mark: Mark, key: &str, message: impl Into<String>) {
+        self.fail_with_help(mark, key, message, None);
+    }
+
+    pub(crate) fn fail_with_help(
+        &mut self,
+        mark: Mark,
+        key: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
         let dot = if key.is_empty() { "" } else { "." };
-        self.notes.error(mark, format_args!("{}{dot}{key}", self.path), message);
+        let field = format_args!("{}{dot}{key}", self.path);
+        self.notes.error_with_help(mark, field, message, help);
     }
 
     /// The number under `key` in the type wanted.

@@ -3,7 +3,7 @@
 
 use super::node::Node;
 use super::notes::Notes;
-use super::settings::Settings;
+use super::settings::{KEY, Settings};
 use super::units::parse_duration;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,8 +22,9 @@ const fn lint_named(name: &'static str, about: &'static str) -> Lint {
 }
 
 /// All of them.
-pub const LINTS: [Lint; 6] = [
+pub const LINTS: [Lint; 7] = [
     lint_named(ANONYMOUS_VOLUME, "a volume without a name, which nothing else can find again"),
+    lint_named(CANARY_OF_ALL, "a canary of all replicas: none is left behind it"),
     lint_named(DEPRECATED, "`version` and `links`, which Compose has left behind"),
     lint_named(IMAGE_TAG, "an image without a tag, or `latest`: git does not say what runs"),
     lint_named(OPEN_PORT, "a port that is published on all addresses of the host"),
@@ -32,6 +33,7 @@ pub const LINTS: [Lint; 6] = [
 ];
 
 const ANONYMOUS_VOLUME: &str = "anonymous-volume";
+const CANARY_OF_ALL: &str = "canary-of-all";
 /// Given where `version` is dropped, too.
 pub(crate) const DEPRECATED: &str = "deprecated";
 const IMAGE_TAG: &str = "image-tag";
@@ -54,6 +56,7 @@ pub(crate) fn lint(root: &Node, notes: &mut Notes) {
         anonymous_volumes(&path, service, notes);
         links(&path, service, notes);
         short_monitor(&path, service, notes);
+        canary_of_all(&path, service, notes);
     }
 }
 
@@ -158,6 +161,25 @@ fn short_monitor(path: &str, service: &Node, notes: &mut Notes) {
             "watch longer, or check more often",
         );
     }
+}
+
+/// A canary is there to spare the slots behind it.
+fn canary_of_all(path: &str, service: &Node, notes: &mut Notes) {
+    let Some(canary) = service.get(KEY).and_then(|settings| settings.get("canary")) else { return };
+    let number = |node: &Node| node.as_int().or_else(|| node.as_str()?.parse().ok());
+    let slots = canary.get("slots").and_then(number).unwrap_or(1);
+    let deploy = service.get("deploy");
+    let replicas = deploy.and_then(|deploy| deploy.get("replicas")).or(service.get("scale"));
+    let replicas = replicas.and_then(number).unwrap_or(1);
+    if slots < replicas {
+        return;
+    }
+    let message =
+        format!("the canary takes {slots} of {replicas} replicas: none is left behind it");
+    let help = "have fewer `slots` or more replicas";
+    let place = canary.get("slots").unwrap_or(canary).place();
+    let field = format!("{path}.{KEY}.canary");
+    notes.lint(CANARY_OF_ALL, place, field, message, help);
 }
 
 #[cfg(test)]

@@ -32,7 +32,10 @@ fn each_lint_is_found_at_its_line() {
         ("image: db:latest", Some("image-tag")),
         ("image: registry:5000/db", Some("image-tag")),
         ("image: registry:5000/db:1", None),
-        ("image: 'db@sha256:cafe'", None),
+        (
+            "image: 'db@sha256:cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe'",
+            None,
+        ),
         ("ports: ['8080:80']", Some("open-port")),
         ("ports: ['0.0.0.0:8080:80']", Some("open-port")),
         ("ports: ['127.0.0.1:8080:80', '80']", None),
@@ -52,6 +55,10 @@ fn each_lint_is_found_at_its_line() {
             None,
         ),
         ("deploy: {update_config: {monitor: 1s}}", None),
+        ("scale: 2, x-bowline: {canary: {slots: 2, hold: 1s}}", Some("canary-of-all")),
+        ("deploy: {replicas: 3}, x-bowline: {canary: {slots: 9, hold: 1s}}", Some("canary-of-all")),
+        ("x-bowline: {canary: {hold: 1s}}", Some("canary-of-all")),
+        ("scale: 2, x-bowline: {canary: {hold: 1s}}", None),
     ] {
         let own = attribute.starts_with("image");
         let both = if own { attribute.to_owned() } else { format!("image: db:1, {attribute}") };

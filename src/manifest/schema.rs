@@ -8,7 +8,7 @@ mod resource;
 use super::shape::Presence::{Optional, Required};
 use super::shape::Rule::{
     Any, Between, Bool, Choice, Closed, Count, Flag, Int, Like, List, Map, Named, Nullable, Number,
-    Numeric, Object, OneOf, Open, Scalar, Set, Str, Text, Whole, WholeText,
+    Numeric, Object, OneOf, Open, Scalar, Set, Str, Text, Time, Whole, WholeText,
 };
 use super::shape::{Field, Pattern, Rule};
 use build::{BUILD, DEVELOP};
@@ -143,7 +143,7 @@ const SERVICE: Rule = Object(&[
     some("profiles", STRING_SET),
     some("provider", Object(PROVIDER)),
     some("pull_policy", Like(&PULL_POLICY)),
-    some("pull_refresh_after", Str),
+    some("pull_refresh_after", Time),
     some("read_only", Bool),
     some("restart", Str),
     some("runtime", Str),
@@ -152,7 +152,7 @@ const SERVICE: Rule = Object(&[
     some("security_opt", STRING_SET),
     some("shm_size", Text),
     some("stdin_open", Bool),
-    some("stop_grace_period", Str),
+    some("stop_grace_period", Time),
     some("stop_signal", Str),
     some("storage_opt", Map(&Any)),
     some("sysctls", PAIRS),
@@ -232,12 +232,12 @@ const ENV_FILE: &[Field] = &[must("path", Str), some("required", Bool), some("fo
 
 const HEALTHCHECK: &[Field] = &[
     some("disable", Bool),
-    some("interval", Str),
+    some("interval", Time),
     some("retries", Count),
-    some("start_interval", Str),
-    some("start_period", Str),
+    some("start_interval", Time),
+    some("start_period", Time),
     some("test", STRING_OR_LIST),
-    some("timeout", Str),
+    some("timeout", Time),
 ];
 
 const LOGGING: &[Field] = &[some("driver", Str), some("options", Map(&Nullable(&Text)))];

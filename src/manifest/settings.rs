@@ -2,6 +2,7 @@
 //! touches what the stack is made of.
 
 mod canary;
+mod misplaced;
 
 use super::lint::LINTS;
 use super::node::{Map, Mark, Node, Value};
@@ -12,6 +13,7 @@ use super::units::parse_duration;
 use crate::model::{
     Canary, DriftPolicy, FieldPattern, OnContentChange, Order, Policy, RollbackPolicy, StackName,
 };
+use misplaced::{other_place, warn_of_near_misses};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ const OF_THE_STACK: &[&str] = &[
 ];
 /// The key of the stacks that one waits for.
 const DEPENDS_ON: &str = "depends_on";
+/// The shortest time in which a container may have to come up.
+const SHORTEST_START: Duration = Duration::from_secs(1);
 /// How many `*` a field may have.
 const MOST_STARS: usize = 4;
 /// Fields of a container that no attribute of Compose names.
@@ -78,10 +82,12 @@ impl Settings {
     /// Reads the settings of the long form `root` and of what stood at the top beside it.
     pub(crate) fn read(root: &Node, extensions: &Map, notes: &mut Notes) -> Self {
         let mut settings = Self::default();
+        warn_of_near_misses(extensions.iter(), "", notes);
         if let Some(node) = extensions.get(KEY) {
             settings.of_stack(node, &mut At { path: KEY.to_owned(), notes });
         }
         for (name, service) in root.get("services").into_iter().flat_map(Node::entries) {
+            warn_of_near_misses(service.entries(), &format!("services.{name}."), notes);
             let Some(node) = service.get(KEY) else { continue };
             let at = &mut At { path: format!("services.{name}.{KEY}"), notes };
             let of_service = settings.of_service(node, name, at);
@@ -140,7 +146,7 @@ impl Settings {
         self.on_content_change = at.on_content_change(node);
         self.policy.rollback = at.rollback(node);
         self.order = at.order(node);
-        self.start_timeout = at.duration(node, "start_timeout");
+        self.start_timeout = at.start_timeout(node);
         self.drain = at.duration(node, "drain");
     }
 
@@ -150,7 +156,7 @@ impl Settings {
         OfService {
             allow: at.allow(node),
             on_content_change: at.on_content_change(node),
-            start_timeout: at.duration(node, "start_timeout"),
+            start_timeout: at.start_timeout(node),
             drain: at.duration(node, "drain"),
             canary: at.canary(node),
         }
@@ -181,9 +187,7 @@ impl At<'_> {
             self.notes.error(node.mark, &self.path, message);
         }
         for (key, value) in node.entries().filter(|(key, _)| !known.contains(&key.as_str())) {
-            let of_the_stack = OF_THE_STACK.contains(&key.as_str());
-            let help = of_the_stack.then(|| format!("`{key}` goes into the `{KEY}` at the top"));
-            let help = help.or_else(|| suggestion(key, known.iter().copied()));
+            let help = other_place(key).or_else(|| suggestion(key, known.iter().copied()));
             let message = format!("unknown key `{key}`");
             self.notes.error_with_help(value.place(), &self.path, message, help);
         }
@@ -207,7 +211,9 @@ impl At<'_> {
             return Some(text);
         }
         let message = format!("must be {}, not `{text}`", known.join(" or "));
-        self.fail(found, key, message, suggestion(&text, known.iter().copied()));
+        let is_no = known.contains(&"off") && ["no", "false"].contains(&text.as_str());
+        let meant = if is_no { "off" } else { text.as_str() };
+        self.fail(found, key, message, suggestion(meant, known.iter().copied()));
         None
     }
 
@@ -261,6 +267,17 @@ impl At<'_> {
             Some("start-first") => Order::StartFirst,
             _ => Order::StopFirst,
         }
+    }
+
+    /// How long a container may take to come up.
+    fn start_timeout(&mut self, node: &Node) -> Option<Duration> {
+        let bound = self.duration(node, "start_timeout")?;
+        if bound >= SHORTEST_START {
+            return Some(bound);
+        }
+        let found = node.get("start_timeout").unwrap_or(node);
+        self.fail(found, "start_timeout", "must be at least 1s".to_owned(), None);
+        None
     }
 
     /// A time such as `30s`.

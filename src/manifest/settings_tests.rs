@@ -7,13 +7,19 @@ use crate::model::{
 use std::path::PathBuf;
 
 fn loaded(text: &str) -> Result<Stack, String> {
+    loaded_with_warnings(text).map(|(stack, _)| stack)
+}
+
+fn loaded_with_warnings(text: &str) -> Result<(Stack, String), String> {
     let files = vec![PathBuf::from("/s/compose.yaml")];
     let request = Request::new(files, DigestKey::new([0; 32]));
     let loaded = load(&request, &|path| {
         let known = path.ends_with("compose.yaml");
         known.then(|| text.as_bytes().to_vec()).ok_or(std::io::ErrorKind::NotFound.into())
     });
-    loaded.map(|loaded| loaded.stack).map_err(|problems| problems.to_string())
+    loaded
+        .map(|loaded| (loaded.stack, loaded.warnings.to_string()))
+        .map_err(|problems| problems.to_string())
 }
 
 /// A stack with these settings at the top and in its service `a`.
@@ -96,11 +102,20 @@ fn what_is_wrong_is_told_with_a_suggestion() {
         ("{ drift: repot }", "{}", "must be repair or report, not `repot`; did you mean `report`?"),
         ("{ adopt: maybe }", "{}", "must be true or false"),
         ("{ rollback: of }", "{}", "must be auto or off, not `of`; did you mean `off`?"),
+        ("{ rollback: no }", "{}", "not `no`; did you mean `off`?"),
+        ("{ rollback: false }", "{}", "not `false`; did you mean `off`?"),
         ("{ order: start }", "{}", "must be start-first or stop-first"),
         ("{ start_timeout: soon }", "{}", "`soon` is no duration"),
+        ("{ start_timeout: 0s }", "{}", "x-bowline.start_timeout: must be at least 1s"),
+        ("{}", "{ start_timeout: 999ms }", "x-bowline.start_timeout: must be at least 1s"),
+        ("{ canary: { hold: 1s } }", "{}", "`canary` goes into the `x-bowline` of a service"),
         ("{}", "{ canary: 1 }", "must be a mapping"),
         ("{}", "{ canary: { slots: 0, hold: 1s } }", "must be a number from 1"),
-        ("{}", "{ canary: { slots: 1 } }", "write for example `hold: 60s`"),
+        (
+            "{}",
+            "{ canary: { slots: 1 } }",
+            "is missing: it says how long the first slots are watched; write for example `hold: 60s`",
+        ),
         (
             "{}",
             "{ canary: { hold: 1s, interval: 5s } }",
@@ -130,7 +145,7 @@ fn what_is_wrong_is_told_with_a_suggestion() {
         (
             "{}",
             "{ canary: { hold: 1s, prometheus: { url: 'http://p', query: '' } } }",
-            "says what has a sample when the canary fails",
+            "query: is missing: it says what has a sample when the canary fails",
         ),
         (
             "{}",
@@ -244,5 +259,40 @@ fn a_page_is_asked_of_a_container_that_has_an_address() {
                 assert!(problems.contains("services.a.x-bowline.canary.http"), "{problems}");
             }
         }
+    }
+}
+
+#[test]
+fn a_key_that_was_nearly_ours_is_a_warning_at_its_place() {
+    for (key, is_near) in [
+        ("x-bowlin", true),
+        ("x-bowlines", true),
+        ("x-blowine", true),
+        ("x-bowl", false),
+        ("x-common", false),
+    ] {
+        let top = format!("{key}: {{ drift: report }}\nservices:\n  a: {{ image: x:1 }}\n");
+        let service = format!("services:\n  a:\n    image: x:1\n    {key}: {{}}\n");
+        for (text, place) in [
+            (top, format!("compose.yaml:1:1: {key}: has no effect")),
+            (service, format!("compose.yaml:4:5: services.a.{key}: has no effect")),
+        ] {
+            let (_, warnings) = loaded_with_warnings(&text).unwrap();
+            assert_eq!(warnings.contains(&place), is_near, "{place}:\n{warnings}");
+            assert_eq!(warnings.contains("did you mean `x-bowline`?"), is_near, "{warnings}");
+        }
+    }
+}
+
+#[test]
+fn an_interval_above_the_hold_is_a_warning() {
+    for (interval, is_told) in [("61s", true), ("60s", false)] {
+        let text = format!(
+            "services:\n  a:\n    image: x:1\n    x-bowline:\n      canary:\n        hold: 1m\n        \
+             interval: {interval}\n        http: {{ port: 80 }}\n"
+        );
+        let (_, warnings) = loaded_with_warnings(&text).unwrap();
+        let told = "compose.yaml:7:19: services.a.x-bowline.canary.interval: is longer than `hold`";
+        assert_eq!(warnings.contains(told), is_told, "{warnings}");
     }
 }

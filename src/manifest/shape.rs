@@ -14,6 +14,8 @@ pub(crate) enum Rule {
     Any,
     /// A string.
     Str,
+    /// A string that is read as a length of time later.
+    Time,
     /// A string of a certain form.
     Like(&'static Pattern),
     /// A string or a number; left as written.
@@ -145,7 +147,13 @@ pub(crate) fn check(node: &mut Node, rule: &Rule, path: &Trail<'_>, notes: &mut 
         Rule::Bool | Rule::Int | Rule::Whole | Rule::Number | Rule::Numeric => {
             cast(node, rule, path, notes);
         }
-        Rule::Any | Rule::Str | Rule::Text | Rule::WholeText | Rule::Scalar | Rule::Flag => {}
+        Rule::Any
+        | Rule::Str
+        | Rule::Time
+        | Rule::Text
+        | Rule::WholeText
+        | Rule::Scalar
+        | Rule::Flag => {}
     }
 }
 
@@ -156,7 +164,7 @@ fn fits(node: &Node, rule: &Rule) -> bool {
         (Rule::OneOf(rules), _) => rules.iter().any(|rule| fits(node, rule)),
         (Rule::Any, _)
         | (Rule::Nullable(_), Value::Null)
-        | (Rule::Str | Rule::Choice(_) | Rule::Like(_), Value::Str(_))
+        | (Rule::Str | Rule::Time | Rule::Choice(_) | Rule::Like(_), Value::Str(_))
         | (
             Rule::Text | Rule::Number | Rule::Int | Rule::Count,
             Value::Str(_) | Value::Int(_) | Value::Float(_),
@@ -181,13 +189,16 @@ fn fits(node: &Node, rule: &Rule) -> bool {
 
 fn refuse(node: &Node, rule: &Rule, path: &Trail<'_>, notes: &mut Notes) {
     let message = format!("must be {}, not {}", describe(rule), node.kind());
-    notes.error(node.mark, path, message);
+    let seconds =
+        node.text().filter(|_| matches!((rule, &node.value), (Rule::Time, Value::Int(_))));
+    let help = seconds.map(|seconds| format!("a time has a unit; write for example `{seconds}s`"));
+    notes.error_with_help(node.mark, path, message, help);
 }
 
 fn describe(rule: &Rule) -> String {
     match rule {
         Rule::Any => "anything".to_owned(),
-        Rule::Str | Rule::Choice(_) | Rule::Like(_) => "a string".to_owned(),
+        Rule::Str | Rule::Time | Rule::Choice(_) | Rule::Like(_) => "a string".to_owned(),
         Rule::Text => "a string or a number".to_owned(),
         Rule::WholeText => "a string or an integer".to_owned(),
         Rule::Scalar => "a string, a number, a boolean or null".to_owned(),

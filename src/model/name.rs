@@ -1,6 +1,6 @@
 //! Names that are checked once, where they enter.
 
-use super::familiar;
+use super::{broken_rule, familiar};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -97,6 +97,15 @@ name!(
 );
 
 impl ImageRef {
+    /// Checks what a person wrote as the engine will; what the engine itself shows it may show.
+    pub fn written(name: impl Into<String>) -> Result<Self, InvalidName> {
+        let image = Self::new(name)?;
+        match broken_rule(image.as_str()) {
+            Some(rule) => Err(InvalidName { kind: "image reference", name: image.0, rule }),
+            None => Ok(image),
+        }
+    }
+
     /// Whether `name` is another way to write the same: with or without the default registry and
     /// tag.
     pub fn means(&self, name: &str) -> bool {

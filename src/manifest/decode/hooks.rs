@@ -21,7 +21,7 @@ fn hook(node: &Node, key: &str, index: usize, at: &mut At<'_>) -> Hook {
         at.fail(mark, &format!("{key}.{index}.command"), "must name a program");
     }
     let image = text(node, "image").and_then(|written| {
-        let image = ImageRef::new(written);
+        let image = ImageRef::written(written);
         if let Err(error) = &image {
             let mark = node.get("image").map_or(node.mark, Node::place);
             at.fail(mark, &format!("{key}.{index}.image"), error.to_string());

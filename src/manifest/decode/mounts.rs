@@ -14,7 +14,9 @@ pub(crate) fn mounts(root: &Node, service: &Node, at: &mut At<'_>) -> BTreeMap<S
         let target = text(item, "target").unwrap_or_default();
         if !target.starts_with('/') {
             let message = format!("`{target}` is no absolute path in the container");
-            at.fail(item.mark, "volumes", message);
+            let sides = [text(item, "source").unwrap_or_default(), target];
+            let help = sides.iter().find_map(|side| named_like_a_drive(side));
+            at.fail_with_help(item.mark, "volumes", message, help);
             continue;
         }
         let Some(source) = source(root, item, at) else { continue };
@@ -36,6 +38,18 @@ pub(crate) fn mounts(root: &Node, service: &Node, at: &mut At<'_>) -> BTreeMap<S
     mounts
 }
 
+/// What to do where `d:/data` was to mount the volume `d`.
+fn named_like_a_drive(side: &str) -> Option<String> {
+    let (letter, path) = side.split_once(':')?;
+    let is_drive = letter.len() == 1 && path.starts_with('/');
+    is_drive.then(|| {
+        format!(
+            "a volume's name of one letter cannot be told from a drive; rename it, or write \
+             `{{ type: volume, source: {letter}, target: {path} }}`"
+        )
+    })
+}
+
 fn source(root: &Node, item: &Node, at: &mut At<'_>) -> Option<MountSource> {
     let kind = item.get("type").and_then(Node::as_str).unwrap_or("volume");
     Some(match kind {
@@ -52,7 +66,7 @@ fn source(root: &Node, item: &Node, at: &mut At<'_>) -> Option<MountSource> {
         }
         "image" => {
             let written = text(item, "source").unwrap_or_default();
-            match ImageRef::new(written) {
+            match ImageRef::written(written) {
                 Ok(image) => {
                     MountSource::Image { image, subpath: option(item, "image", "subpath") }
                 }

@@ -3,6 +3,7 @@
 use super::{At, duration, text};
 use crate::manifest::node::Node;
 use crate::manifest::settings::OfRolling;
+use crate::manifest::shape::suggestion;
 use crate::model::{
     CanaryCheck, ContainerSpec, FailureAction, MountSource, Networking, Order, Ratio, Rolling,
     UpdatePolicy,
@@ -80,7 +81,8 @@ fn policy(
         if !actions.contains(&word.as_str()) {
             let mark = node.get("failure_action").map_or(node.mark, Node::place);
             let message = format!("must be {}, not `{word}`", actions.join(" or "));
-            at.fail(mark, &key("failure_action"), message);
+            let help = suggestion(&word, actions.iter().copied());
+            at.fail_with_help(mark, &key("failure_action"), message, help);
         }
         action
     });

@@ -55,7 +55,7 @@ fn says_not_to_restart(node: &Node) -> bool {
 
 fn container(whole: &Whole<'_>, key: &str, node: &Node, at: &mut At<'_>) -> Option<ContainerSpec> {
     let image = node.get("image")?;
-    let image_ref = match ImageRef::new(image.as_str().unwrap_or_default()) {
+    let image_ref = match ImageRef::written(image.as_str().unwrap_or_default()) {
         Ok(image_ref) => image_ref,
         Err(error) => {
             at.fail(image.mark, "image", error.to_string());

@@ -224,3 +224,50 @@ fn updates_have_swarms_defaults_and_what_the_file_says() {
     );
     refused("deploy: { update_config: { max_failure_ratio: 1.5 } }", "from 0 to 1");
 }
+
+#[test]
+fn an_image_that_no_engine_takes_is_refused_at_its_place() {
+    let rule = "is no image reference: the name of a repository has lower-case letters";
+    let refused = |text: &str, place: &str| {
+        let problems = loaded(text).err().unwrap_or_default();
+        assert!(problems.contains(place) && problems.contains(rule), "{text}: {problems}");
+    };
+    refused("services:\n  a:\n    image: Trial:2\n", "compose.yaml:3:12: services.a.image:");
+    refused(
+        "services:\n  a:\n    image: a:1\n    pre_start:\n      - image: Trial:2\n",
+        "compose.yaml:5:9: services.a.pre_start.0.image:",
+    );
+    refused(
+        "services:\n  a:\n    image: a:1\n    volumes: [{ type: image, source: Trial:2, target: /d }]\n",
+        "services.a.volumes:",
+    );
+    assert_eq!(spec("labels: {}").image.as_str(), "i:1");
+    assert!(loaded("services: { a: { image: 'Registry:5000/a/b__c:V1' } }\n").is_ok());
+}
+
+#[test]
+fn a_time_without_its_unit_is_told_with_one() {
+    for attributes in [
+        "deploy: { update_config: { monitor: 10 } }",
+        "healthcheck: { test: x, interval: 10 }",
+        "stop_grace_period: 10",
+    ] {
+        refused(attributes, "a time has a unit; write for example `10s`");
+    }
+}
+
+#[test]
+fn a_failure_action_that_is_nearly_one_is_told() {
+    for section in ["update_config", "rollback_config"] {
+        let attributes = format!("deploy: {{ {section}: {{ failure_action: puase }} }}");
+        refused(&attributes, "not `puase`; did you mean `pause`?");
+    }
+}
+
+#[test]
+fn a_volume_named_like_a_drive_is_told_to_be_renamed() {
+    for mount in ["d:/data", "d:/data:ro"] {
+        let help = "rename it, or write `{ type: volume, source: d, target: /data }`";
+        refused(&format!("volumes: ['{mount}']"), help);
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{Field, PAIRS, STRING_SET, STRINGS, must, some};
 use crate::manifest::shape::Rule::{
-    Between, Choice, Int, List, Number, Object, Str, Text, Whole, WholeText,
+    Between, Choice, Int, List, Number, Object, Str, Text, Time, Whole, WholeText,
 };
 
 pub(super) const DEPLOY: &[Field] = &[
@@ -48,16 +48,16 @@ const DEVICE_REQUEST: &[Field] = &[
 
 const RESTART: &[Field] = &[
     some("condition", Str),
-    some("delay", Str),
+    some("delay", Time),
     some("max_attempts", Between(0, i64::MAX)),
-    some("window", Str),
+    some("window", Time),
 ];
 
 const UPDATE: &[Field] = &[
-    some("delay", Str),
+    some("delay", Time),
     some("failure_action", Str),
     some("max_failure_ratio", Number),
-    some("monitor", Str),
+    some("monitor", Time),
     some("order", Choice(&["start-first", "stop-first"])),
     some("parallelism", Between(0, i64::MAX)),
 ];

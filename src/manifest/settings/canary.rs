@@ -30,6 +30,7 @@ impl At<'_> {
         let hold = hold.and_then(|_| at.duration(found, "hold"));
         let checks: Vec<_> = [at.http(found), at.prometheus(found)].into_iter().flatten().collect();
         let interval = at.interval(found);
+        at.warn_of_rare_questions(found, interval, hold);
         Some(Canary { slots: slots?, hold: hold?, interval: interval?, checks })
     }
 
@@ -44,6 +45,21 @@ impl At<'_> {
             self.fail(found, "interval", "must be 1s or longer".to_owned(), None);
         }
         Some(interval)
+    }
+
+    /// With an interval above the hold there are the first question and the last one.
+    fn warn_of_rare_questions(
+        &mut self,
+        canary: &Node,
+        interval: Option<Duration>,
+        hold: Option<Duration>,
+    ) {
+        let Some(found) = canary.get("interval").filter(|_| hold < interval && hold.is_some())
+        else {
+            return;
+        };
+        let message = "is longer than `hold`: each check is made only at its begin and its end";
+        self.notes.warning(found.mark, format_args!("{}.interval", self.path), message);
     }
 
     fn http(&mut self, canary: &Node) -> Option<CanaryCheck> {
@@ -120,7 +136,7 @@ impl At<'_> {
         let found = node.get(key).filter(is_said);
         if found.is_none() {
             let help = Some(format!("write for example `{key}: {example}`"));
-            self.fail(node, key, format!("says {what}"), help);
+            self.fail(node, key, format!("is missing: it says {what}"), help);
         }
         found
     }
