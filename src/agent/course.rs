@@ -104,7 +104,7 @@ impl World {
         };
         // What ends again and again is up in between, too.
         let started = || report.actions.iter().any(|action| action.action == Action::Start);
-        let restless = || started() || self.memory().crashes.are_recent(&name, Instant::now());
+        let restless = || started() || self.memory().crashes.are_recent(&report, Instant::now());
         let follows = match follows {
             Consequence::Good if !is_good(&record, definition) && restless() => Consequence::GoOn,
             follows => follows,

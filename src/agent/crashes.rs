@@ -85,10 +85,19 @@ impl Crashes {
         delays.min().unwrap_or_default()
     }
 
-    /// Whether a container of `stack` ended lately, and had to be started again.
-    pub(crate) fn are_recent(&self, stack: &StackName, now: Instant) -> bool {
-        let slots = self.0.get(stack).into_iter().flatten();
-        slots.into_iter().any(|(_, starts)| now.saturating_duration_since(starts.last) <= MEMORY)
+    /// Whether a container of the stack of `report`, which was not made anew in that pass, ended lately
+    /// and had to be started again.
+    pub(crate) fn are_recent(&self, report: &Report, now: Instant) -> bool {
+        let anew = |slot: &Slot| {
+            report.actions.iter().any(|done| {
+                matches!(&done.object, Object::Container(of) if of == slot)
+                    && matches!(done.action, Action::Create | Action::Replace)
+            })
+        };
+        let slots = self.0.get(&report.stack).into_iter().flatten();
+        slots.into_iter().any(|(slot, starts)| {
+            now.saturating_duration_since(starts.last) <= MEMORY && !anew(slot)
+        })
     }
 
     /// Forgets a stack that is gone.

@@ -60,12 +60,12 @@ pub(super) fn works(container: &Container) -> bool {
         && matches!(container.health, Health::Healthy | Health::Unchecked)
 }
 
-/// Whether a container was taken out of its names before it was to be stopped: on every network a
-/// container is found by its service's name at least.
+/// Whether a container was taken out of its names before it was to be stopped, or was about to be led to
+/// again: on every network a container is found by its service's name at least.
 pub(super) fn is_withdrawn(container: &Container) -> bool {
     match &container.spec.networking {
         Networking::Networks(networks) => {
-            !networks.is_empty() && networks.values().all(|endpoint| endpoint.aliases.is_empty())
+            networks.values().all(|endpoint| endpoint.aliases.is_empty())
         }
         _ => false,
     }

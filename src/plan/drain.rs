@@ -106,7 +106,11 @@ impl Draft<'_> {
             let leave = Step::Disconnect { container: container.clone(), network: network.clone() };
             [leave, Step::Connect { container, network, endpoint }]
         });
-        back.collect()
+        let absent = self.places_missed(container).into_iter().map(|(network, endpoint)| {
+            let (container, network) = (this.clone(), network.to_owned());
+            Step::Connect { container, network, endpoint: endpoint.clone() }
+        });
+        back.chain(absent).collect()
     }
 
     /// The hooks before the stop of a container that runs. Those of the definition that it was made
@@ -150,26 +154,37 @@ impl Draft<'_> {
         places
     }
 
-    /// The same, with the names by which it is to be found there. Those of a container that a pass before
-    /// has withdrawn are not known any more: they are the service's of now.
+    /// The same, with how it is to be found there. Of a container that a pass before has withdrawn that is
+    /// not known any more: it is as the service is now.
     fn places_to_return<'c>(&self, container: &'c Container) -> Vec<(&'c str, Endpoint)> {
         let name = &container.slot.service;
         let now = self.desired.services.get(name).map(|service| &service.container.networking);
-        let aliases = |network: &str| match now {
-            Some(Networking::Networks(networks)) => {
-                networks.get(network).map(|endpoint| endpoint.aliases.clone())
-            }
+        let as_wanted = |network: &str| match now {
+            Some(Networking::Networks(networks)) => networks.get(network).map(|it| (**it).clone()),
             _ => None,
         };
         let named = |(network, endpoint): (&'c str, &Endpoint)| {
-            let mut endpoint = endpoint.clone();
-            if endpoint.aliases.is_empty() {
-                endpoint.aliases =
-                    aliases(network).unwrap_or_else(|| [name.to_string()].into_iter().collect());
+            if !endpoint.aliases.is_empty() {
+                return (network, endpoint.clone());
             }
-            (network, endpoint)
+            let aliases = [name.to_string()].into_iter().collect();
+            let by_name = || Endpoint { aliases, ..Endpoint::default() };
+            (network, as_wanted(network).unwrap_or_else(by_name))
         };
         self.places(container).into_iter().map(named).collect()
+    }
+
+    /// The service's networks that a container has left.
+    fn places_missed(&self, container: &Container) -> Vec<(&str, &Endpoint)> {
+        let service = self.desired.services.get(&container.slot.service);
+        let wanted = service.map(|service| &service.container.networking);
+        match (wanted, &container.spec.networking) {
+            (Some(Networking::Networks(wanted)), Networking::Networks(there)) => {
+                let missed = wanted.iter().filter(|(network, _)| !there.contains_key(*network));
+                missed.map(|(network, endpoint)| (network.as_str(), &**endpoint)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn places<'c>(&self, container: &'c Container) -> Vec<(&'c str, &'c Endpoint)> {
