@@ -43,9 +43,7 @@ impl Families {
     pub(super) fn register(registry: &Registry) -> Self {
         let page = Page(registry);
         page.add(ProcessCollector::for_self());
-        page.gauges("build_info", "What this agent was built from; always 1.", &["version"])
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
+        page.tell_version();
         Self {
             stack_info: page.gauges(
                 "stack_info",
@@ -138,6 +136,12 @@ impl Families {
 pub(super) struct Page<'a>(&'a Registry);
 
 impl Page<'_> {
+    fn tell_version(&self) {
+        self.gauges("build_info", "What this agent was built from; always 1.", &["version"])
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+    }
+
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.keep(built(IntGaugeVec::new(named(name, help), labels)))
     }
