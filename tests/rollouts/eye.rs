@@ -175,6 +175,13 @@ impl Eye {
             | Step::Withdraw { container, .. } => {
                 sights.stopped.extend(id(container));
             }
+            // From here on it can fail by itself again.
+            Step::Start(container) | Step::Connect { container, .. } => {
+                if let Some(id) = id(container) {
+                    sights.stopped.remove(&id);
+                    sights.served.remove(&id);
+                }
+            }
             _ => {}
         }
         let words = match step {
