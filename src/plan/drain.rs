@@ -174,14 +174,16 @@ impl Draft<'_> {
         self.places(container).into_iter().map(named).collect()
     }
 
-    /// The service's networks that a container has left.
+    /// The service's networks, of a container that was cut off from all while it was led to again. One that
+    /// is on some is not joined to those that only its successor has.
     fn places_missed(&self, container: &Container) -> Vec<(&str, &Endpoint)> {
         let service = self.desired.services.get(&container.slot.service);
         let wanted = service.map(|service| &service.container.networking);
         match (wanted, &container.spec.networking) {
-            (Some(Networking::Networks(wanted)), Networking::Networks(there)) => {
-                let missed = wanted.iter().filter(|(network, _)| !there.contains_key(*network));
-                missed.map(|(network, endpoint)| (network.as_str(), &**endpoint)).collect()
+            (Some(Networking::Networks(wanted)), Networking::Networks(there))
+                if there.is_empty() =>
+            {
+                wanted.iter().map(|(network, endpoint)| (network.as_str(), &**endpoint)).collect()
             }
             _ => Vec::new(),
         }
