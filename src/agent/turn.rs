@@ -11,10 +11,10 @@ use crate::manifest::DigestKey;
 use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
 use crate::pass::{Means, Moment, Subject};
 use crate::plan::Aim;
-use crate::status::{Acts, Departure, Holdings, PassResult, Report};
+use crate::status::{Departure, Holdings, PassResult, Report};
 use jiff::Timestamp;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -312,23 +312,10 @@ fn kept(mut report: Report, problem: &str) -> Report {
 
 fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
     Report {
-        stack: name.clone(),
         source: Some(wish.source.clone()),
         revision: wish.revision.clone(),
-        started: Timestamp::now(),
-        took: Duration::ZERO,
         result: PassResult::Invalid,
         message: problem.to_owned(),
-        drift: BTreeMap::new(),
-        reasons: Vec::new(),
-        actions: Vec::new(),
-        stuck: Acts::new(),
-        problems: Vec::new(),
-        workload: None,
-        seen: None,
-        rollouts: Vec::new(),
-        held_back: None,
-        paused: None,
-        departure: None,
+        ..Report::begun(name.clone(), Timestamp::now())
     }
 }

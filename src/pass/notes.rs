@@ -6,10 +6,9 @@ use crate::execute::{Clock, last_words};
 use crate::model::{Health, Observed, Revision, ServiceName, SourceName, Stack, StackName};
 use crate::plan::{Completed, ContainerRef, Plan};
 use crate::rollout::Progress;
-use crate::status::{Acts, DriftKind, PassResult, Report, RolloutReport, Seen, Workload};
+use crate::status::{DriftKind, PassResult, Report, RolloutReport, Seen, Workload};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many of the fields that keep differing are told.
@@ -36,26 +35,7 @@ impl Notes {
         revision: Option<Revision>,
         now: Timestamp,
     ) -> Self {
-        let report = Report {
-            stack,
-            source,
-            revision,
-            started: now,
-            took: Duration::ZERO,
-            result: PassResult::Failed,
-            message: String::new(),
-            drift: BTreeMap::new(),
-            reasons: Vec::new(),
-            actions: Vec::new(),
-            stuck: Acts::new(),
-            problems: Vec::new(),
-            workload: None,
-            seen: None,
-            rollouts: Vec::new(),
-            held_back: None,
-            paused: None,
-            departure: None,
-        };
+        let report = Report { source, revision, ..Report::begun(stack, now) };
         let progress = BTreeMap::new();
         Self { report, began: Instant::now(), clock: Clock::set(now), progress }
     }

@@ -49,6 +49,32 @@ pub struct Report {
     pub departure: Option<Departure>,
 }
 
+impl Report {
+    /// Of a pass over `stack` that begins, as if it failed at once: nothing was seen or done yet.
+    pub fn begun(stack: StackName, started: Timestamp) -> Self {
+        Self {
+            stack,
+            source: None,
+            revision: None,
+            started,
+            took: Duration::ZERO,
+            result: PassResult::Failed,
+            message: String::new(),
+            drift: BTreeMap::new(),
+            reasons: Vec::new(),
+            actions: Vec::new(),
+            stuck: Acts::new(),
+            problems: Vec::new(),
+            workload: None,
+            seen: None,
+            rollouts: Vec::new(),
+            held_back: None,
+            paused: None,
+            departure: None,
+        }
+    }
+}
+
 /// Changes, and the fields that they are about.
 pub type Acts = BTreeMap<(Object, Action), BTreeSet<String>>;
 
