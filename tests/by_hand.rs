@@ -12,7 +12,7 @@ use bowline::pass::preview_in;
 use bowline::plan::Aim;
 use bowline::plan::Circumstances;
 use bowline::rollout::waves;
-use bowline::status::{RolloutPhase, RolloutStatus, StackStatus};
+use bowline::status::{RolloutPhase, RolloutStatus, StackStatus, SyncStatus};
 use bowline::store::StackRecord;
 use std::sync::Arc;
 use std::time::Duration;
@@ -217,12 +217,18 @@ async fn what_is_paused_stays_as_it_is_until_it_is_resumed() {
 async fn a_pause_in_the_middle_lets_the_slot_under_way_end_and_begins_no_other() {
     let (site, agent, _) = begun().await;
     slow_image(&site, "shop:2", Duration::from_secs(1));
-    push(&site, "shop:2");
+    let second = push(&site, "shop:2");
     shown(&agent, "the first slot to start", |stack| {
         let rows = stack.rollout.as_ref().map(RolloutStatus::rows).unwrap_or_default();
         rows == ["web/1: starting", "web/2: waiting"]
     })
     .await;
+    assert_eq!(agent.stack("shop").unwrap().sync, SyncStatus::OutOfSync);
+    let page = agent.views.metrics.render();
+    let line = r#"bowline_stack_condition{stack="shop",status="True",type="Reconciling"} 1"#;
+    assert!(page.contains(line), "{line} is missing from\n{page}");
+    let told = order(&site, "status", &[]).await.expect(0).out;
+    assert!(told.contains(&format!("\nrolling out {} for ", &second[..12])), "{told}");
     order(&site, "pause", &[]).await.expect(0);
     shown(&agent, "the update to rest", |it| is_at(it, RolloutPhase::Paused)).await;
     let mut now = images(&site).await;

@@ -46,8 +46,8 @@ pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision
                     stack, revision, action, object = %change.object, millis,
                     "{change}: done"
                 ),
-                // The end of the pass tells the whole.
-                Err(error) => tracing::warn!(
+                // The end of the pass tells it as an error.
+                Err(error) => tracing::info!(
                     stack, revision, action, object = %change.object, millis,
                     "{change}: failed: {}", first_line(&error.to_string())
                 ),
