@@ -1,6 +1,7 @@
 //! The agent: wake-ups from git, cron, file watches and the engine fill a queue of stacks; passes
 //! empty it; what they report is folded into status and metrics.
 
+mod alone;
 mod backoff;
 mod by_hand;
 mod chance;
@@ -9,6 +10,7 @@ mod course;
 mod crashes;
 mod desired;
 mod desk;
+mod error;
 mod events;
 mod former;
 mod inbox;
@@ -27,17 +29,19 @@ mod turn;
 mod views;
 mod waiting;
 
+pub use alone::Alone;
+pub use error::AgentError;
 pub use views::Views;
 
 use crate::config::Config;
-use crate::control::{self, ControlError};
+use crate::control;
 use crate::engine::Engine;
 use crate::execute::Bounds;
 use crate::manifest::DigestKey;
 use crate::model::{SourceName, StackName};
 use crate::pass::Snapshots;
 use crate::status::{PassResult, Report, SourceReport};
-use crate::store::{self, Adopted, Inventory, Jobs, StoreError};
+use crate::store::{self, Adopted, Inventory, Jobs};
 use crate::systemd;
 use backoff::Backoff;
 use desired::{Desired, Want, Wish};
@@ -82,17 +86,6 @@ struct World {
     stop: CancellationToken,
 }
 
-/// The agent cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// Its state directory cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Commands could not speak with it.
-    #[error(transparent)]
-    Control(#[from] ControlError),
-}
-
 /// Runs until `stop` comes; then no pass is begun any more, those under way are given
 /// `shutdown_timeout` to end, and nothing that runs on the engine is touched.
 pub async fn run(
@@ -102,31 +95,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), AgentError> {
     let _lock = store::lock(&config.state_dir)?;
-    let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
-    let watched: Vec<Watched> =
-        config.sources.iter().map(|source| watched(source, &config, &digest_key)).collect();
     let door = config.socket.as_deref().map(control::listen).transpose()?;
     let (inventory, mishap) = Inventory::open(&config.state_dir);
-    let desired = keeping::restored(&inventory, &config);
-    let bounds = Bounds::new(config.parallel, config.passes);
-    let world = Arc::new(World {
-        queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
-        adopted: Adopted::of(&config.state_dir),
-        jobs: Jobs::of(&config.state_dir),
-        due: config.sources.iter().map(|source| (source.name.clone(), Arc::default())).collect(),
-        config,
-        engine,
-        views,
-        bounds,
-        snapshots: Arc::default(),
-        digest_key,
-        desired: Mutex::new(desired),
-        memory: Mutex::default(),
-        inventory,
-        unsaved: Notify::new(),
-        stop,
-    });
-    world.remember();
+    let world = World::open(config, engine, views, stop, inventory)?;
     world.desired().names().into_iter().for_each(|name| world.queue.add(name));
     world.views.shared.open_inbox(Arc::new(inbox::Ear::of(&world)));
     let mut tasks = JoinSet::new();
@@ -136,7 +107,8 @@ pub async fn run(
         tasks.spawn(desk::answer(door, office, world.stop.clone()));
     }
     tasks.spawn(events::listen(Arc::clone(&world)));
-    for watched in watched {
+    for source in &world.config.sources {
+        let watched = watched(source, &world.config, &world.digest_key);
         tasks.spawn(sources::follow(Arc::clone(&world), watched));
     }
     let passes = work_off(&world).await;
@@ -198,6 +170,41 @@ async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<(
 }
 
 impl World {
+    /// With what an earlier process left in the state directory, which the caller has locked.
+    fn open(
+        config: Config,
+        engine: Arc<dyn Engine>,
+        views: Views,
+        stop: CancellationToken,
+        inventory: Inventory,
+    ) -> Result<Arc<Self>, AgentError> {
+        let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
+        let desired = keeping::restored(&inventory, &config);
+        let world = Arc::new(Self {
+            queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
+            adopted: Adopted::of(&config.state_dir),
+            jobs: Jobs::of(&config.state_dir),
+            due: config
+                .sources
+                .iter()
+                .map(|source| (source.name.clone(), Arc::default()))
+                .collect(),
+            bounds: Bounds::new(config.parallel, config.passes),
+            config,
+            engine,
+            views,
+            snapshots: Arc::default(),
+            digest_key,
+            desired: Mutex::new(desired),
+            memory: Mutex::default(),
+            inventory,
+            unsaved: Notify::new(),
+            stop,
+        });
+        world.remember();
+        Ok(world)
+    }
+
     fn note(&self, report: &Report) {
         let now = Instant::now();
         let ready = {

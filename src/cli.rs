@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod deadline;
 mod demo;
+mod doer;
 mod engine;
 mod onlooker;
 mod order;
@@ -138,7 +139,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Retry(arguments) => block_on(retry::run(&common, &arguments)),
         Verb::Pause(arguments) => block_on(pause::run(&common, &arguments)),
         Verb::Resume(arguments) => block_on(resume::run(&common, &arguments)),
-        Verb::Sync(arguments) => block_on(sync::run(&common, &arguments)),
+        Verb::Sync(arguments) => block_on(sync::run(&arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),

@@ -122,6 +122,20 @@ fn cases(port: u16, registry: &str, missing: &Path) -> Vec<Case> {
     ]
 }
 
+/// What the log tells of a stack as errors, each with all of its lines.
+fn errors(agent: &Agent, stack: &str) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for line in agent.log().lines() {
+        let level = line.split_whitespace().nth(1).unwrap_or_default();
+        match told.last_mut() {
+            Some(last) if !["ERROR", "WARN", "INFO"].contains(&level) => *last += line,
+            _ => told.push(line.to_owned()),
+        }
+    }
+    told.retain(|it| it.contains(" ERROR ") && it.contains(&format!("stack=\"{stack}\"")));
+    told
+}
+
 #[test]
 fn bad_commits_end_with_the_former_version_serving_and_the_reason_told() {
     if support::engine().is_none() {
@@ -172,6 +186,12 @@ fn bad_commits_end_with_the_former_version_serving_and_the_reason_told() {
         ] {
             assert!(page.contains(&line), "no {line} in {page}");
         }
+    }
+    for case in &cases {
+        let told = errors(&agent, case.name);
+        assert_eq!(told.len(), 1, "{}: told more than once: {told:#?}", case.name);
+        let words = [case.reason.as_str(), "bowline retry", &good[..12]];
+        assert!(words.iter().all(|word| told[0].contains(word)), "no {words:?} in {}", told[0]);
     }
     let before: Vec<_> = cases.iter().map(|case| lives(case.name)).collect();
     agent.kill();

@@ -1,5 +1,5 @@
 //! Orders by hand: rollback, retry, pause and resume, to an agent on the simulated engine over the
-//! real socket, by the real program; and to the inventory where no agent runs.
+//! real socket, by the real program; and noted in the inventory where no agent runs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use bowline::pass::preview_in;
 use bowline::plan::Aim;
 use bowline::plan::Circumstances;
 use bowline::rollout::waves;
-use bowline::status::{RolloutPhase, RolloutStatus, StackStatus};
+use bowline::status::{RolloutPhase, RolloutStatus, StackStatus, SyncStatus};
 use bowline::store::StackRecord;
 use std::sync::Arc;
 use std::time::Duration;
@@ -217,12 +217,18 @@ async fn what_is_paused_stays_as_it_is_until_it_is_resumed() {
 async fn a_pause_in_the_middle_lets_the_slot_under_way_end_and_begins_no_other() {
     let (site, agent, _) = begun().await;
     slow_image(&site, "shop:2", Duration::from_secs(1));
-    push(&site, "shop:2");
+    let second = push(&site, "shop:2");
     shown(&agent, "the first slot to start", |stack| {
         let rows = stack.rollout.as_ref().map(RolloutStatus::rows).unwrap_or_default();
         rows == ["web/1: starting", "web/2: waiting"]
     })
     .await;
+    assert_eq!(agent.stack("shop").unwrap().sync, SyncStatus::OutOfSync);
+    let page = agent.views.metrics.render();
+    let line = r#"bowline_stack_condition{stack="shop",status="True",type="Reconciling"} 1"#;
+    assert!(page.contains(line), "{line} is missing from\n{page}");
+    let told = order(&site, "status", &[]).await.expect(0).out;
+    assert!(told.contains(&format!("\nrolling out {} for ", &second[..12])), "{told}");
     order(&site, "pause", &[]).await.expect(0);
     shown(&agent, "the update to rest", |it| is_at(it, RolloutPhase::Paused)).await;
     let mut now = images(&site).await;
@@ -271,16 +277,24 @@ async fn what_cannot_be_done_is_refused_with_what_can() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_agent_the_record_is_changed_and_the_next_agent_goes_by_it() {
+async fn without_an_agent_an_order_is_noted_where_nobody_waits_and_the_next_agent_goes_by_it() {
     let (site, agent, first) = begun().await;
     agent.end().await;
     let paused = order(&site, "pause", &[]).await.expect(0);
-    assert_eq!(paused.out, "shop: paused; this takes effect when an agent runs\n");
+    let told =
+        "shop: paused; nothing is exchanged without an agent, and the next one goes by this\n";
+    assert_eq!(paused.out, told);
     paused.says(&["no agent answers at "]);
     assert!(record(&site).paused.unwrap().by_hand);
-    site.run(&["retry", "blog"]).await.expect(1).says(&["knows no stack blog"]);
-    order(&site, "rollback", &["--dry-run"]).await.expect(1).says(&["no agent answers"]);
-    order(&site, "rollback", &[]).await.expect(1).says(&["no former revision that held"]);
+    let unknown = site.run(&["retry", "blog", "--no-wait"]).await.expect(1);
+    unknown.says(&["knows no stack blog"]);
+    let back = order(&site, "rollback", &["--no-wait"]).await.expect(1);
+    back.says(&["no former revision that held"]);
+    for verb in [&["rollback"][..], &["rollback", "--dry-run"], &["retry"], &["resume"]] {
+        let told = order(&site, verb[0], &verb[1..]).await.expect(1);
+        told.says(&["no agent answers at ", "no configuration at /etc/bowline/config.yaml"]);
+    }
+    assert!(record(&site).paused.is_some());
 
     site.image("shop:2");
     let second = push(&site, "shop:2");
@@ -288,14 +302,15 @@ async fn without_an_agent_the_record_is_changed_and_the_next_agent_goes_by_it() 
     shown(&agent, "the update to rest", |it| is_at(it, RolloutPhase::Paused)).await;
     assert_eq!(images(&site).await, ["shop:1", "shop:1"]);
     agent.end().await;
-    order(&site, "rollback", &[]).await.expect(1).says(&["not known what git asks for now"]);
-    let resumed = order(&site, "resume", &[]).await.expect(0).out;
+    let back = order(&site, "rollback", &["--no-wait"]).await.expect(1);
+    back.says(&["not known what git asks for now"]);
+    let resumed = order(&site, "resume", &["--no-wait"]).await.expect(0).out;
     assert_eq!(resumed, "shop: resumed; this takes effect when an agent runs\n");
     let agent = site.start();
     applied(&agent, &second).await;
     agent.end().await;
 
-    let back = order(&site, "rollback", &[]).await.expect(0).out;
+    let back = order(&site, "rollback", &["--no-wait"]).await.expect(0).out;
     assert!(back.starts_with(&format!("shop: going back to {}; ", &first[..12])), "{back}");
     let held = record(&site).held_back.unwrap();
     assert_eq!((held.instead.revision.unwrap().0, held.revision.unwrap().0), (first, second));
@@ -303,7 +318,7 @@ async fn without_an_agent_the_record_is_changed_and_the_next_agent_goes_by_it() 
     shown(&agent, "the way back", |it| is_at(it, RolloutPhase::RolledBack)).await;
     assert_eq!(images(&site).await, ["shop:1", "shop:1"]);
     agent.end().await;
-    let retried = order(&site, "retry", &[]).await.expect(0).out;
+    let retried = order(&site, "retry", &["--no-wait"]).await.expect(0).out;
     assert!(retried.contains("is no longer held back; this takes effect"), "{retried}");
     assert_eq!(record(&site).held_back, None);
 }

@@ -126,15 +126,14 @@ impl World {
                 let back = verdicts.filter(|verdict| **verdict == RolloutVerdict::RollBack);
                 back.for_each(|verdict| *verdict = RolloutVerdict::Failed);
             }
-            Consequence::HoldBack { reason, .. } => {
+            Consequence::HoldBack { .. } => {
                 let to = record.good.as_ref().and_then(|good| good.revision.as_ref());
-                let told = format!("\ngoing back to {}", revision(to));
-                report.message.push_str(&told);
-                tracing::error!(
-                    stack = %name,
-                    "{} failed and is held back until git moves or `bowline retry {name}`: {reason}; going back to {}",
-                    revision(report.revision.as_ref()), revision(to)
+                let told = format!(
+                    "\n{} is held back until git moves or `bowline retry {name}`; going back to {}",
+                    revision(report.revision.as_ref()),
+                    revision(to)
                 );
+                report.message.push_str(&told);
                 self.queue.add(name.clone());
             }
             Consequence::Rest { services, .. }
@@ -144,11 +143,10 @@ impl World {
                 // It was told, and counted, when it began to rest.
                 report.rollouts.retain(|rollout| rollout.verdict != RolloutVerdict::Paused);
             }
-            Consequence::Rest { reason, .. } => {
+            Consequence::Rest { .. } => {
                 report.result = PassResult::Paused;
                 let told = format!("\nthe update rests until git moves or `bowline resume {name}`");
                 report.message.push_str(&told);
-                tracing::error!(stack = %name, "the update rests: {reason}");
             }
         }
         let file = self.desired().file_of(&name).unwrap_or_default();

@@ -53,6 +53,16 @@ impl<K: Ord + Clone> Queue<K> {
         }))
     }
 
+    /// From now on nothing but `key` is ever due.
+    pub(crate) fn restrict_to(&self, key: K) {
+        self.lock().restrict_to(key);
+    }
+
+    /// Whether `key` is ever due here.
+    pub(crate) fn takes(&self, key: &K) -> bool {
+        self.lock().takes(key)
+    }
+
     /// `key` is due now, whatever it waits for: a delay or its backoff.
     pub(crate) fn add(&self, key: K) {
         self.add_after(key, Duration::ZERO);

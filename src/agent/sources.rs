@@ -76,6 +76,23 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     }
 }
 
+/// Fetches once, and takes in what came; while the source is away, what an earlier process fetched.
+pub(super) async fn fetch_once(world: &Arc<World>, watched: &Watched) {
+    sync(world, watched, true).await;
+}
+
+/// Takes in what an earlier process fetched, and asks nobody for more.
+pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), String> {
+    let repository = repository(watched)?;
+    let looks = repository.clone();
+    let kept = tokio::task::spawn_blocking(move || looks.last()).await;
+    let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
+    let kept = kept.map_err(|error| error.to_string())?;
+    let checkout = kept.ok_or("nothing was fetched yet")?;
+    take_in(world, watched, repository, checkout.revision).await;
+    Ok(())
+}
+
 fn watch_local(config: &Source, due: &Arc<Notify>) -> Option<crate::source::Watch> {
     if !config.watch {
         return None;

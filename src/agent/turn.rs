@@ -47,7 +47,7 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         return;
     }
     let failed = report.result == PassResult::Failed;
-    if !report.result.is_success() && work.failures() > 0 {
+    if failed && work.failures() > 0 {
         let failures = work.failures() + 1;
         tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
     }

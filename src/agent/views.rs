@@ -38,6 +38,13 @@ impl Views {
         self.shared.board_mut().begin(stack, revision, Timestamp::now());
     }
 
+    /// The pass under way begins to change something.
+    pub(super) fn note_change(&self, stack: &StackName) {
+        let mut board = self.shared.board_mut();
+        board.note_change(stack, Timestamp::now());
+        self.show(&board, stack);
+    }
+
     /// A slot came to another phase.
     pub(super) fn note_slot(&self, stack: &StackName, notice: &SlotNotice<'_>) {
         let mut board = self.shared.board_mut();

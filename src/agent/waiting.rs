@@ -8,6 +8,7 @@ use crate::manifest::Diagnostic;
 use crate::model::{Stack, StackName};
 use crate::plan::Problem;
 use crate::status::{PassResult, Report, first_line};
+use crate::store::StackRecord;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -33,6 +34,9 @@ impl World {
     }
 
     fn standing(&self, other: &StackName) -> Standing {
+        if !self.queue.takes(other) {
+            return as_it_was_left(&self.inventory.stack(other));
+        }
         let wish = self.desired().wish(other);
         let wanted = match wish.map(|wish| wish.want) {
             Some(Want::Run(stack)) => stack,
@@ -76,6 +80,17 @@ impl World {
     fn wake(&self, stacks: BTreeSet<StackName>) {
         for stack in stacks {
             self.queue.add_rate_limited(stack);
+        }
+    }
+}
+
+/// How a stack stands that this process makes no passes over, by what the last agent noted.
+fn as_it_was_left(record: &StackRecord) -> Standing {
+    match &record.applied {
+        None => Standing::Pending,
+        Some(applied) if applied.result.is_success() => Standing::Ready,
+        Some(applied) => {
+            Standing::NotReady(format!("its last pass ended as {}", applied.result.word()))
         }
     }
 }

@@ -19,11 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Threads that run tasks: passes wait far more than they compute.
 const THREADS: usize = 2;
+/// The configuration unless told otherwise.
+pub(super) const DEFAULT_CONFIG: &str = "/etc/bowline/config.yaml";
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The configuration.
-    #[arg(long, short = 'c', default_value = "/etc/bowline/config.yaml", value_name = "FILE")]
+    #[arg(long, short = 'c', default_value = DEFAULT_CONFIG, value_name = "FILE")]
     config: PathBuf,
     /// The form of the log, instead of the configuration's.
     #[arg(long, value_enum)]
@@ -81,7 +83,12 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(common: &Common, config: &Config, views: &Views) -> anyhow::Result<Arc<dyn Engine>> {
+/// The engine that the arguments or the configuration ask for.
+pub(super) fn open(
+    common: &Common,
+    config: &Config,
+    views: &Views,
+) -> anyhow::Result<Arc<dyn Engine>> {
     if common.engine == EngineKind::Sim {
         return Ok(Arc::new(Sim::new()));
     }

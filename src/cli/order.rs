@@ -1,7 +1,8 @@
-//! Gives the agent that runs an order about one stack, and watches what follows. Without an agent
-//! the same record is changed in its inventory.
+//! Has an order about one stack carried out, and watches what follows. What is only to be noted
+//! changes the stack's record in the inventory where no agent runs.
 
 use super::Common;
+use super::doer::{Directly, Doer};
 use super::socket::{Socket, inventory};
 use super::watch::{Patience, watch};
 use crate::model::StackName;
@@ -10,6 +11,7 @@ use crate::store::{self, Inventory, StackRecord, Wanted};
 use anyhow::{Context, bail};
 use clap::Args;
 use jiff::Timestamp;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -26,32 +28,51 @@ pub(super) fn stack_name(text: &str) -> Result<StackName, String> {
     StackName::new(text).map_err(|error| error.to_string())
 }
 
-/// Gives `order` and watches what follows, if there is `patience` for it.
+/// Has `order` carried out and watches that, if there is `patience` for it.
 pub(super) async fn give(
     common: &Common,
     to: &Addressee,
     order: &Order,
-    patience: Option<&Patience>,
+    (patience, directly): (&Patience, &Directly),
 ) -> anyhow::Result<ExitCode> {
-    let Some(agent) = to.socket.agent()? else {
-        to.socket.tell_absence(common);
-        let did = without_agent(common, &to.stack, order)?;
-        println!("{}: {did}; this takes effect when an agent runs", to.stack);
-        return Ok(ExitCode::SUCCESS);
+    let Some(bound) = patience.bound() else {
+        return note(common, to, order, directly).await;
     };
-    let done = agent.order(&to.stack, order).await?;
+    let doer = Doer::find(common, to, directly).await?;
+    let done = doer.order(&to.stack, order).await?;
     println!("{}: {}", to.stack, done.did);
-    match patience.and_then(Patience::bound) {
-        Some(bound) => watch(&agent, &done, bound).await,
-        None => Ok(ExitCode::SUCCESS),
+    doer.work(watch(&doer, &done, bound)).await
+}
+
+/// Has `order` taken by the agent, or noted for the next one.
+pub(super) async fn note(
+    common: &Common,
+    to: &Addressee,
+    order: &Order,
+    directly: &Directly,
+) -> anyhow::Result<ExitCode> {
+    if let Some(agent) = to.socket.agent()? {
+        let done = agent.order(&to.stack, order).await?;
+        println!("{}: {}", to.stack, done.did);
+        return Ok(ExitCode::SUCCESS);
     }
+    let state_dir = directly.state_dir(common)?;
+    to.socket.tell_absence(&state_dir);
+    let did = without_agent(&state_dir, &to.stack, order)?;
+    let outlook = match order {
+        Order::Pause => "nothing is exchanged without an agent, and the next one goes by this",
+        Order::Rollback(_) | Order::Retry | Order::Resume | Order::Sync => {
+            "this takes effect when an agent runs"
+        }
+    };
+    println!("{}: {did}; {outlook}", to.stack);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Changes the record of a stack in the inventory, which no agent has open. Says what was done.
-fn without_agent(common: &Common, name: &StackName, order: &Order) -> anyhow::Result<String> {
-    let state_dir = common.state_dir();
-    let _lock = store::lock(&state_dir)?;
-    let inventory = inventory(&state_dir)?;
+fn without_agent(state_dir: &Path, name: &StackName, order: &Order) -> anyhow::Result<String> {
+    let _lock = store::lock(state_dir)?;
+    let inventory = inventory(state_dir)?;
     if !inventory.stacks().contains_key(name) {
         bail!("the inventory in {} knows no stack {name}", state_dir.display());
     }
@@ -84,7 +105,7 @@ fn change(inventory: &Inventory, name: &StackName, order: &Order) -> anyhow::Res
 
 fn go_back(record: &mut StackRecord, to: &RollbackTo, now: Timestamp) -> anyhow::Result<String> {
     let Some(wanted) = wanted(record) else {
-        bail!("without an agent it is not known what git asks for now; start it, and ask again");
+        bail!("it is not known what git asks for now; ask again without `--no-wait`");
     };
     let instead = record.go_back(&wanted, to.to.as_ref(), now)?;
     let named = instead.revision.as_ref().map_or("the former definition", |it| it.short());

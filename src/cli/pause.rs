@@ -1,7 +1,8 @@
 //! `bowline pause`: exchanges no further container of a stack.
 
 use super::Common;
-use super::order::{Addressee, give};
+use super::doer::Directly;
+use super::order::{Addressee, note};
 use crate::status::Order;
 use clap::Args;
 use std::process::ExitCode;
@@ -10,8 +11,10 @@ use std::process::ExitCode;
 pub(super) struct Arguments {
     #[command(flatten)]
     to: Addressee,
+    #[command(flatten)]
+    directly: Directly,
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    give(common, &arguments.to, &Order::Pause, None).await
+    note(common, &arguments.to, &Order::Pause, &arguments.directly).await
 }

@@ -167,7 +167,7 @@ async fn without_agent(
     wanted: &Confirmation,
 ) -> anyhow::Result<ExitCode> {
     let state_dir = common.state_dir();
-    arguments.socket.tell_absence(common);
+    arguments.socket.tell_absence(&state_dir);
     let _lock = store::lock(&state_dir)?;
     let inventory = inventory(&state_dir)?;
     let engine = engine::open(common)?;

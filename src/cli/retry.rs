@@ -1,6 +1,7 @@
 //! `bowline retry`: tries again what is held back, rests or did not help.
 
 use super::Common;
+use super::doer::Directly;
 use super::order::{Addressee, give};
 use super::watch::Patience;
 use crate::status::Order;
@@ -13,8 +14,11 @@ pub(super) struct Arguments {
     to: Addressee,
     #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    directly: Directly,
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    give(common, &arguments.to, &Order::Retry, Some(&arguments.patience)).await
+    let Arguments { to, patience, directly } = arguments;
+    give(common, to, &Order::Retry, (patience, directly)).await
 }

@@ -1,11 +1,11 @@
 //! `bowline rollback`: back to a former definition of a stack, which git must move past.
 
+use super::doer::{Directly, Doer};
 use super::order::{Addressee, give};
 use super::plan::{counted, print_waves};
 use super::watch::Patience;
 use super::{CHANGES, Common};
 use crate::status::{Order, Preview, RevisionPrefix, RollbackTo};
-use anyhow::bail;
 use clap::Args;
 use std::process::ExitCode;
 
@@ -22,6 +22,8 @@ pub(super) struct Arguments {
     dry_run: bool,
     #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    directly: Directly,
 }
 
 fn revision(text: &str) -> Result<RevisionPrefix, String> {
@@ -29,16 +31,13 @@ fn revision(text: &str) -> Result<RevisionPrefix, String> {
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let to = RollbackTo { to: arguments.revision.clone() };
-    if !arguments.dry_run {
-        return give(common, &arguments.to, &Order::Rollback(to), Some(&arguments.patience)).await;
+    let Arguments { to, revision, dry_run, patience, directly } = arguments;
+    let back = RollbackTo { to: revision.clone() };
+    if !dry_run {
+        return give(common, to, &Order::Rollback(back), (patience, directly)).await;
     }
-    let Some(agent) = arguments.to.socket.agent()? else {
-        bail!(
-            "no agent answers, and only an agent knows what a former revision asks for; start it"
-        );
-    };
-    let preview = agent.preview_rollback(&arguments.to.stack, &to).await?;
+    let doer = Doer::find_to_look(common, to, directly).await?;
+    let preview = doer.preview_rollback(&to.stack, &back).await?;
     show(&preview);
     Ok(match (preview.problems, preview.changes) {
         (0, 0) => ExitCode::SUCCESS,

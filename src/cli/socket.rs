@@ -1,6 +1,5 @@
 //! Where the agent that runs is asked, and its inventory where none does.
 
-use super::Common;
 use crate::control::{AskError, Asker, SOCKET};
 use crate::store::{Inventory, Mishap};
 use anyhow::bail;
@@ -20,12 +19,17 @@ impl Socket {
         Asker::at(&self.socket)
     }
 
+    /// That there is no agent.
+    pub(super) fn absence(&self) -> String {
+        format!("no agent answers at {}", self.socket.display())
+    }
+
     /// Says that there is no agent, and what is worked on instead.
-    pub(super) fn tell_absence(&self, common: &Common) {
+    pub(super) fn tell_absence(&self, state_dir: &Path) {
+        let absence = self.absence();
         anstream::eprintln!(
-            "no agent answers at {}; this is what its inventory in {} says",
-            self.socket.display(),
-            common.state_dir().display()
+            "{absence}; this is what its inventory in {} says",
+            state_dir.display()
         );
     }
 }

@@ -1,8 +1,8 @@
 //! `bowline sync`: has the source of a stack fetched now.
 
-use super::Common;
-use super::order::{Addressee, give};
+use super::order::Addressee;
 use crate::status::Order;
+use anyhow::bail;
 use clap::Args;
 use std::process::ExitCode;
 
@@ -13,6 +13,12 @@ pub(super) struct Arguments {
 }
 
 /// It does not wait: whether a pass follows is known only once the fetch is over.
-pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    give(common, &arguments.to, &Order::Sync, None).await
+pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Addressee { stack, socket } = &arguments.to;
+    let Some(agent) = socket.agent()? else {
+        bail!("{}, and only an agent fetches; without one `bowline apply` does", socket.absence());
+    };
+    let done = agent.order(stack, &Order::Sync).await?;
+    println!("{stack}: {}", done.did);
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,8 @@
-//! Watches what the agent does about an order, until it is over.
+//! Watches what is done about an order, until it is over.
 
 use super::apply::duration;
+use super::doer::Doer;
 use super::rows::Rows;
-use crate::control::{AskError, Asker};
 use crate::status::{Done, HealthStatus, PassResult, RolloutStatus, StackStatus, first_line};
 use clap::Args;
 use std::process::ExitCode;
@@ -17,10 +17,11 @@ pub(super) struct Patience {
     /// Wait until it is done; this is the default.
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
-    /// Return as soon as the agent has taken the order.
+    /// Return as soon as the agent has taken the order; where no agent answers, note it for the next
+    /// one.
     #[arg(long)]
     no_wait: bool,
-    /// How long to wait; the agent goes on in any case.
+    /// How long to wait; an agent goes on in any case.
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = duration)]
     timeout: Duration,
 }
@@ -34,45 +35,48 @@ impl Patience {
 
 /// Shows how far the stack is until a pass that began after the order is over. Success only if it
 /// ended as was wished.
-pub(super) async fn watch(agent: &Asker, done: &Done, bound: Duration) -> anyhow::Result<ExitCode> {
+pub(super) async fn watch(doer: &Doer, done: &Done, bound: Duration) -> anyhow::Result<ExitCode> {
     let end = Instant::now() + bound;
     let mut rows = Rows::for_terminal();
     let mut how_far = String::new();
+    let stack = &done.stack;
     loop {
-        match agent.stack(&done.stack).await {
-            Ok(status) => {
-                let rollout = status.rollout.as_ref();
-                let under_way = rollout.filter(|rollout| rollout.phase.is_under_way());
-                let is_of_order = |rollout: &&RolloutStatus| rollout.since >= done.at;
-                if let Some(shown) = under_way.or(rollout.filter(is_of_order)) {
-                    rows.show(shown);
-                }
-                let pass = status.last_pass.as_ref().filter(|pass| pass.started >= done.at);
-                // What waits for other stacks goes on when those are ready.
-                let waits = pass.is_some_and(|pass| pass.result == PassResult::Waiting);
-                if let (Some(pass), None, false) = (pass, under_way, waits) {
-                    rows.end();
-                    return Ok(told(&status, pass.result, done.goes_back));
-                }
-                how_far = match under_way {
-                    Some(rollout) => format!(" ({})", rollout.summary()),
-                    None if waits => format!(" ({})", first_line(&status.message)),
-                    None => String::new(),
-                };
+        // Nothing is known yet of a stack that is new.
+        if let Some(status) = doer.status(stack).await? {
+            let rollout = status.rollout.as_ref();
+            let under_way = rollout.filter(|rollout| rollout.phase.is_under_way());
+            let is_of_order = |rollout: &&RolloutStatus| rollout.since >= done.at;
+            if let Some(shown) = under_way.or(rollout.filter(is_of_order)) {
+                rows.show(shown);
             }
-            // Nothing is known yet of a stack that is new.
-            Err(AskError::Refused { .. }) => {}
-            Err(error) => return Err(error.into()),
+            let pass = status.last_pass.as_ref().filter(|pass| pass.started >= done.at);
+            // What waits for other stacks goes on when those are ready.
+            let is_waiting = pass.is_some_and(|pass| pass.result == PassResult::Waiting);
+            let waits = is_waiting && doer.sees_to_all();
+            if let (Some(pass), None, false) = (pass, under_way, waits) {
+                rows.end();
+                return Ok(told(&status, pass.result, done.goes_back));
+            }
+            how_far = match under_way {
+                Some(rollout) => format!(" ({})", rollout.summary()),
+                None if waits => format!(" ({})", first_line(&status.message)),
+                None => String::new(),
+            };
         }
         if Instant::now() >= end {
             rows.end();
-            let (stack, seconds) = (&done.stack, bound.as_secs_f64());
-            anstream::eprintln!(
-                "error: {stack}: not over after {seconds} s{how_far}; the agent goes on, `bowline status {stack}` tells how far it is"
-            );
+            let (seconds, outlook) = (bound.as_secs_f64(), doer.outlook(stack));
+            anstream::eprintln!("error: {stack}: not over after {seconds} s{how_far}; {outlook}");
             return Ok(ExitCode::FAILURE);
         }
-        sleep(LOOK).await;
+        tokio::select! {
+            () = sleep(LOOK) => {}
+            () = doer.interrupted() => {
+                rows.end();
+                anstream::eprintln!("error: {stack}: interrupted{how_far}");
+                return Ok(ExitCode::FAILURE);
+            }
+        }
     }
 }
 

@@ -33,7 +33,14 @@ impl Board {
 
     /// A slot of `stack` came to another phase.
     pub fn note_slot(&mut self, stack: &StackName, notice: &SlotNotice<'_>, now: Timestamp) {
-        progress::slot(self.entry(stack), notice, now);
+        let status = self.entry(stack);
+        fold::change(status, now);
+        progress::slot(status, notice, now);
+    }
+
+    /// The pass under way over `stack` begins to change something.
+    pub fn note_change(&mut self, stack: &StackName, now: Timestamp) {
+        fold::change(self.entry(stack), now);
     }
 
     /// What git asks for is held back, or containers are not exchanged: known before a pass tells.

@@ -1,5 +1,6 @@
 //! One stack for people, with all that is known of it: what a line of the table has no room for.
 
+use super::fold::changing;
 use super::table::{elapsed, revision};
 use super::{RolloutStatus, ServiceRollout, SlotPhase, SlotStatus, StackStatus};
 use jiff::Timestamp;
@@ -11,6 +12,9 @@ pub fn detail(stack: &StackStatus, now: Timestamp) -> String {
     let source = stack.source.as_ref().map(|source| format!(" from {source}"));
     let _ = writeln!(text, ", {}{}", revision(stack), source.unwrap_or_default());
     let since = |since: Timestamp| elapsed(now.duration_since(since).as_secs_f64());
+    if let Some(changing) = changing(stack) {
+        let _ = writeln!(text, "{} for {}", changing.message, since(changing.since));
+    }
     if let Some(held) = &stack.held_back {
         let named = held.revision.as_ref().map_or("what git asks for", |it| it.short());
         let instead = held.instead.as_ref().map(|it| format!("; {} runs instead", it.short()));

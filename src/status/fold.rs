@@ -47,6 +47,44 @@ pub(super) fn begin(status: &mut StackStatus, revision: Option<&Revision>, now: 
     progress::begin(status);
 }
 
+/// The reason of a pass that changes what runs.
+const PROGRESSING: &str = "Progressing";
+
+/// The pass under way changes what runs: what the last one found holds no longer.
+pub(super) fn change(status: &mut StackStatus, now: Timestamp) {
+    let message = aim(status);
+    status.sync = SyncStatus::OutOfSync;
+    for (kind, verdict) in
+        [(ConditionKind::Ready, Verdict::False), (ConditionKind::Reconciling, Verdict::True)]
+    {
+        status.conditions.set(condition(kind, verdict, PROGRESSING, &message, now));
+    }
+}
+
+/// What the changes of a pass lead to, for people.
+fn aim(status: &StackStatus) -> String {
+    let is_exchanged = status.rollout.as_ref().is_some_and(|it| it.phase.is_under_way());
+    if status.paused.is_some() && !is_exchanged {
+        return "repairing what runs".to_owned();
+    }
+    let instead = status.held_back.as_ref().and_then(|held| held.instead.as_ref());
+    let was_reached =
+        status.last_pass.as_ref().is_some_and(|it| it.result == PassResult::RolledBack);
+    let (what, to) = match (instead, &status.revision) {
+        (Some(instead), _) if was_reached => ("restoring", Some(instead)),
+        (Some(instead), _) => ("rolling back to", Some(instead)),
+        (None, wanted) if *wanted == status.applied_revision => ("restoring", wanted.as_ref()),
+        (None, wanted) => ("rolling out", wanted.as_ref()),
+    };
+    format!("{what} {}", to.map_or("the definition", Revision::short))
+}
+
+/// What the pass under way is changing, if it does.
+pub(super) fn changing(status: &StackStatus) -> Option<&Condition> {
+    let condition = status.conditions.get(ConditionKind::Reconciling)?;
+    (condition.status == Verdict::True && condition.reason == PROGRESSING).then_some(condition)
+}
+
 /// A pass over the stack has ended.
 pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     let ended = end(report.started, report.took);
@@ -183,7 +221,7 @@ fn ready(report: &Report, health: HealthStatus) -> Statement {
         (PassResult::Removed, _) => (Verdict::False, "Removed"),
         (PassResult::Unchanged | PassResult::Changed, health) => match health {
             HealthStatus::Healthy => (Verdict::True, "Healthy"),
-            HealthStatus::Progressing => (Verdict::False, "Progressing"),
+            HealthStatus::Progressing => (Verdict::False, PROGRESSING),
             HealthStatus::Degraded => (Verdict::False, "Degraded"),
             HealthStatus::Unknown => (Verdict::Unknown, "HealthUnknown"),
         },

@@ -14,10 +14,15 @@ pub(super) fn begin(status: &mut StackStatus) {
     }
 }
 
-/// A slot came to another phase.
+/// A slot came to another phase. What is only repaired while a stack rests is no update.
 pub(super) fn slot(status: &mut StackStatus, notice: &SlotNotice<'_>, now: Timestamp) {
     let back = status.held_back.is_some();
-    let under_way = status.rollout.take().filter(|rollout| rollout.phase.is_under_way());
+    let former = status.rollout.take();
+    if status.paused.is_some() && !former.as_ref().is_some_and(|it| it.phase.is_under_way()) {
+        status.rollout = former;
+        return;
+    }
+    let under_way = former.filter(|rollout| rollout.phase.is_under_way());
     let mut rollout = under_way.unwrap_or_else(|| {
         let phase = if back { RolloutPhase::RollingBack } else { RolloutPhase::Progressing };
         RolloutStatus::new(phase, now)
@@ -48,6 +53,12 @@ fn phase(report: &Report, former: Option<RolloutPhase>) -> Option<RolloutPhase> 
         return Some(RolloutPhase::RolledBack);
     }
     if report.result == PassResult::Paused || any(RolloutVerdict::Paused) {
+        return Some(RolloutPhase::Paused);
+    }
+    // Where somebody paused a stack, it may be that nothing is to be updated.
+    let was_paused = former == Some(RolloutPhase::Paused);
+    let rests = report.paused.as_ref().is_some_and(|paused| was_paused || !paused.by_hand);
+    if rests && !report.result.is_success() {
         return Some(RolloutPhase::Paused);
     }
     if report.rollouts.is_empty() && former.is_none() {

@@ -1,5 +1,6 @@
 //! The table that people read. Knows no terminal: plain text, columns two blanks apart.
 
+use super::fold::changing;
 use super::{StackStatus, SyncStatus};
 use jiff::Timestamp;
 
@@ -56,7 +57,7 @@ fn drift(stack: &StackStatus) -> String {
 }
 
 /// The message, or what is more urgent: what becomes of a stack that left its source, how far an
-/// update is, and what is held back or rests.
+/// update is, what is being changed, and what is held back or rests.
 fn told(stack: &StackStatus, now: Timestamp) -> String {
     let since = |since: Timestamp| elapsed(now.duration_since(since).as_secs_f64());
     if let Some(departure) = &stack.departure {
@@ -68,6 +69,9 @@ fn told(stack: &StackStatus, now: Timestamp) -> String {
     }
     if let Some(rollout) = stack.rollout.as_ref().filter(|rollout| rollout.phase.is_under_way()) {
         return format!("{}: {}", rollout.phase.word(), rollout.summary());
+    }
+    if let Some(changing) = changing(stack) {
+        return changing.message.clone();
     }
     if let Some(held) = &stack.held_back {
         return format!("held back for {}: {}", since(held.since), held.reason);

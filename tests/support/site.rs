@@ -62,7 +62,8 @@ impl Site {
         self.sim.image_add(image, config, Behaviour::default())
     }
 
-    pub fn start(&self) -> Agent {
+    /// The agent's configuration, which is at [`Site::config_file`] from then on.
+    pub fn config(&self) -> Config {
         // Most tests are not about how containers are watched.
         let monitor = if self.more.contains("monitor:") { "" } else { "monitor: 200ms" };
         let text = format!(
@@ -72,10 +73,18 @@ impl Site {
             self.source,
             self.more
         );
-        let config = Config::parse(&text, &self.dir.path().join("config.yaml")).unwrap();
+        std::fs::write(self.config_file(), &text).unwrap();
+        Config::parse(&text, &self.config_file()).unwrap()
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.dir.path().join("config.yaml")
+    }
+
+    pub fn start(&self) -> Agent {
         let (views, stop) = (Views::default(), CancellationToken::new());
         let engine = Arc::new(self.sim.clone());
-        let run = tokio::spawn(agent::run(config, engine, views.clone(), stop.clone()));
+        let run = tokio::spawn(agent::run(self.config(), engine, views.clone(), stop.clone()));
         Agent { views, stop, run }
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Line<K> {
     failures: BTreeMap<K, Failures>,
     arrivals: u64,
     closed: bool,
+    /// The only key that is ever due; `None`: any.
+    only: Option<K>,
 }
 
 /// Work that runs, and what was asked for meanwhile.
@@ -38,6 +40,7 @@ impl<K> Default for Line<K> {
             failures: BTreeMap::new(),
             arrivals: 0,
             closed: false,
+            only: None,
         }
     }
 }
@@ -130,12 +133,20 @@ impl<K: Ord + Clone> Line<K> {
         self.order.clear();
     }
 
+    pub(super) fn restrict_to(&mut self, key: K) {
+        self.only = Some(key);
+    }
+
+    pub(super) fn takes(&self, key: &K) -> bool {
+        self.only.as_ref().is_none_or(|only| only == key)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
 
     fn enqueue(&mut self, key: K, deadline: Instant) {
-        if self.closed {
+        if self.closed || !self.takes(&key) {
             return;
         }
         if let Some((waits_for, arrival)) = self.waiting.get(&key).copied() {

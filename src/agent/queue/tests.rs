@@ -52,6 +52,17 @@ async fn a_key_touched_while_it_runs_runs_once_more_afterwards_and_not_before() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_for_one_key_never_gives_another() {
+    let queue = queue();
+    queue.restrict_to("a");
+    queue.add("b");
+    queue.add_rate_limited("b");
+    queue.add("a");
+    assert_eq!((queue.takes(&"a"), queue.takes(&"b")), (true, false));
+    assert_eq!(drain(&queue), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_earliest_deadline_wins() {
     let queue = queue();
     queue.add_after("a", 5 * SECOND);

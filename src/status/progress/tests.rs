@@ -2,8 +2,9 @@
 
 use crate::model::{Revision, ServiceName, Slot, StackName};
 use crate::status::{
-    Acts, Board, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase, RolloutReport,
-    RolloutVerdict, SlotNotice, SlotPhase, StackStatus, detail, table,
+    Acts, Board, ConditionKind, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase,
+    RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, StackStatus, SyncStatus, Verdict, detail,
+    table,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,6 +202,83 @@ fn the_table_and_the_detail_say_what_runs_what_is_wanted_and_why() {
     };
     board.note_holds(&shop(), None, Some(paused));
     assert!(line(&board).ends_with("paused for 1m: paused by hand"), "{}", line(&board));
+}
+
+fn paused() -> PausedStatus {
+    PausedStatus {
+        reason: "web: too many of its containers failed".to_owned(),
+        since: at(2),
+        services: BTreeSet::new(),
+        by_hand: false,
+    }
+}
+
+#[test]
+fn what_rests_is_paused_also_while_its_containers_are_repaired() {
+    let mut board = begun();
+    let rests = |second, result, rollouts: &[RolloutReport]| Report {
+        paused: Some(paused()),
+        ..report(result, second, rollouts)
+    };
+    come(&mut board, 1, SlotPhase::Failed, 1);
+    board.note(&rests(2, PassResult::Paused, &[ended(RolloutVerdict::Paused)]));
+    let told = rows(&board);
+    for (second, result) in [(10, PassResult::Crashing), (20, PassResult::Failed)] {
+        board.begin(&shop(), Some(&revision('b')), at(second));
+        board.note_change(&shop(), at(second));
+        for phase in [SlotPhase::Waiting, SlotPhase::Starting, SlotPhase::Watching] {
+            come(&mut board, 2, phase, second);
+        }
+        assert_eq!(self::phase(&board), Some(RolloutPhase::Paused));
+        board.note(&rests(second, result, &[ended(RolloutVerdict::Failed)]));
+        let rollout = stack(&board).rollout.unwrap();
+        assert_eq!((rollout.phase, rollout.since), (RolloutPhase::Paused, at(2)));
+        assert_eq!(rows(&board), told);
+    }
+    board.note(&report(PassResult::Unchanged, 30, &[]));
+    assert_eq!(phase(&board), Some(RolloutPhase::Completed));
+}
+
+#[test]
+fn while_a_pass_changes_something_the_stack_is_progressing_and_not_synced() {
+    let mut board = Board::default();
+    let shown = |board: &Board| {
+        let stack = stack(board);
+        let ready = stack.conditions.get(ConditionKind::Ready).unwrap().clone();
+        let reconciling = stack.conditions.get(ConditionKind::Reconciling).unwrap().clone();
+        let line = table(std::slice::from_ref(&stack), at(60)).lines().nth(1).unwrap().to_owned();
+        ((stack.sync, ready.status), (reconciling.status, reconciling.reason), line)
+    };
+    let end = |board: &mut Board, result, digit, second| {
+        board.note(&Report { revision: Some(revision(digit)), ..report(result, second, &[]) });
+    };
+    end(&mut board, PassResult::Changed, 'a', 0);
+    board.begin(&shop(), Some(&revision('b')), at(10));
+    assert_eq!(shown(&board).0.0, SyncStatus::Synced, "it only looks");
+    board.note_change(&shop(), at(11));
+    let changes = (SyncStatus::OutOfSync, Verdict::False);
+    let progressing = (Verdict::True, "Progressing".to_owned());
+    let (state, reason, line) = shown(&board);
+    assert_eq!((state, reason), (changes, progressing.clone()));
+    assert!(line.ends_with("rolling out bbbbbbbbbbbb"), "{line}");
+    let told = detail(&stack(&board), at(60));
+    assert!(told.contains("\nrolling out bbbbbbbbbbbb for 50s\n"), "{told}");
+    end(&mut board, PassResult::Changed, 'b', 12);
+    let (state, reason, _) = shown(&board);
+    assert_eq!(state.0, SyncStatus::Synced);
+    assert_eq!(reason, (Verdict::False, "PassEnded".to_owned()));
+
+    board.begin(&shop(), Some(&revision('b')), at(20));
+    board.note_change(&shop(), at(21));
+    assert!(shown(&board).2.ends_with("restoring bbbbbbbbbbbb"), "{}", shown(&board).2);
+    board.note_holds(&shop(), Some(held()), None);
+    board.note_change(&shop(), at(22));
+    assert!(shown(&board).2.ends_with("rolling back to aaaaaaaaaaaa"), "{}", shown(&board).2);
+    board.note_holds(&shop(), None, Some(paused()));
+    board.note_change(&shop(), at(23));
+    let (state, reason, line) = shown(&board);
+    assert_eq!((state, reason), (changes, progressing));
+    assert!(line.ends_with("repairing what runs"), "{line}");
 }
 
 #[test]
