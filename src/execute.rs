@@ -14,13 +14,13 @@ mod watch;
 
 use crate::engine::EngineError;
 use crate::model::{ServiceName, Slot};
-use crate::plan::{Change, ContainerRef, Plan, Step};
+use crate::plan::{Action, Change, ContainerRef, Plan, Step};
 use crate::rollout::Progress;
-use crate::status::{ActionReport, Cause, RolloutReport, SlotNotice, SlotPhase};
+use crate::status::{ActionReport, Cause, RolloutReport, Shortage, SlotNotice, SlotPhase};
 use jiff::Timestamp;
 use optional::Optional;
 use pacing::{Pacing, Seat, Watch};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +51,8 @@ pub struct Outcome {
     pub open: bool,
     /// Why it did, where a canary could not be judged.
     pub unjudged: Option<String>,
+    /// The images that could not be had through no fault of the definition, and who waits for them.
+    pub shortage: Shortage,
 }
 
 impl Outcome {
@@ -154,6 +156,7 @@ pub async fn execute(
         pacing,
         stages: vec![Stage::Waiting; plan.changes.len()],
         released: BTreeMap::new(),
+        short: BTreeSet::new(),
         tasks: JoinSet::new(),
         what: BTreeMap::new(),
         outcome: Outcome::default(),
@@ -203,6 +206,8 @@ struct Execution<'a> {
     stages: Vec<Stage>,
     /// The paced changes whose turn has come.
     released: BTreeMap<usize, Seat>,
+    /// Pulls that failed through no fault of the definition, and what comes after them.
+    short: BTreeSet<usize>,
     tasks: JoinSet<Ended>,
     what: BTreeMap<Id, Task>,
     outcome: Outcome,
@@ -241,6 +246,7 @@ impl Execution<'_> {
         self.outcome.open = self.pacing.is_open();
         self.outcome.rollouts = self.pacing.reports();
         self.outcome.progress = self.pacing.progress(self.hands.clock.now());
+        self.outcome.shortage = self.shortage();
         self.tell_ends();
         self.outcome
     }
@@ -345,6 +351,9 @@ impl Execution<'_> {
                     let phase = if counts { SlotPhase::Failed } else { SlotPhase::Waiting };
                     self.tell(self.pacing.slot(seat), phase, Some(&why));
                 }
+                if self.plan.changes[index].action == Action::Pull && fault.is_none() {
+                    self.short.insert(index);
+                }
                 self.fail(index, fault);
             }
         }
@@ -390,6 +399,9 @@ impl Execution<'_> {
             any = true;
         }
         while let Some((index, fault)) = self.next_doomed() {
+            if self.plan.changes[index].after.iter().any(|before| self.short.contains(before)) {
+                self.short.insert(index);
+            }
             // A service is blamed for what is its own: an image, a network, a volume.
             let own = fault.clone().filter(|_| self.pacing.seat(index).is_some());
             self.give_up(index, fault);
@@ -400,6 +412,14 @@ impl Execution<'_> {
             any = true;
         }
         any
+    }
+
+    /// The images that could not be had for now, and the services that wait for them.
+    fn shortage(&self) -> Shortage {
+        let changes = || self.short.iter().map(|&index| &self.plan.changes[index]);
+        let pulls = changes().filter(|change| change.action == Action::Pull);
+        let services = changes().filter_map(|change| change.object.service());
+        Shortage { pulls: pulls.cloned().collect(), services: services.cloned().collect() }
     }
 
     /// A change that waits for one that failed.

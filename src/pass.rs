@@ -127,6 +127,8 @@ impl Means {
                 held_with: moment.held_with.clone(),
                 aim: moment.aim,
                 back: moment.back.clone(),
+                kept: moment.kept.clone(),
+                ahead: if round == 0 { moment.ahead.clone() } else { Vec::new() },
                 way_back: moment.way_back,
                 monitor: moment.monitor,
                 completed: moment.completed.clone(),
@@ -198,7 +200,7 @@ impl Means {
         let refresh = images_due(subject.stack, &known, moment);
         let source = subject.source.clone();
         // What is not known to hold is looked at: its containers may still have to be watched.
-        if moment.aim != Aim::Hold {
+        if moment.aim != Aim::Hold || !moment.ahead.is_empty() {
             return None;
         }
         let around = Circumstances {
@@ -259,6 +261,7 @@ impl Means {
             }
             notes.report.message = lines.join("\n");
         }
+        notes.report.shortage = outcome.shortage;
         notes.report.actions.extend(outcome.actions);
         notes.progress.extend(outcome.progress);
         let is_update = |rollout: &RolloutReport| {

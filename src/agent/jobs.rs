@@ -11,11 +11,7 @@ impl World {
     /// they did to data is not undone by going back.
     pub(super) fn completed(&self, stack: &Stack, course: &Course) -> Completed {
         let mut completed = self.jobs.completed(stack, &self.digest_key);
-        if let Course::Back(held) = course {
-            let goes_back =
-                |name: &ServiceName| held.services.is_empty() || held.services.contains(name);
-            completed.extend(all(stack, goes_back));
-        }
+        completed.extend(all(stack, |name| course.is_former(name)));
         completed
     }
 

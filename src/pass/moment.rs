@@ -32,6 +32,10 @@ pub struct Moment<'a> {
     pub aim: Aim,
     /// The services that go back, where that is the aim; none: all of them.
     pub back: BTreeSet<ServiceName>,
+    /// The services that are only kept as they are known to have held, whatever the aim.
+    pub kept: BTreeSet<ServiceName>,
+    /// Pulls of images for which nothing of the stack waits yet.
+    pub ahead: Vec<Change>,
     /// Whether something is known to go back to.
     pub way_back: bool,
     /// How long a container that is up is watched where its service does not say.
@@ -97,6 +101,8 @@ impl Moment<'_> {
             held_with: BTreeMap::new(),
             aim: Aim::Hold,
             back: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            ahead: Vec::new(),
             way_back: false,
             monitor: Duration::ZERO,
             earlier: BTreeMap::new(),

@@ -129,6 +129,7 @@ impl Draft<'_> {
     /// is known to hold makes an update of it.
     pub(super) fn aim_for(&self, name: &ServiceName, service: &Service) -> Aim {
         let aim = match self.around.aim {
+            _ if self.around.kept.contains(name) => Aim::Hold,
             Aim::Rollback if !self.goes_back(name) => Aim::Update,
             aim => aim,
         };

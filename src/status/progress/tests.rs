@@ -2,11 +2,11 @@
 
 use crate::model::{Revision, ServiceName, Slot, StackName};
 use crate::status::{
-    Acts, Board, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase, RolloutReport,
+    Board, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase, RolloutReport,
     RolloutVerdict, SlotNotice, SlotPhase, StackStatus, detail, table,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn at(second: i64) -> Timestamp {
@@ -27,24 +27,10 @@ fn revision(digit: char) -> Revision {
 
 fn report(result: PassResult, second: i64, rollouts: &[RolloutReport]) -> Report {
     Report {
-        stack: shop(),
-        source: None,
         revision: Some(revision('b')),
-        started: at(second),
-        took: Duration::ZERO,
         result,
-        message: String::new(),
-        drift: BTreeMap::new(),
-        reasons: Vec::new(),
-        actions: Vec::new(),
-        stuck: Acts::new(),
-        problems: Vec::new(),
-        workload: None,
-        seen: None,
         rollouts: rollouts.to_vec(),
-        held_back: None,
-        paused: None,
-        departure: None,
+        ..Report::begun(shop(), at(second))
     }
 }
 
