@@ -481,12 +481,13 @@ impl Execution<'_> {
 
     /// Has a container that is up judged by others while it is held, if it is a canary.
     fn check(&mut self, seat: Seat, container: &ContainerRef) {
-        let Some(canary) = self.pacing.hold(seat).cloned() else { return };
+        let Some((canary, start)) = self.pacing.hold(seat) else { return };
+        let canary = canary.clone();
         let (hands, container) = (self.hands.clone(), container.clone());
         let slot = self.pacing.slot(seat).clone();
         let task = self.tasks.spawn(async move {
             let warn = |why: &str| (hands.onlooker)(Notice::Unjudged(&slot, why));
-            Ended::Judged(check::judge(&*hands.engine, &container, &canary, &warn).await)
+            Ended::Judged(check::judge(&*hands.engine, &container, &canary, start, &warn).await)
         });
         self.what.insert(task.id(), Task::Check(seat, task));
     }

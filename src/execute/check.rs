@@ -5,7 +5,7 @@
 use super::ChangeError;
 use super::probe::{self, Answer};
 use crate::engine::Engine;
-use crate::model::{Canary, CanaryCheck, ContainerId, State};
+use crate::model::{Canary, CanaryCheck, ContainerId, Health, State};
 use crate::plan::ContainerRef;
 use futures_util::future::try_join_all;
 use std::net::SocketAddr;
@@ -38,16 +38,20 @@ pub struct Unjudged {
 }
 
 /// Makes the checks of `canary` until its hold is over, which begins now; each is made once more at the
-/// end. `warn` hears when one cannot be made.
+/// end. Its start may take `start`, within which one without a health check may be silent. `warn` hears
+/// when a check cannot be made.
 pub(super) async fn judge(
     engine: &dyn Engine,
     container: &ContainerRef,
     canary: &Canary,
+    start: Duration,
     warn: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(), ChangeError> {
-    let end = Instant::now() + canary.hold;
+    let now = Instant::now();
+    let (end, patience) = (now + canary.hold, now + start);
     let trials = canary.checks.iter().map(|check| {
-        let trial = Trial { engine, container, check, warn, first: None };
+        let trial =
+            Trial { engine, container, check, warn, first: None, patience, is_known_up: false };
         trial.run(end, canary.interval)
     });
     let unjudged = try_join_all(trials).await?.into_iter().flatten().next();
@@ -62,6 +66,10 @@ struct Trial<'a> {
     warn: &'a (dyn Fn(&str) + Send + Sync),
     /// The container that is judged; another one may come to its name.
     first: Option<ContainerId>,
+    /// Until when its start may take.
+    patience: Instant,
+    /// Whether its start is known to be over: it has answered, or its health check said so.
+    is_known_up: bool,
 }
 
 impl Trial<'_> {
@@ -74,11 +82,17 @@ impl Trial<'_> {
         let (mut silent, mut unanswered, mut unknown) = (0, 0, None);
         loop {
             let asked = Instant::now();
-            match self.ask().await {
-                Answer::Well => (silent, unanswered, unknown) = (0, 0, None),
+            let answer = self.ask().await;
+            let is_silent = matches!(answer, Answer::Silent(_));
+            match answer {
+                Answer::Well => {
+                    (silent, unanswered, unknown) = (0, 0, None);
+                    self.is_known_up = true;
+                }
                 Answer::Ill(what) => return Err(self.failed(what)),
                 Answer::Silent(what) => {
-                    silent += 1;
+                    // One that starts is not there for anybody yet.
+                    silent += usize::from(self.is_known_up || asked >= self.patience);
                     if silent == TRIES {
                         return Err(self.failed(format!("{what}, {TRIES} times in a row")));
                     }
@@ -92,7 +106,7 @@ impl Trial<'_> {
                 }
             }
             // What was answered before is not what would be answered at the end.
-            if asked >= end && silent == 0 && (unknown.is_none() || unanswered >= TRIES) {
+            if asked >= end && !is_silent && (unknown.is_none() || unanswered >= TRIES) {
                 let container = self.container.name.clone();
                 return Ok(unknown.map(|what| Unjudged { container, what }));
             }
@@ -127,6 +141,7 @@ impl Trial<'_> {
         if sighting.state != State::Running {
             return Err(Answer::Unknown(format!("it is {}", sighting.state)));
         }
+        self.is_known_up |= sighting.health != Health::Unchecked;
         if *self.first.get_or_insert_with(|| sighting.id.clone()) != sighting.id {
             return Err(Answer::Unknown("another one is in its place".to_owned()));
         }

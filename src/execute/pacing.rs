@@ -182,13 +182,13 @@ impl<'p> Pacing<'p> {
     }
 
     /// What is asked about a container that is up while it is held, if it is a canary of which something
-    /// is asked. Nothing follows it until it is judged.
-    pub(super) fn hold(&mut self, seat: Seat) -> Option<&'p Canary> {
+    /// is asked, and how long its start may take. Nothing follows it until it is judged.
+    pub(super) fn hold(&mut self, seat: Seat) -> Option<(&'p Canary, Duration)> {
         let service = &mut self.services[seat.service];
         let is_held = service.rollout.is_up(seat.slot) && service.rollout.is_canary(seat.slot);
         let canary = service.paced.canary.as_ref().filter(|_| is_held)?;
         service.rollout.unsettle(seat.slot);
-        Some(canary)
+        Some((canary, service.paced.bound))
     }
 
     /// A canary was judged, and is well.
