@@ -274,6 +274,37 @@ async fn a_service_may_go_back_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_moves_is_an_update_of_its_service_while_another_one_is_held_back() {
+    let both = |web: &str, api: &str| {
+        let deploy = "deploy: { update_config: { failure_action: rollback } }";
+        format!(
+            "x-bowline: {{ rollback: off }}\nservices:\n  \
+             web: {{ image: '{web}', {CHECK}, {deploy} }}\n  api: {{ image: '{api}', {CHECK} }}\n"
+        )
+    };
+    let site = site();
+    let of = Of { site: &site, stack: "s" };
+    let good = of.commit(&both("web:1", "web:1"));
+    let agent = site.start();
+    of.applied(&agent, &good).await;
+    of.commit(&both("web:ill", "web:2"));
+    of.ended(&agent, PassResult::RolledBack).await;
+    of.until_serves(&["web:1", "web:2"]).await;
+    // The next one of that name comes up and fails while it is watched.
+    let sickens = Behaviour {
+        healthy_after: Some(Duration::from_millis(100)),
+        unhealthy_after: Some(Duration::from_millis(600)),
+        ..Behaviour::default()
+    };
+    site.sim.image_add("web:2", config(), sickens);
+    let status = of.ended(&agent, PassResult::Paused).await;
+    let paused = status.paused.unwrap();
+    assert!(paused.reason.starts_with("api: ") && !paused.by_hand, "{}", paused.reason);
+    assert!(status.held_back.is_some());
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_that_fails_rests_and_says_so() {
     let site = site();
     let of = Of { site: &site, stack: "s" };

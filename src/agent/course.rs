@@ -114,7 +114,7 @@ impl World {
                 let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
                 report.message = format!("{}the update rests: {why}", report.message);
             }
-            Consequence::GoOn | Consequence::Reached => {}
+            Consequence::GoOn | Consequence::Reached { .. } => {}
             Consequence::Good => {
                 self.memory().good.insert(name.clone(), (definition.clone(), Arc::clone(stack)));
             }

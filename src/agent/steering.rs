@@ -8,7 +8,7 @@ pub(super) use course::{Course, course, earlier, is_good, partly};
 pub(super) use short::Short;
 
 use crate::model::{ContentDigest, Revision, RollbackPolicy, ServiceName, Slot, Stack};
-use crate::status::{Report, RolloutReport, RolloutVerdict, SlotPhase};
+use crate::status::{Report, RolloutReport, RolloutVerdict, Seen, SlotPhase};
 use crate::store::{HeldBack, Paused, ProgressRecord, StackRecord};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +30,8 @@ pub(super) enum Consequence {
     GoOn,
     /// The definition held.
     Good,
-    /// What runs in place of the definition that is held back was brought about.
-    Reached,
+    /// What runs in place of the definition that is held back was brought about, with these images.
+    Reached { images: BTreeMap<ServiceName, String> },
     /// It goes back, or these services do.
     HoldBack { services: BTreeSet<ServiceName>, reason: String },
     /// These services' containers are not exchanged any more for now.
@@ -81,7 +81,10 @@ pub(super) fn consequence(
     match (report.result.is_success(), course) {
         (true, Course::Asked) if well => Consequence::Good,
         // Where only some services go back, the others have an update to end.
-        (true, Course::Back(held)) if well || held.services.is_empty() => Consequence::Reached,
+        (true, Course::Back(held)) if well || held.services.is_empty() => {
+            let images = report.seen.as_ref().map(Seen::sole_images).unwrap_or_default();
+            Consequence::Reached { images }
+        }
         _ => Consequence::GoOn,
     }
 }
@@ -169,11 +172,12 @@ pub(super) fn apply(
             record.held_back = None;
             record.paused = record.paused.take().filter(|paused| paused.by_hand);
         }
-        Consequence::Reached => {
+        Consequence::Reached { images } => {
             record.progress = None;
             record.paused = record.paused.take().filter(|paused| paused.by_hand);
             if let Some(held) = &mut record.held_back {
                 held.reached = true;
+                held.images.clone_from(images);
             }
         }
         Consequence::HoldBack { services, reason } => {
@@ -185,6 +189,7 @@ pub(super) fn apply(
                 since: now,
                 instead,
                 reached: false,
+                images: BTreeMap::new(),
                 services: services.clone(),
                 by_hand: false,
             });

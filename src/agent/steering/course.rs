@@ -83,15 +83,22 @@ impl Course {
         images.map(|(service, id)| (service.clone(), id.clone())).collect()
     }
 
-    /// The images with which `definition` is known to hold.
+    /// The images with which what is asked for is known to hold: another one under the same name is an
+    /// update. What is brought about again has those that it had.
     pub(in crate::agent) fn held_with(
         &self,
         record: &StackRecord,
         definition: &ContentDigest,
     ) -> BTreeMap<ServiceName, String> {
-        let asked = !matches!(self, Self::Back(_));
-        let good = record.good.as_ref().filter(|good| asked && good.definition == *definition);
-        good.map(|good| good.images.clone()).unwrap_or_default()
+        let mut images = match self {
+            Self::Asked | Self::Short(_) => {
+                let good = record.good.as_ref().filter(|good| good.definition == *definition);
+                good.map(|good| good.images.clone()).unwrap_or_default()
+            }
+            Self::Back(held) => held.images.clone(),
+        };
+        images.retain(|service, _| !self.is_former(service));
+        images
     }
 
     /// What a pass over `definition` is for.

@@ -107,7 +107,8 @@ fn a_commit_that_fails_is_held_back_until_git_asks_for_something_else() {
     let back = course(&record, &digest("b"), None);
     assert_eq!(back.aim(&record, &digest("a")), Aim::Rollback);
     assert_eq!(back.pinned().len(), 2);
-    assert_eq!(follows(&mut record, "{}", &report(Changed, &[])), Consequence::Reached);
+    let reached = follows(&mut record, "{}", &report(Changed, &[]));
+    assert!(matches!(reached, Consequence::Reached { .. }), "{reached:?}");
     assert_eq!(course(&record, &digest("b"), None).aim(&record, &digest("a")), Aim::Hold);
     // The same definition in another commit is the same.
     end_holds(&mut record, &digest("b"), None);
@@ -131,6 +132,22 @@ fn with_rollback_off_a_service_that_says_so_goes_back_alone() {
     let both = partly(&asked, &former, &held.services);
     let replicas = |name| both.services[&service(name)].replicas;
     assert_eq!((replicas("web"), replicas("db")), (1, 5));
+}
+
+#[test]
+fn while_a_service_is_held_back_alone_another_image_of_the_others_is_an_update() {
+    let mut record = running_a();
+    follows(&mut record, "{ rollback: off }", &report(Failed, &[("web", RollBack)]));
+    let image = |id: &str| BTreeMap::from([(id.to_owned(), "y:1".to_owned())]);
+    let images = [(service("web"), image("sha256:w")), (service("db"), image("sha256:new"))];
+    let seen = Seen { images: images.into(), ..Seen::default() };
+    let back = Report { seen: Some(seen), ..report(Changed, &[]) };
+    follows(&mut record, "{ rollback: off }", &back);
+    let course = course(&record, &digest("b"), None);
+    assert_eq!(course.aim(&record, &digest("partly a")), Aim::Hold);
+    let held_with = course.held_with(&record, &digest("partly a"));
+    assert_eq!(held_with, BTreeMap::from([(service("db"), "sha256:new".to_owned())]));
+    assert_eq!(course.pinned(), BTreeMap::from([(service("web"), "sha256:w".to_owned())]));
 }
 
 #[test]
