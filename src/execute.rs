@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
 
 pub use check::{CheckFailed, Unjudged};
 pub use clock::Clock;
@@ -182,7 +183,8 @@ enum Stage {
 /// What a task was about.
 enum Task {
     Change(usize),
-    Watch(Seat, AbortHandle),
+    /// The token has it look once more and end.
+    Watch(Seat, AbortHandle, CancellationToken),
     Check(Seat, AbortHandle),
 }
 
@@ -225,7 +227,9 @@ impl Execution<'_> {
                 self.pacing.interrupt();
                 self.give_up_all();
             }
+            self.end_watches(now);
             let (released, wake) = self.pacing.release(now);
+            let wake = [wake, self.pacing.next_end(now)].into_iter().flatten().min();
             for change in released {
                 self.released.extend(self.pacing.seat(change).map(|seat| (change, seat)));
             }
@@ -233,7 +237,7 @@ impl Execution<'_> {
                 continue;
             }
             self.begin_ready();
-            self.end_idle_watches(now);
+            self.end_idle_tasks(now);
             let changing = self.what.values().any(|task| matches!(task, Task::Change(_)));
             let waiting = self.stages.contains(&Stage::Waiting);
             let idle = self.what.is_empty() && wake.is_none();
@@ -285,15 +289,18 @@ impl Execution<'_> {
                     self.pacing.skipped(seat, None);
                 }
             }
-            (Task::Watch(seat, _), Ok((_, Ended::CameUp(watch)))) => {
+            (Task::Watch(seat, ..), Ok((_, Ended::CameUp(watch)))) => {
                 self.pacing.up(seat, now);
                 self.tell(self.pacing.slot(seat), SlotPhase::Watching, None);
                 self.watch(watch);
             }
-            (Task::Watch(seat, _), Ok((_, Ended::Watch(Some(error))))) => {
+            (Task::Watch(seat, ..), Ok((_, Ended::Watch(Some(error))))) => {
                 self.container_failed(seat, &error, now);
             }
-            (Task::Watch(seat, _), _) => self.pacing.lost(seat),
+            (Task::Watch(seat, _, enough), _) if enough.is_cancelled() => {
+                self.pacing.settled(seat);
+            }
+            (Task::Watch(seat, ..), _) => self.pacing.lost(seat),
             (Task::Check(seat, _), Ok((_, Ended::Judged(result)))) => {
                 self.canary_judged(seat, result, now);
             }
@@ -461,8 +468,8 @@ impl Execution<'_> {
 
     /// Watches a container that was started; one that is up is checked if it is a canary.
     fn watch(&mut self, watch: Watch) {
-        let hands = self.hands.clone();
-        let seat = watch.seat;
+        let (hands, enough) = (self.hands.clone(), CancellationToken::new());
+        let (seat, last) = (watch.seat, enough.clone());
         if watch.until_up.is_none() {
             self.check(seat, &watch.container);
         }
@@ -474,9 +481,9 @@ impl Execution<'_> {
                     Err(error) => Ended::Watch(Some(error)),
                 };
             }
-            Ended::Watch(watch::until_it_fails(engine, &watch.container, stop).await)
+            Ended::Watch(watch::until_it_fails(engine, &watch.container, &last, stop).await)
         });
-        self.what.insert(task.id(), Task::Watch(seat, task));
+        self.what.insert(task.id(), Task::Watch(seat, task, enough));
     }
 
     /// Has a container that is up judged by others while it is held, if it is a canary.
@@ -492,10 +499,21 @@ impl Execution<'_> {
         self.what.insert(task.id(), Task::Check(seat, task));
     }
 
-    /// Ends the watching of what was watched long enough. What is still to be judged is watched.
-    fn end_idle_watches(&mut self, now: Timestamp) {
+    /// Has what was watched long enough looked at once more. Nothing follows it before.
+    fn end_watches(&mut self, now: Timestamp) {
         for task in self.what.values() {
-            if let Task::Watch(seat, handle) | Task::Check(seat, handle) = task
+            if let Task::Watch(seat, _, enough) = task
+                && self.pacing.ends(*seat, now)
+            {
+                enough.cancel();
+            }
+        }
+    }
+
+    /// Ends the watching and judging of what is not watched any more.
+    fn end_idle_tasks(&mut self, now: Timestamp) {
+        for task in self.what.values() {
+            if let Task::Watch(seat, handle, _) | Task::Check(seat, handle) = task
                 && !self.pacing.is_watched(*seat, now)
             {
                 handle.abort();

@@ -46,7 +46,7 @@ pub struct Rollout {
     /// Further slots that were changed, and those of them that failed, before this machine was made.
     earlier: Earlier,
     failed: usize,
-    /// Those about which somebody else has still to say whether they are well.
+    /// Those about which somebody has still to say whether they are well.
     unsettled: BTreeSet<usize>,
     /// Ended early by what no slot of its own did.
     cut: Option<Verdict>,
@@ -208,7 +208,7 @@ impl Rollout {
         self.unsettled.insert(slot);
     }
 
-    /// Whoever else was asked about `slot` says that it is well.
+    /// Whoever was asked about `slot` says that it is well.
     pub fn settle(&mut self, slot: usize) {
         self.unsettled.remove(&slot);
     }
@@ -291,6 +291,17 @@ impl Rollout {
         let is_cut = matches!(self.cut, Some(Verdict::Paused | Verdict::RollBack));
         let watches = self.watches() || self.unsettled.contains(&slot);
         self.is_up(slot) && (is_cut || !watches || !self.is_watched(slot, now))
+    }
+
+    /// When the watch of `slot`, which is up, is over; `None` where nobody waits for that, or others have
+    /// still to say whether it is well.
+    pub fn end_of_watch(&self, slot: usize) -> Option<Timestamp> {
+        match self.slots[slot] {
+            Phase::Up { since, .. } if self.watches() && !self.unsettled.contains(&slot) => {
+                Some(self.slot_end(slot, since))
+            }
+            _ => None,
+        }
     }
 
     /// Whether `slot` is still to be watched at `now`.

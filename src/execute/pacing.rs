@@ -191,7 +191,27 @@ impl<'p> Pacing<'p> {
         Some((canary, service.paced.bound))
     }
 
-    /// A canary was judged, and is well.
+    /// Whether the watch of a container that is up ends now: then nothing follows it until it was looked at
+    /// once more.
+    pub(super) fn ends(&mut self, seat: Seat, now: Timestamp) -> bool {
+        let rollout = &mut self.services[seat.service].rollout;
+        let ends = rollout.end_of_watch(seat.slot).is_some_and(|end| end <= now);
+        if ends {
+            rollout.unsettle(seat.slot);
+        }
+        ends
+    }
+
+    /// When the next watch ends after `now`.
+    pub(super) fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.services.iter().flat_map(|service| {
+            let slots = 0..service.slots().count();
+            slots.filter_map(|slot| service.rollout.end_of_watch(slot))
+        });
+        ends.filter(|end| now < *end).min()
+    }
+
+    /// A canary was judged, or a container looked at for the last time, and is well.
     pub(super) fn settled(&mut self, seat: Seat) {
         self.services[seat.service].rollout.settle(seat.slot);
     }
