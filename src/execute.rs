@@ -494,7 +494,7 @@ impl Execution<'_> {
         let slot = self.pacing.slot(seat).clone();
         let task = self.tasks.spawn(async move {
             let warn = |why: &str| (hands.onlooker)(Notice::Unjudged(&slot, why));
-            Ended::Judged(check::judge(&*hands.engine, &container, &canary, start, &warn).await)
+            Ended::Judged(check::judge(&hands, &container, &canary, start, &warn).await)
         });
         self.what.insert(task.id(), Task::Check(seat, task));
     }

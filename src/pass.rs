@@ -8,7 +8,7 @@ mod snapshots;
 pub use moment::{Moment, Pause};
 pub use snapshots::{Mark, Snapshots};
 
-use crate::engine::{Discreet, Engine, EngineError};
+use crate::engine::{Discreet, Engine, EngineError, Secrets};
 use crate::execute::{Bounds, Hands, Onlooker, execute};
 use crate::model::{
     ImageRef, Observed, Query, Revision, ServiceName, Slot, SourceName, Stack, StackName,
@@ -61,7 +61,8 @@ impl Means {
     pub async fn reconcile(&self, subject: &Subject<'_>, moment: &Moment<'_>) -> Report {
         let mut notes = Notes::new(subject, moment.now);
         notes.progress.clone_from(&moment.earlier);
-        let engine = Discreet::over(&self.engine, subject.stack);
+        notes.secrets = Secrets::of(subject.stack);
+        let engine = Discreet::over(&self.engine, &notes.secrets);
         let discreet = Self { engine, ..self.clone() };
         match discreet.rounds(subject, moment, &mut notes).await {
             Ok(result) => notes.report.result = result,
@@ -235,6 +236,7 @@ impl Means {
             bounds: self.bounds.clone(),
             onlooker: Arc::clone(&self.onlooker),
             clock: notes.clock,
+            secrets: notes.secrets.clone(),
             stop: self.stop.clone(),
             brake: self.brake.clone(),
         };

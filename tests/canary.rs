@@ -248,6 +248,33 @@ async fn a_sample_of_an_alert_or_a_query_that_is_none_leads_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_secret_of_the_stack_is_told_with_an_answer() {
+    let secret = "environment: { DB_PASSWORD: 'hunter2\"swordfish' }";
+    // What is told of an answer ends in the middle of the second one.
+    let long = format!("hunter2\\\"swordfish {}hunter2\\\"swordfish", "x".repeat(170));
+    let sample = format!(
+        r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{"url":"{long}"}},"value":[1,"3"]}}]}}}}"#
+    );
+    let error = format!(r#"{{"status":"error","errorType":"bad_data","error":"{long}"}}"#);
+    for (status, body, told) in
+        [(200, sample, "has a sample: {url=\"(hidden) xxx"), (400, error, "query: (hidden) xxx")]
+    {
+        let body: &'static str = body.leak();
+        let server = Server::answering(move |_| Some((status, body)));
+        let scene = Scene::with_more(alert(&server), secret).await;
+        let report = scene.update().await;
+        let why = report.rollouts[0].why.as_ref().unwrap();
+        assert!(why.contains(told), "{why}");
+        assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
+    }
+    let page = "http: { port: 1, path: /hunter2swordfish/up }".to_owned();
+    let secret = "environment: { DB_PASSWORD: hunter2swordfish }";
+    let report = Scene::with_more(page, secret).await.update().await;
+    let why = report.rollouts[0].why.as_ref().unwrap();
+    assert!(why.contains("/(hidden)/up gave no answer"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prometheus_that_is_silent_for_a_while_is_told_of_once() {
     let server = Server::answering(|n| if n < 4 { Some((503, "")) } else { Some((200, EMPTY)) });
     let scene = Scene::with(alert(&server)).await;

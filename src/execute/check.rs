@@ -2,9 +2,8 @@
 //! is up to the end of the hold. A lasting silence of the container counts against it; one of
 //! whoever else is asked does not, but then nobody has judged it.
 
-use super::ChangeError;
 use super::probe::{self, Answer};
-use crate::engine::Engine;
+use super::{ChangeError, Hands};
 use crate::model::{Canary, CanaryCheck, ContainerId, Health, State};
 use crate::plan::ContainerRef;
 use futures_util::future::try_join_all;
@@ -41,7 +40,7 @@ pub struct Unjudged {
 /// end. Its start may take `start`, within which one without a health check may be silent. `warn` hears
 /// when a check cannot be made.
 pub(super) async fn judge(
-    engine: &dyn Engine,
+    hands: &Hands,
     container: &ContainerRef,
     canary: &Canary,
     start: Duration,
@@ -51,7 +50,7 @@ pub(super) async fn judge(
     let (end, patience) = (now + canary.hold, now + start);
     let trials = canary.checks.iter().map(|check| {
         let trial =
-            Trial { engine, container, check, warn, first: None, patience, is_known_up: false };
+            Trial { hands, container, check, warn, first: None, patience, is_known_up: false };
         trial.run(end, canary.interval)
     });
     let unjudged = try_join_all(trials).await?.into_iter().flatten().next();
@@ -60,7 +59,7 @@ pub(super) async fn judge(
 
 /// One check of one container.
 struct Trial<'a> {
-    engine: &'a dyn Engine,
+    hands: &'a Hands,
     container: &'a ContainerRef,
     check: &'a CanaryCheck,
     warn: &'a (dyn Fn(&str) + Send + Sync),
@@ -124,19 +123,22 @@ impl Trial<'_> {
     }
 
     async fn ask(&mut self) -> Answer {
+        let secrets = &self.hands.secrets;
         match self.check {
             CanaryCheck::Http { port, path } => match self.address(port.get()).await {
-                Ok(address) => probe::page(address, path, ANSWER_BOUND).await,
+                Ok(address) => probe::page(address, path, ANSWER_BOUND, secrets).await,
                 Err(answer) => answer,
             },
-            CanaryCheck::Prometheus { url, query } => probe::alert(url, query, ANSWER_BOUND).await,
+            CanaryCheck::Prometheus { url, query } => {
+                probe::alert(url, query, ANSWER_BOUND, secrets).await
+            }
         }
     }
 
     /// Where the container is now, or what follows from its being nowhere. Who ended is told by whoever
     /// watches it.
     async fn address(&mut self, port: u16) -> Result<SocketAddr, Answer> {
-        let sighting = self.engine.watch(self.container).await;
+        let sighting = self.hands.engine.watch(self.container).await;
         let sighting = sighting.map_err(|error| Answer::Unknown(error.to_string()))?;
         if sighting.state != State::Running {
             return Err(Answer::Unknown(format!("it is {}", sighting.state)));
