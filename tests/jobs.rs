@@ -113,7 +113,7 @@ impl Scene {
         let moment = Moment { completed, ..Moment::by_hand(Duration::from_millis(200)) };
         let report = means(Arc::clone(&self.engine)).reconcile(&subject, &moment).await;
         let completed = &report.seen.as_ref().unwrap().completed;
-        self.jobs().note(&stack, completed, &self.key).unwrap();
+        self.jobs().note(&stack, completed, |_| true, &self.key).unwrap();
         let of_job = report.actions.iter().filter(|action| {
             action.object.service().is_some_and(|service| service.as_str() == "migrate")
         });
@@ -380,5 +380,54 @@ async fn going_back_runs_no_job_and_going_on_from_there_runs_none_that_had_ended
     until("success", async || applied(&commit)).await;
     assert_eq!(containers().await, ["s-web-1 web:3"], "it had run");
     assert_eq!(begun(), before + 1);
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ran_while_another_service_was_gone_back_from_is_not_run_again() {
+    let site = Site::new("monitor: 300ms");
+    let config = || ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+    site.sim.image_add("job:1", config(), ends(0));
+    site.sim.image_add("web:2", config(), ends(1));
+    let slow = Behaviour { healthy_after: Some(Duration::from_secs(1)), ..Behaviour::default() };
+    site.sim.image_add("slow:1", config(), slow);
+    site.image("web:1");
+    // The job's turn comes once the failure of `web` has ended the first pass.
+    let write = |version: u8| {
+        let v = format!("environment: {{ V: '{version}' }}");
+        let text = format!(
+            "x-bowline: {{ rollback: off }}\nservices:\n  \
+             web: {{ image: 'web:{version}', deploy: {{ update_config: {{ failure_action: rollback }} }} }}\n  \
+             slow: {{ image: 'slow:1', {v}, healthcheck: {{ test: [CMD, check], interval: 100ms, start_interval: 100ms, retries: 50 }} }}\n  \
+             job: {{ image: job:1, restart: 'no', {v}, depends_on: {{ slow: {{ condition: service_healthy }} }} }}\n"
+        );
+        site.git.write("s/compose.yaml", &text).push("Next")
+    };
+    let job = async || {
+        let query = Query::owned_by(StackName::new("s").unwrap());
+        let found = site.sim.observe(&query).await.unwrap().containers;
+        found.into_iter().find(|one| one.name == "s-job-1")
+    };
+    let commit = write(1);
+    let agent = site.start();
+    until("success", async || {
+        let applied = agent.stack("s").and_then(|stack| stack.applied_revision);
+        applied.is_some_and(|at| at.0 == commit)
+    })
+    .await;
+    write(2);
+    let back = |agent: &support::site::Agent| {
+        let last = agent.stack("s").and_then(|stack| stack.last_pass);
+        last.is_some_and(|pass| pass.result == PassResult::RolledBack)
+    };
+    until("the way back", async || back(&agent)).await;
+    let ran = job().await.unwrap();
+    assert_eq!(ran.state, State::Exited { code: 0 });
+    assert_eq!(ran.spec.environment["V"].as_deref(), Some("2"));
+    agent.end().await;
+    site.sim.by_hand(&Step::Remove(ContainerRef::named("s-job-1"))).unwrap();
+    let agent = site.start();
+    until("another pass", async || back(&agent)).await;
+    assert!(job().await.is_none(), "it ran again");
     agent.end().await;
 }

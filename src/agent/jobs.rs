@@ -15,11 +15,13 @@ impl World {
         completed
     }
 
-    /// Notes the jobs that ran to their end. On the way back none does: what git asks for had its run
-    /// before, if it came so far.
+    /// Notes the jobs that ran to their end. Of what is as it was before none does: what git asks for had
+    /// its run before, if it came so far.
     pub(super) fn note_completed(&self, stack: &Stack, course: &Course, report: &Report) {
-        let Some(seen) = report.seen.as_ref().filter(|_| *course == Course::Asked) else { return };
-        if let Err(error) = self.jobs.note(stack, &seen.completed, &self.digest_key) {
+        let Some(seen) = &report.seen else { return };
+        let is_asked = |name: &ServiceName| !course.is_former(name);
+        let noted = self.jobs.note(stack, &seen.completed, is_asked, &self.digest_key);
+        if let Err(error) = noted {
             tracing::warn!(
                 stack = %stack.name,
                 "cannot note which jobs ran to their end, so one without a container is run again: {error}"
