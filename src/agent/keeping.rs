@@ -8,7 +8,7 @@ use crate::model::{ContentDigest, Revision, SourceName, StackName};
 use crate::status::{PassResult, Report, Seen};
 use crate::store::{Applied, Good, Inventory, Mishap, Origin};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -89,6 +89,16 @@ pub(super) async fn end(world: &Arc<World>, kept: JoinHandle<()>) {
     if let Ok(Some(mishap)) = timeout(LAST_WRITE, last).await {
         tracing::warn!("{mishap}");
     }
+}
+
+/// Writes what changed before anybody is told that it did: what was answered outlasts a crash. Returns what
+/// went wrong.
+pub(super) async fn write_now(world: &Arc<World>) -> Option<Mishap> {
+    let mishap = flush(world).await;
+    if let Some(mishap) = &mishap {
+        tracing::error!("{mishap}");
+    }
+    mishap
 }
 
 async fn flush(world: &Arc<World>) -> Option<Mishap> {
