@@ -292,7 +292,10 @@ impl Execution<'_> {
             (Task::Watch(seat, ..), Ok((_, Ended::CameUp(watch)))) => {
                 self.pacing.up(seat, now);
                 self.tell(self.pacing.slot(seat), SlotPhase::Watching, None);
-                self.watch(watch);
+                // A job has ended.
+                if !self.pacing.is_job(seat) {
+                    self.watch(watch);
+                }
             }
             (Task::Watch(seat, ..), Ok((_, Ended::Watch(Some(error))))) => {
                 self.container_failed(seat, &error, now);
@@ -469,14 +472,19 @@ impl Execution<'_> {
     /// Watches a container that was started; one that is up is checked if it is a canary.
     fn watch(&mut self, watch: Watch) {
         let (hands, enough) = (self.hands.clone(), CancellationToken::new());
-        let (seat, last) = (watch.seat, enough.clone());
+        let (seat, last, is_job) = (watch.seat, enough.clone(), self.pacing.is_job(watch.seat));
         if watch.until_up.is_none() {
             self.check(seat, &watch.container);
         }
         let task = self.tasks.spawn(async move {
             let (engine, stop) = (&*hands.engine, &hands.stop);
             if let Some(bound) = watch.until_up {
-                return match watch::come_up(engine, &watch.container, bound, stop).await {
+                let up = if is_job {
+                    watch::end_well(engine, &watch.container, bound, stop).await
+                } else {
+                    watch::come_up(engine, &watch.container, bound, stop).await
+                };
+                return match up {
                     Ok(()) => Ended::CameUp(Watch { until_up: None, ..watch }),
                     Err(error) => Ended::Watch(Some(error)),
                 };

@@ -234,6 +234,11 @@ impl<'p> Pacing<'p> {
         self.services[seat.service].paced.is_update
     }
 
+    /// Whether a seat's container is to run to its end.
+    pub(super) fn is_job(&self, seat: Seat) -> bool {
+        self.services[seat.service].paced.is_job
+    }
+
     /// The slot of the stack that a seat stands for.
     pub(super) fn slot(&self, seat: Seat) -> &'p Slot {
         let mut all = self.services[seat.service].slots();

@@ -1,7 +1,7 @@
 //! Watches a container that a rollout has started: until it is up, and whether it stays so.
 
-use super::ChangeError;
 use super::wait::{self, failed, restarted, trouble_when_up};
+use super::{ChangeError, NotReached};
 use crate::engine::{Engine, EngineError};
 use crate::plan::{ContainerRef, Milestone};
 use jiff::Timestamp;
@@ -20,6 +20,19 @@ pub(super) async fn come_up(
     stop: &CancellationToken,
 ) -> Result<(), ChangeError> {
     wait::wait(engine, container, Milestone::Up, bound, stop).await
+}
+
+/// Waits until the job in `container` ends well. One that takes longer than `bound` may go on.
+pub(super) async fn end_well(
+    engine: &dyn Engine,
+    container: &ContainerRef,
+    bound: Duration,
+    stop: &CancellationToken,
+) -> Result<(), ChangeError> {
+    match wait::wait(engine, container, Milestone::Completed, bound, stop).await {
+        Err(ChangeError::NotReached(NotReached::TimedOut { .. })) => Ok(()),
+        ended => ended,
+    }
 }
 
 /// Returns when `container`, which is up, ends, is started anew or turns unhealthy; `None` when it was
