@@ -5,7 +5,6 @@
 use bowline::http::{DRAIN_BOUND, HttpError, Liveness, Shared, listen, serve};
 use bowline::model::{SourceName, StackName};
 use bowline::status::{PassResult, Report, Snapshot, Workload};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
