@@ -290,6 +290,16 @@ impl World {
         self.queue.add(name.clone());
     }
 
+    /// Something happened to what `name` has. While it waits for images that is repaired at once, whenever
+    /// the next try to pull is.
+    fn heard_of(&self, name: StackName) {
+        if self.memory().short.contains_key(&name) {
+            self.queue.add(name);
+        } else {
+            self.queue.add_rate_limited(name);
+        }
+    }
+
     /// Whether a pass over a stack could do anything: not while all that is known of it is in error.
     fn is_alive(&self, name: &StackName) -> bool {
         let dead = |wish: &Wish| {
@@ -323,6 +333,7 @@ impl World {
         memory.told.remove(name);
         memory.left.remove(name);
         memory.stuck.remove(name);
+        memory.short.remove(name);
         memory.good.remove(name);
         drop(memory);
         self.views.forget(name);

@@ -9,7 +9,7 @@ mod error;
 mod notes;
 pub mod sim;
 
-pub use discreet::Discreet;
+pub use discreet::{Discreet, Secrets};
 pub use error::EngineError;
 pub use notes::{Contents, InMemory, Notes};
 

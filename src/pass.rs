@@ -8,7 +8,7 @@ mod snapshots;
 pub use moment::{Moment, Pause};
 pub use snapshots::{Mark, Snapshots};
 
-use crate::engine::{Discreet, Engine, EngineError};
+use crate::engine::{Discreet, Engine, EngineError, Secrets};
 use crate::execute::{Bounds, Hands, Onlooker, execute};
 use crate::model::{
     ImageRef, Observed, Query, Revision, ServiceName, Slot, SourceName, Stack, StackName,
@@ -61,7 +61,8 @@ impl Means {
     pub async fn reconcile(&self, subject: &Subject<'_>, moment: &Moment<'_>) -> Report {
         let mut notes = Notes::new(subject, moment.now);
         notes.progress.clone_from(&moment.earlier);
-        let engine = Discreet::over(&self.engine, subject.stack);
+        notes.secrets = Secrets::of(subject.stack);
+        let engine = Discreet::over(&self.engine, &notes.secrets);
         let discreet = Self { engine, ..self.clone() };
         match discreet.rounds(subject, moment, &mut notes).await {
             Ok(result) => notes.report.result = result,
@@ -127,6 +128,8 @@ impl Means {
                 held_with: moment.held_with.clone(),
                 aim: moment.aim,
                 back: moment.back.clone(),
+                kept: moment.kept.clone(),
+                ahead: if round == 0 { moment.ahead.clone() } else { Vec::new() },
                 way_back: moment.way_back,
                 monitor: moment.monitor,
                 completed: moment.completed.clone(),
@@ -198,7 +201,7 @@ impl Means {
         let refresh = images_due(subject.stack, &known, moment);
         let source = subject.source.clone();
         // What is not known to hold is looked at: its containers may still have to be watched.
-        if moment.aim != Aim::Hold {
+        if moment.aim != Aim::Hold || !moment.ahead.is_empty() {
             return None;
         }
         let around = Circumstances {
@@ -233,6 +236,7 @@ impl Means {
             bounds: self.bounds.clone(),
             onlooker: Arc::clone(&self.onlooker),
             clock: notes.clock,
+            secrets: notes.secrets.clone(),
             stop: self.stop.clone(),
             brake: self.brake.clone(),
         };
@@ -259,6 +263,7 @@ impl Means {
             }
             notes.report.message = lines.join("\n");
         }
+        notes.report.shortage = outcome.shortage;
         notes.report.actions.extend(outcome.actions);
         notes.progress.extend(outcome.progress);
         let is_update = |rollout: &RolloutReport| {

@@ -58,6 +58,10 @@ pub struct Circumstances {
     pub aim: Aim,
     /// The services that go back, where that is the aim; none: all of them. The others are updated.
     pub back: BTreeSet<ServiceName>,
+    /// The services that are only kept as they are known to have held, whatever the aim.
+    pub kept: BTreeSet<ServiceName>,
+    /// Pulls of images for which nothing of the stack waits yet.
+    pub ahead: Vec<Change>,
     /// Whether something is known to go back to.
     pub way_back: bool,
     /// How long a container that is up is watched where its service does not say.

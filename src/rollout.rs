@@ -6,15 +6,16 @@
 //! It fails if it does not come up, or ends or turns unhealthy within `monitor` after that. Once more
 //! than `max_failure_ratio` of the slots have failed, no further one is begun.
 
+mod progress;
+mod turns;
 mod waves;
 
+pub use progress::{Earlier, Progress};
 pub use waves::waves;
 
 use crate::model::FailureAction;
 use crate::plan::Pace;
-use crate::status::SlotPhase;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -46,67 +47,10 @@ pub struct Rollout {
     /// Further slots that were changed, and those of them that failed, before this machine was made.
     earlier: Earlier,
     failed: usize,
-    /// Those about which somebody else has still to say whether they are well.
+    /// Those about which somebody has still to say whether they are well.
     unsettled: BTreeSet<usize>,
     /// Ended early by what no slot of its own did.
     cut: Option<Verdict>,
-}
-
-/// How far a rollout came in a former pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Earlier {
-    /// Slots that were changed, the failed ones among them.
-    pub changed: usize,
-    /// Slots that failed.
-    pub failed: usize,
-}
-
-/// Which slots of a service came how far towards a definition, by number: what outlives a pass.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Those that were changed.
-    pub changed: BTreeSet<u32>,
-    /// Those whose container failed.
-    pub failed: BTreeSet<u32>,
-    /// Those that were watched long enough.
-    #[serde(default)]
-    pub held: BTreeSet<u32>,
-}
-
-impl Progress {
-    /// Takes in that the slot `number` came to `phase`.
-    pub fn note(&mut self, number: u32, phase: SlotPhase) {
-        match phase {
-            SlotPhase::Watching => {
-                self.changed.insert(number);
-                self.failed.remove(&number);
-                self.held.remove(&number);
-            }
-            SlotPhase::Failed => {
-                self.failed.insert(number);
-                self.held.remove(&number);
-            }
-            SlotPhase::Done => {
-                self.held.insert(number);
-            }
-            SlotPhase::Waiting
-            | SlotPhase::Creating
-            | SlotPhase::Starting
-            | SlotPhase::Draining => {}
-        }
-    }
-
-    /// Whether the slot `number` was changed, and nobody watched it long enough since.
-    pub fn is_open(&self, number: u32) -> bool {
-        self.changed.contains(&number) && !self.held.contains(&number)
-    }
-
-    /// The counts without the slots `again`, which have their turn once more or are watched on.
-    pub fn without(&self, again: &BTreeSet<u32>) -> Earlier {
-        let count = |slots: &BTreeSet<u32>| slots.difference(again).count();
-        let all: BTreeSet<u32> = self.changed.union(&self.failed).copied().collect();
-        Earlier { changed: count(&all), failed: count(&self.failed) }
-    }
 }
 
 /// What the caller does now.
@@ -208,7 +152,7 @@ impl Rollout {
         self.unsettled.insert(slot);
     }
 
-    /// Whoever else was asked about `slot` says that it is well.
+    /// Whoever was asked about `slot` says that it is well.
     pub fn settle(&mut self, slot: usize) {
         self.unsettled.remove(&slot);
     }
@@ -293,6 +237,17 @@ impl Rollout {
         self.is_up(slot) && (is_cut || !watches || !self.is_watched(slot, now))
     }
 
+    /// When the watch of `slot`, which is up, is over; `None` where nobody waits for that, or others have
+    /// still to say whether it is well.
+    pub fn end_of_watch(&self, slot: usize) -> Option<Timestamp> {
+        match self.slots[slot] {
+            Phase::Up { since, .. } if self.watches() && !self.unsettled.contains(&slot) => {
+                Some(self.slot_end(slot, since))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether `slot` is still to be watched at `now`.
     pub fn is_watched(&self, slot: usize, now: Timestamp) -> bool {
         match self.slots[slot] {
@@ -302,74 +257,6 @@ impl Rollout {
             Phase::Changing { .. } => true,
             Phase::Waiting { .. } | Phase::Failed { .. } | Phase::Dropped => false,
         }
-    }
-
-    fn begin_or_wait(&mut self, slot: usize, now: Timestamp) -> Next {
-        let Phase::Waiting { needs_place } = self.slots[slot] else { return Next::Wait(None) };
-        let place_wait = || needs_place.then(|| self.place_wait(now)).flatten();
-        if let Some(wait) = self.canary_wait(slot, now).or_else(place_wait) {
-            return wait;
-        }
-        self.slots[slot] = Phase::Changing { needs_place };
-        Next::Begin(slot)
-    }
-
-    /// The first ones come first. Of the others those that need no place: nothing serves there yet.
-    fn next_waiting(&self) -> Option<usize> {
-        let is_waiting = |slot: &usize| matches!(self.slots[*slot], Phase::Waiting { .. });
-        if let Some(first) = self.canaries().find(is_waiting) {
-            return Some(first);
-        }
-        let find = |wanted: bool| {
-            let is = |slot: &Phase| *slot == Phase::Waiting { needs_place: wanted };
-            self.slots.iter().position(is)
-        };
-        find(false).or_else(|| find(true))
-    }
-
-    /// What to wait for before a slot behind the first ones may be begun.
-    fn canary_wait(&self, slot: usize, now: Timestamp) -> Option<Next> {
-        let (_, hold) = self.pace.canary?;
-        if self.is_canary(slot) {
-            return None;
-        }
-        let mut last_up = None;
-        for first in self.canaries() {
-            match self.slots[first] {
-                Phase::Waiting { .. } | Phase::Changing { .. } => return Some(Next::Wait(None)),
-                Phase::Up { .. } if self.unsettled.contains(&first) => {
-                    return Some(Next::Wait(None));
-                }
-                Phase::Up { since, .. } => last_up = last_up.max(Some(since)),
-                Phase::Failed { at, .. } => last_up = last_up.max(Some(at)),
-                Phase::Dropped => {}
-            }
-        }
-        let end = later(last_up?, hold);
-        (now < end).then_some(Next::Wait(Some(end)))
-    }
-
-    /// What to wait for while all places are taken.
-    fn place_wait(&self, now: Timestamp) -> Option<Next> {
-        let limit = self.pace.parallelism;
-        let mut freed: Option<Timestamp> = None;
-        let mut taken = 0;
-        for slot in &self.slots {
-            let free_at = match slot {
-                Phase::Changing { needs_place: true } => {
-                    taken += 1;
-                    continue;
-                }
-                Phase::Up { since: at, holds_place: true }
-                | Phase::Failed { at, holds_place: true } => later(*at, self.pace.delay),
-                _ => continue,
-            };
-            if now < free_at {
-                taken += 1;
-                freed = Some(freed.map_or(free_at, |former| former.min(free_at)));
-            }
-        }
-        (limit > 0 && taken >= limit).then_some(Next::Wait(freed))
     }
 
     /// The end of the last watch; `None` if nothing is watched.
@@ -397,28 +284,6 @@ impl Rollout {
     /// Where failures lead to nothing, nothing is waited for.
     fn watches(&self) -> bool {
         self.action() != FailureAction::Continue
-    }
-
-    /// Whether `slot` is one of the first, which the others wait for.
-    pub fn is_canary(&self, slot: usize) -> bool {
-        self.canaries().any(|first| first == slot)
-    }
-
-    /// The first slots, so far as they are not behind us.
-    fn canaries(&self) -> impl Iterator<Item = usize> {
-        let count = self.pace.canary.map_or(0, |(count, _)| count);
-        let left = count.saturating_sub(self.earlier.changed);
-        self.resumed.iter().copied().chain(self.exchanged()).take(left)
-    }
-
-    /// The slots that are exchanged, in order.
-    fn exchanged(&self) -> impl Iterator<Item = usize> {
-        let is_exchanged = |(_, slot): &(usize, &Phase)| match slot {
-            Phase::Waiting { needs_place } | Phase::Changing { needs_place } => *needs_place,
-            Phase::Up { holds_place, .. } | Phase::Failed { holds_place, .. } => *holds_place,
-            Phase::Dropped => false,
-        };
-        self.slots.iter().enumerate().filter(is_exchanged).map(|(index, _)| index)
     }
 
     fn fails(&self) -> bool {

@@ -25,7 +25,7 @@ pub use holdings::{Holdings, RunImages, Seen};
 pub use obstacle::first_line;
 pub use order::{Done, NoRevision, Order, Preview, Refusal, RevisionPrefix, RollbackTo};
 pub use report::{
-    ActionReport, Acts, DriftKind, PassResult, Report, SourceReport, Unverified, Workload,
+    ActionReport, Acts, DriftKind, PassResult, Report, Shortage, SourceReport, Unverified, Workload,
 };
 pub use rollout::{
     Cause, HeldBackStatus, PausedStatus, RolloutPhase, RolloutReport, RolloutStatus,

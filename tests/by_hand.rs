@@ -13,12 +13,14 @@ use bowline::plan::Aim;
 use bowline::plan::Circumstances;
 use bowline::rollout::waves;
 use bowline::status::{RolloutPhase, RolloutStatus, StackStatus, SyncStatus};
-use bowline::store::StackRecord;
+use bowline::store::{Inventory, StackRecord};
 use std::sync::Arc;
 use std::time::Duration;
 use support::passes::{pass, stack};
 use support::program::Ended;
 use support::site::{Agent, Site, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 /// What is not known to hold is watched as shortly as can be.
 const WATCH_SHORTLY: &str = "monitor: 10ms";
@@ -103,6 +105,42 @@ async fn order(site: &Site, verb: &str, more: &[&str]) -> Ended {
 
 fn record(site: &Site) -> StackRecord {
     site.inventory().stack(&shop())
+}
+
+/// Gives an order over the socket; returns once it is answered, sooner than a process would.
+async fn answered(site: &Site, verb: &str) -> String {
+    let mut stream = UnixStream::connect(site.socket()).await.unwrap();
+    let head = "Host: bowline\r\nConnection: close\r\nContent-Type: application/json";
+    let request =
+        format!("POST /v1/stacks/shop/{verb} HTTP/1.1\r\n{head}\r\nContent-Length: 2\r\n\r\n{{}}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// What another process would find of the inventory if this one were killed now.
+fn found_after_a_kill(site: &Site) -> StackRecord {
+    let other = tempfile::tempdir().unwrap();
+    let file = "state.redb";
+    std::fs::copy(site.dir.path().join("state").join(file), other.path().join(file)).unwrap();
+    let (inventory, mishap) = Inventory::open(other.path());
+    assert_eq!(mishap, None);
+    inventory.stack(&shop())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_answered_is_on_the_disk() {
+    let (site, agent, _) = begun().await;
+    for round in 0..5 {
+        let answer = answered(&site, "pause").await;
+        assert!(answer.contains("paused"), "{answer}");
+        assert!(found_after_a_kill(&site).paused.is_some(), "round {round}");
+        let answer = answered(&site, "resume").await;
+        assert!(answer.contains("resumed"), "{answer}");
+        assert_eq!(found_after_a_kill(&site).paused, None, "round {round}");
+    }
+    agent.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

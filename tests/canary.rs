@@ -32,10 +32,10 @@ const BAD_QUERY: &str = r#"{"status":"error","errorType":"bad_data","error":"1:4
 
 /// Three containers whose first is held for a minute, and asked about all 25 seconds: at once, after 25,
 /// 50 and 60 seconds.
-fn manifest(image: &str, checks: &str) -> String {
+fn manifest(image: &str, checks: &str, more: &str) -> String {
     format!(
         "name: s\nservices:\n  web:\n    image: {image}\n    scale: 3\n    network_mode: host\n    \
-         x-bowline: {{ canary: {{ hold: 60s, interval: 25s, {checks} }} }}\n"
+         x-bowline: {{ canary: {{ hold: 60s, interval: 25s, {checks} }} }}\n    {more}\n"
     )
 }
 
@@ -62,15 +62,22 @@ fn add_images(sim: &Sim) {
 struct Scene {
     sim: Sim,
     checks: String,
+    /// More keys of the service.
+    more: &'static str,
     remembered: Mutex<BTreeMap<bowline::model::ServiceName, Progress>>,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Scene {
     async fn with(checks: String) -> Self {
+        Self::with_more(checks, "").await
+    }
+
+    async fn with_more(checks: String, more: &'static str) -> Self {
         let sim = Sim::new();
         add_images(&sim);
-        let scene = Self { sim, checks, remembered: Mutex::default(), warnings: Arc::default() };
+        let scene =
+            Self { sim, checks, more, remembered: Mutex::default(), warnings: Arc::default() };
         let report = scene.pass("web:1", Aim::Hold).await;
         assert!(report.result.is_success(), "{}", report.message);
         scene
@@ -90,7 +97,7 @@ impl Scene {
             _ => {}
         });
         let means = Means { onlooker, ..means(engine) };
-        let stack = stack(&manifest(image, &self.checks));
+        let stack = stack(&manifest(image, &self.checks, self.more));
         let subject = Subject { stack: &stack, source: None, revision: None };
         let earlier = self.remembered.lock().unwrap().clone();
         let by_hand = Moment::by_hand(Duration::ZERO);
@@ -173,10 +180,10 @@ async fn a_page_that_says_no_leads_back_at_once_or_with_the_last_question() {
 
 #[tokio::test(start_paused = true)]
 async fn three_questions_in_a_row_without_an_answer_are_one_too_many() {
-    let server = Server::answering(|_| None);
+    let server = Server::answering(|n| (n == 1).then_some((200, "")));
     let scene = Scene::with(page(&server)).await;
     scene.goes_back("3 times in a row").await;
-    assert_eq!(server.asked(), 3);
+    assert_eq!(server.asked(), 4);
 
     let server = Server::answering(|n| (n > 2).then_some((200, "")));
     let scene = Scene::with(page(&server)).await;
@@ -201,6 +208,33 @@ async fn three_questions_in_a_row_without_an_answer_are_one_too_many() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silence_counts_only_once_the_start_is_over() {
+    // Where a health check says that it is.
+    let server = Server::answering(|_| None);
+    let scene = Scene::with_more(page(&server), "healthcheck: { test: [CMD, check] }").await;
+    scene.goes_back("3 times in a row").await;
+    assert_eq!(server.asked(), 3);
+
+    // Without one it may take 90 s. The hold is over after 60 s, with the fourth question.
+    let server = Server::answering(|n| (n > 6).then_some((200, "")));
+    let scene = Scene::with(page(&server)).await;
+    scene.succeeds().await;
+    assert_eq!(server.asked(), 7);
+    let server = Server::answering(|_| None);
+    let scene = Scene::with(page(&server)).await;
+    let began = tokio::time::Instant::now();
+    scene.goes_back("3 times in a row").await;
+    let took = began.elapsed().as_secs();
+    assert!((100..105).contains(&took), "it took {took} s, asked after 90, 95 and 100 s");
+
+    // What it says counts at once.
+    let server = Server::answering(|_| Some((500, "")));
+    let scene = Scene::with(page(&server)).await;
+    scene.goes_back("answered 500").await;
+    assert_eq!(server.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sample_of_an_alert_or_a_query_that_is_none_leads_back() {
     let server = Server::answering(|n| Some((200, if n == 4 { SAMPLE } else { EMPTY })));
     let scene = Scene::with(alert(&server)).await;
@@ -211,6 +245,33 @@ async fn a_sample_of_an_alert_or_a_query_that_is_none_leads_back() {
     let scene = Scene::with(alert(&server)).await;
     scene.goes_back("refused the query: 1:4: parse error").await;
     assert_eq!(server.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_of_the_stack_is_told_with_an_answer() {
+    let secret = "environment: { DB_PASSWORD: 'hunter2\"swordfish' }";
+    // What is told of an answer ends in the middle of the second one.
+    let long = format!("hunter2\\\"swordfish {}hunter2\\\"swordfish", "x".repeat(170));
+    let sample = format!(
+        r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{"url":"{long}"}},"value":[1,"3"]}}]}}}}"#
+    );
+    let error = format!(r#"{{"status":"error","errorType":"bad_data","error":"{long}"}}"#);
+    for (status, body, told) in
+        [(200, sample, "has a sample: {url=\"(hidden) xxx"), (400, error, "query: (hidden) xxx")]
+    {
+        let body: &'static str = body.leak();
+        let server = Server::answering(move |_| Some((status, body)));
+        let scene = Scene::with_more(alert(&server), secret).await;
+        let report = scene.update().await;
+        let why = report.rollouts[0].why.as_ref().unwrap();
+        assert!(why.contains(told), "{why}");
+        assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
+    }
+    let page = "http: { port: 1, path: /hunter2swordfish/up }".to_owned();
+    let secret = "environment: { DB_PASSWORD: hunter2swordfish }";
+    let report = Scene::with_more(page, secret).await.update().await;
+    let why = report.rollouts[0].why.as_ref().unwrap();
+    assert!(why.contains("/(hidden)/up gave no answer"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,7 +336,7 @@ fn site() -> Site {
 async fn a_commit_whose_canary_says_no_is_held_back_with_the_answer_as_the_reason() {
     let server = Server::answering(|n| Some((if n == 1 { 204 } else { 500 }, "")));
     let checks = page(&server);
-    let text = |image: &str| manifest(image, &checks).replace("25s", "1s");
+    let text = |image: &str| manifest(image, &checks, "").replace("25s", "1s");
     let site = site();
     let commit = |image: &str| site.git.write("s/compose.yaml", &text(image)).push("Next");
     let good = commit("web:1");

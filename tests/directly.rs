@@ -54,7 +54,7 @@ fn alone(site: &Site) -> Result<Alone, AgentError> {
 
 /// Has an order carried out until the pass that has seen it is over, and nothing more is under way.
 async fn carry_out(alone: &Alone, order: &Order) -> StackStatus {
-    let done = alone.obey(order).unwrap();
+    let done = alone.obey(order).await.unwrap();
     let is_over = || {
         let status = alone.status().filter(|it| {
             let is_under_way = it.rollout.as_ref().is_some_and(|it| it.phase.is_under_way());
@@ -239,7 +239,7 @@ async fn what_it_cannot_do_for_a_stack_is_told_before_anything_is_done() {
     site.git.remove("shop").push("Away");
     let alone = alone(&site).unwrap();
     alone.fetch().await.unwrap();
-    let refused = alone.obey(&back_to(&first)).unwrap_err().to_string();
+    let refused = alone.obey(&back_to(&first)).await.unwrap_err().to_string();
     assert!(refused.contains("it left its source"), "{refused}");
 }
 

@@ -5,7 +5,6 @@
 use bowline::http::{DRAIN_BOUND, HttpError, Liveness, Shared, listen, serve};
 use bowline::model::{SourceName, StackName};
 use bowline::status::{PassResult, Report, Snapshot, Workload};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,24 +46,11 @@ fn body(answer: &str) -> &str {
 
 fn report() -> Report {
     Report {
-        stack: StackName::new("shop").unwrap(),
         source: Some(SourceName::new("main").unwrap()),
-        revision: None,
-        started: "2026-01-01T00:00:00Z".parse().unwrap(),
         took: Duration::from_secs(1),
         result: PassResult::Unchanged,
-        message: String::new(),
-        drift: BTreeMap::new(),
-        reasons: Vec::new(),
-        actions: Vec::new(),
-        stuck: BTreeMap::new(),
-        problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
-        seen: None,
-        rollouts: Vec::new(),
-        held_back: None,
-        paused: None,
-        departure: None,
+        ..Report::begun(StackName::new("shop").unwrap(), "2026-01-01T00:00:00Z".parse().unwrap())
     }
 }
 

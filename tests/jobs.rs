@@ -113,7 +113,7 @@ impl Scene {
         let moment = Moment { completed, ..Moment::by_hand(Duration::from_millis(200)) };
         let report = means(Arc::clone(&self.engine)).reconcile(&subject, &moment).await;
         let completed = &report.seen.as_ref().unwrap().completed;
-        self.jobs().note(&stack, completed, &self.key).unwrap();
+        self.jobs().note(&stack, completed, |_| true, &self.key).unwrap();
         let of_job = report.actions.iter().filter(|action| {
             action.object.service().is_some_and(|service| service.as_str() == "migrate")
         });
@@ -380,5 +380,134 @@ async fn going_back_runs_no_job_and_going_on_from_there_runs_none_that_had_ended
     until("success", async || applied(&commit)).await;
     assert_eq!(containers().await, ["s-web-1 web:3"], "it had run");
     assert_eq!(begun(), before + 1);
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ran_while_another_service_was_gone_back_from_is_not_run_again() {
+    let site = Site::new("monitor: 300ms");
+    let config = || ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+    site.sim.image_add("job:1", config(), ends(0));
+    site.sim.image_add("web:2", config(), ends(1));
+    let slow = Behaviour { healthy_after: Some(Duration::from_secs(1)), ..Behaviour::default() };
+    site.sim.image_add("slow:1", config(), slow);
+    site.image("web:1");
+    // The job's turn comes once the failure of `web` has ended the first pass.
+    let write = |version: u8| {
+        let v = format!("environment: {{ V: '{version}' }}");
+        let text = format!(
+            "x-bowline: {{ rollback: off }}\nservices:\n  \
+             web: {{ image: 'web:{version}', deploy: {{ update_config: {{ failure_action: rollback }} }} }}\n  \
+             slow: {{ image: 'slow:1', {v}, healthcheck: {{ test: [CMD, check], interval: 100ms, start_interval: 100ms, retries: 50 }} }}\n  \
+             job: {{ image: job:1, restart: 'no', {v}, depends_on: {{ slow: {{ condition: service_healthy }} }} }}\n"
+        );
+        site.git.write("s/compose.yaml", &text).push("Next")
+    };
+    let job = async || {
+        let query = Query::owned_by(StackName::new("s").unwrap());
+        let found = site.sim.observe(&query).await.unwrap().containers;
+        found.into_iter().find(|one| one.name == "s-job-1")
+    };
+    let commit = write(1);
+    let agent = site.start();
+    until("success", async || {
+        let applied = agent.stack("s").and_then(|stack| stack.applied_revision);
+        applied.is_some_and(|at| at.0 == commit)
+    })
+    .await;
+    write(2);
+    let back = |agent: &support::site::Agent| {
+        let last = agent.stack("s").and_then(|stack| stack.last_pass);
+        last.is_some_and(|pass| pass.result == PassResult::RolledBack)
+    };
+    until("the way back", async || back(&agent)).await;
+    let ran = job().await.unwrap();
+    assert_eq!(ran.state, State::Exited { code: 0 });
+    assert_eq!(ran.spec.environment["V"].as_deref(), Some("2"));
+    agent.end().await;
+    site.sim.by_hand(&Step::Remove(ContainerRef::named("s-job-1"))).unwrap();
+    let agent = site.start();
+    until("another pass", async || back(&agent)).await;
+    assert!(job().await.is_none(), "it ran again");
+    agent.end().await;
+}
+
+/// A site whose agent brought up a stack with a job that ended well, and that then gets a commit in which
+/// nothing but the job changes, and fails a while after its start.
+async fn a_job_fails(policy: &str, result: PassResult) -> (Site, support::site::Agent) {
+    let site = Site::new("monitor: 300ms");
+    let config = || ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+    site.sim.image_add("job:1", config(), ends(0));
+    let fails = Behaviour {
+        exits: Some((Duration::from_millis(600), 3)),
+        output: vec!["no such table".into()],
+        ..Behaviour::default()
+    };
+    site.sim.image_add("job:2", config(), fails);
+    site.image("web:1");
+    let write = |job: u8| {
+        let text = format!(
+            "x-bowline: {policy}\nservices:\n  job: {{ image: 'job:{job}', restart: 'no' }}\n  \
+             web: {{ image: 'web:1' }}\n"
+        );
+        site.git.write("s/compose.yaml", &text).push("Next")
+    };
+    let good = write(1);
+    let agent = site.start();
+    until("success", async || {
+        let applied = agent.stack("s").and_then(|stack| stack.applied_revision);
+        applied.is_some_and(|at| at.0 == good)
+    })
+    .await;
+    let bad = write(2);
+    ends_as(&agent, result).await;
+    let status = agent.stack("s").unwrap();
+    assert_eq!(status.revision.unwrap().0, bad);
+    let why = "job: container s-job-1 is exited (3), but should end with exit code 0; its last output: no such table";
+    assert!(status.message.contains(why), "{}", status.message);
+    (site, agent)
+}
+
+async fn ends_as(agent: &support::site::Agent, result: PassResult) {
+    until(&format!("a pass to end as {result:?}"), async || {
+        let last = agent.stack("s").and_then(|stack| stack.last_pass);
+        last.is_some_and(|pass| pass.result == result)
+    })
+    .await;
+}
+
+fn starts(site: &Site) -> u64 {
+    site.sim.calls()["start"]
+}
+
+async fn stays_quiet(site: &Site) {
+    let before = starts(site);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(starts(site), before, "something was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_changes_only_a_job_that_fails_is_held_back_and_tried_again_when_told_to() {
+    let (site, agent) = a_job_fails("{}", PassResult::RolledBack).await;
+    let held = || agent.stack("s").unwrap().held_back;
+    assert!(held().unwrap().reason.contains("no such table"));
+    stays_quiet(&site).await;
+    let before = starts(&site);
+    site.run(&["retry", "s"]).await.expect(1);
+    ends_as(&agent, PassResult::RolledBack).await;
+    assert_eq!(starts(&site), before + 1, "once for the retry");
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_rollback_a_job_that_failed_rests_until_it_is_resumed() {
+    let (site, agent) = a_job_fails("{ rollback: off }", PassResult::Paused).await;
+    assert_eq!(agent.stack("s").unwrap().held_back, None);
+    stays_quiet(&site).await;
+    let before = starts(&site);
+    site.run(&["resume", "s"]).await;
+    until("another start", async || starts(&site) == before + 1).await;
+    ends_as(&agent, PassResult::Paused).await;
+    stays_quiet(&site).await;
     agent.end().await;
 }

@@ -26,15 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn report(stack: &str, result: PassResult, revision: &str) -> Report {
     Report {
-        stack: StackName::new(stack).unwrap(),
         source: Some(SourceName::new("main").unwrap()),
         revision: Some(Revision(revision.into())),
-        started: "2026-01-01T00:00:00Z".parse().unwrap(),
         took: Duration::from_secs(2),
         result,
-        message: String::new(),
         drift: BTreeMap::from([(DriftKind::Container, 3)]),
-        reasons: Vec::new(),
         actions: vec![ActionReport {
             object: Object::Container(Slot {
                 service: ServiceName::new("web").unwrap(),
@@ -45,14 +41,8 @@ fn report(stack: &str, result: PassResult, revision: &str) -> Report {
             error: None,
             took: Duration::from_secs(1),
         }],
-        stuck: BTreeMap::new(),
-        problems: Vec::new(),
         workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
-        seen: None,
-        rollouts: Vec::new(),
-        held_back: None,
-        paused: None,
-        departure: None,
+        ..Report::begun(StackName::new(stack).unwrap(), "2026-01-01T00:00:00Z".parse().unwrap())
     }
 }
 

@@ -14,16 +14,19 @@ mod support;
 #[path = "rollouts/world.rs"]
 mod world;
 
-use bowline::engine::EngineError;
-use bowline::pass::Pause;
+use bowline::engine::sim::{Behaviour, Sim};
+use bowline::engine::{Engine, EngineError};
+use bowline::model::ImageConfig;
+use bowline::pass::{Moment, Pause, Subject};
 use bowline::plan::Aim;
 use bowline::status::{PassResult, Report, RolloutVerdict};
 use case::{Fate, Service, WasUp, fate, service};
 use eye::Promise;
 use proptest::prelude::*;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
-use support::passes::stack;
+use support::passes::{means, pass, stack};
 use tokio::time::sleep;
 use world::{Seen, World, verdict};
 
@@ -201,6 +204,48 @@ async fn befallen(service: &Service, mishaps: &[(u64, (&str, EngineError))], dow
     }
     world.is(service, 2).await;
     never_twice(&world);
+}
+
+/// A version that ends so long after its start, which is also when it is up, watched for 5 s on an engine
+/// each of whose calls takes a while.
+async fn ends_in_its_watch(after: Duration, call: Duration) -> Option<RolloutVerdict> {
+    let sim = Sim::new();
+    let ends = Behaviour { exits: Some((after, 1)), ..Behaviour::default() };
+    for (image, behaviour) in [("app:1", Behaviour::default()), ("app:2", ends)] {
+        let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+        sim.image_add(image, config, behaviour);
+    }
+    let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+    let text = |image| format!("name: s\nservices: {{ a: {{ image: '{image}' }} }}\n");
+    let report = pass(&engine, &stack(&text("app:1"))).await;
+    assert!(report.result.is_success(), "{}", report.message);
+    sim.delay(call);
+    let second = stack(&text("app:2"));
+    let subject = Subject { stack: &second, source: None, revision: None };
+    let by_hand = Moment::by_hand(Duration::ZERO);
+    let moment = Moment {
+        now: sim.now(),
+        aim: Aim::Update,
+        monitor: Duration::from_secs(5),
+        way_back: true,
+        ..by_hand
+    };
+    let report = means(engine).reconcile(&subject, &moment).await;
+    verdict(&report)
+}
+
+#[test]
+fn what_ends_in_the_last_moments_of_its_watch_has_failed_however_long_its_log_takes_to_read() {
+    for call in [0, 40, 150] {
+        for after in (4_500..5_000).step_by(20) {
+            let (after, call) = (Duration::from_millis(after), Duration::from_millis(call));
+            let ended = in_virtual_time(ends_in_its_watch(after, call));
+            assert_eq!(ended, Some(RolloutVerdict::RollBack), "after {after:?}, calls {call:?}");
+        }
+        let after = Duration::from_secs(8);
+        let ended = in_virtual_time(ends_in_its_watch(after, Duration::from_millis(call)));
+        assert_eq!(ended, Some(RolloutVerdict::Completed), "calls {call} ms");
+    }
 }
 
 proptest! {

@@ -85,10 +85,8 @@ impl Alone {
     }
 
     /// Notes an order about the stack; what follows from it [`Alone::work`] does.
-    pub fn obey(&self, order: &Order) -> Result<Done, Refusal> {
-        let done = self.world.obey(&self.stack, order)?;
-        self.world.inventory.flush().map_err(|mishap| Refusal::Failed(mishap.to_string()))?;
-        Ok(done)
+    pub async fn obey(&self, order: &Order) -> Result<Done, Refusal> {
+        self.world.obey(&self.stack, order).await
     }
 
     /// What going back would change.

@@ -1,19 +1,34 @@
-//! Orders by hand: each changes the stack's record and wakes it. What follows the next pass decides.
+//! Orders by hand: each changes the stack's record and wakes it. What follows the next pass decides. Who
+//! was answered is obeyed also after a crash.
 
 use super::desired::{Want, Wish};
 use super::turn::definition;
-use super::{World, jobs};
+use super::{World, jobs, keeping};
 use crate::model::StackName;
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances, Plan};
 use crate::rollout;
 use crate::status::{Done, Order, Preview, Refusal, RollbackTo};
-use crate::store::{Good, Wanted};
+use crate::store::{Good, Mishap, Wanted};
 use jiff::Timestamp;
+use std::sync::Arc;
 
 impl World {
-    /// Carries an order out, as far as that is done at once.
-    pub(super) fn obey(&self, name: &StackName, order: &Order) -> Result<Done, Refusal> {
+    /// Carries an order out, as far as that is done at once, and has it on the disk before it answers.
+    pub(super) async fn obey(
+        self: &Arc<Self>,
+        name: &StackName,
+        order: &Order,
+    ) -> Result<Done, Refusal> {
+        let done = self.begin_to_obey(name, order)?;
+        let did = match keeping::write_now(self).await {
+            None | Some(Mishap::Damaged { .. }) => done.did,
+            Some(mishap) => format!("{}, but only until a restart: {mishap}", done.did),
+        };
+        Ok(Done { did, ..done })
+    }
+
+    fn begin_to_obey(&self, name: &StackName, order: &Order) -> Result<Done, Refusal> {
         let wish = self.known(name)?;
         let did = match order {
             Order::Rollback(to) => self.rollback(name, &wish, to)?,

@@ -4,8 +4,8 @@ use super::World;
 use super::desired::Wish;
 use super::keeping::good_of;
 use super::steering::{
-    Consequence, Course, Holds, apply, consequence, course, end_holds, is_good, note_slot, partly,
-    rests,
+    Consequence, Course, Holds, Short, apply, consequence, course, end_holds, is_good, note_slot,
+    partly, rests,
 };
 use crate::execute::{Notice, Onlooker};
 use crate::model::{ContentDigest, Revision, Stack, StackName};
@@ -62,26 +62,25 @@ impl World {
             self.unsaved.notify_one();
         }
         self.show_holds(name);
-        let record = self.inventory.stack(name);
-        match course(&record, digest) {
+        let (record, short) = (self.inventory.stack(name), self.memory().short.get(name).cloned());
+        let course = course(&record, digest, short.as_ref());
+        let (instead, services) = match &course {
             Course::Asked => {
+                self.memory().short.remove(name);
                 self.show_newest(name, &wish.source).await;
-                Ok((Arc::clone(asked), Course::Asked, Holds::of(&record)))
+                return Ok((Arc::clone(asked), course, Holds::of(&record)));
             }
             Course::Back(held) => {
-                let good =
-                    self.former(name, &wish.source, &held.instead).await.map_err(|problem| {
-                        format!(
-                            "{} is held back ({}), and what held before cannot be read: {problem}",
-                            revision(held.revision.as_ref()),
-                            held.reason
-                        )
-                    })?;
-                let stack = partly(asked, &good, &held.services);
-                self.show_former(name, &wish.source, &stack, &held).await?;
-                Ok((Arc::new(stack), Course::Back(held), Holds::of(&record)))
+                self.memory().short.remove(name);
+                (&held.instead, held.services.clone())
             }
-        }
+            Course::Short(short) => (&short.instead, course.kept()),
+        };
+        let good = self.former(name, &wish.source, instead).await;
+        let good = good.map_err(|problem| unreadable(&course, &problem))?;
+        let stack = partly(asked, &good, &services);
+        self.show_former(name, &wish.source, &stack, instead, &course).await?;
+        Ok((Arc::new(stack), course, Holds::of(&record)))
     }
 
     /// Does what follows from `report`, and has it tell so.
@@ -111,11 +110,11 @@ impl World {
         };
         match &follows {
             Consequence::Good if !is_current && !is_good(&record, definition) => {}
-            Consequence::GoOn if report.result == PassResult::Paused => {
+            Consequence::GoOn if report.result == PassResult::Paused && record.paused.is_some() => {
                 let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
                 report.message = format!("{}the update rests: {why}", report.message);
             }
-            Consequence::GoOn | Consequence::Reached => {}
+            Consequence::GoOn | Consequence::Reached { .. } => {}
             Consequence::Good => {
                 self.memory().good.insert(name.clone(), (definition.clone(), Arc::clone(stack)));
             }
@@ -163,10 +162,52 @@ impl World {
         if changed {
             self.unsaved.notify_one();
         }
+        self.note_short(&name, course, definition, stack, &follows, &mut report);
         if let Course::Back(held) = course {
             tell_back(&mut report, held);
         }
         report
+    }
+
+    /// Notes who waits for images that could not be had, and who does so no longer.
+    fn note_short(
+        &self,
+        name: &StackName,
+        course: &Course,
+        definition: &ContentDigest,
+        stack: &Stack,
+        follows: &Consequence,
+        report: &mut Report,
+    ) {
+        let goes_on = *follows == Consequence::GoOn;
+        let short = match course {
+            Course::Asked if goes_on => {
+                Short::of(&self.inventory.stack(name), definition, stack, report)
+            }
+            Course::Short(short) if goes_on && short.goes_on(report) => {
+                let mut short = (**short).clone();
+                short.tell(report);
+                Some(short)
+            }
+            Course::Asked | Course::Back(_) | Course::Short(_) => None,
+        };
+        let mut memory = self.memory();
+        match short {
+            Some(short) => drop(memory.short.insert(name.clone(), short)),
+            None => drop(memory.short.remove(name)),
+        }
+    }
+}
+
+/// That what held before, on the way to which a pass is, cannot be read.
+fn unreadable(course: &Course, problem: &str) -> String {
+    match course {
+        Course::Back(held) => format!(
+            "{} is held back ({}), and what held before cannot be read: {problem}",
+            revision(held.revision.as_ref()),
+            held.reason
+        ),
+        Course::Asked | Course::Short(_) => format!("what held before cannot be read: {problem}"),
     }
 }
 

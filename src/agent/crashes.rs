@@ -122,24 +122,9 @@ mod tests {
             took: Duration::ZERO,
         };
         Report {
-            stack: stack(),
-            source: None,
-            revision: None,
-            started: Timestamp::UNIX_EPOCH,
-            took: Duration::ZERO,
             result: PassResult::Changed,
-            message: String::new(),
-            drift: BTreeMap::new(),
-            reasons: vec![],
             actions: acts.iter().map(action).collect(),
-            stuck: BTreeMap::new(),
-            problems: vec![],
-            workload: None,
-            seen: None,
-            rollouts: Vec::new(),
-            held_back: None,
-            paused: None,
-            departure: None,
+            ..Report::begun(stack(), Timestamp::UNIX_EPOCH)
         }
     }
 

@@ -1,6 +1,6 @@
 //! Answers what is asked at the agent's socket, and takes orders.
 
-use super::World;
+use super::{World, keeping};
 use crate::control::{self, Door, Office};
 use crate::model::{SourceName, StackName};
 use crate::status::{
@@ -33,7 +33,7 @@ impl Office for Desk {
     }
 
     async fn obey(&self, name: &StackName, order: Order) -> Result<Done, Refusal> {
-        self.0.obey(name, &order)
+        self.0.obey(name, &order).await
     }
 
     async fn preview_rollback(&self, name: &StackName, to: RollbackTo) -> Result<Preview, Refusal> {
@@ -74,6 +74,7 @@ impl Office for Desk {
             tracing::warn!(stack = %stack, "its removal was confirmed by hand; removing it");
             self.0.renew(stack);
         }
+        keeping::write_now(&self.0).await;
         confirmed
     }
 }

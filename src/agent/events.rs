@@ -79,7 +79,7 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
                 world.views.metrics.engine_event(&event.action);
                 for stack in concerned(&world.snapshots, &event) {
                     if !FORERUNNERS.contains(&event.action.as_str()) && world.is_alive(&stack) {
-                        world.queue.add_rate_limited(stack);
+                        world.heard_of(stack);
                     }
                 }
             }

@@ -2,9 +2,10 @@
 
 use super::World;
 use super::load::{Reading, load_former};
+use super::steering::Course;
 use crate::model::{MountSource, ServiceName, SourceName, Stack, StackName};
 use crate::source::{Laid, Layer, Repository, Spec};
-use crate::store::{Good, HeldBack};
+use crate::store::Good;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,13 +42,12 @@ impl World {
         name: &StackName,
         source: &SourceName,
         stack: &Stack,
-        held: &HeldBack,
+        instead: &Good,
+        course: &Course,
     ) -> Result<(), String> {
-        let Some(revision) = held.instead.revision.clone() else { return Ok(()) };
+        let Some(revision) = instead.revision.clone() else { return Ok(()) };
         let (repository, _) = self.repository_of(source)?;
-        let goes =
-            |service: &ServiceName| held.services.is_empty() || held.services.contains(service);
-        let paths = mounted(stack, &repository.root(), goes);
+        let paths = mounted(stack, &repository.root(), |service| course.is_former(service));
         self.memory().unlaid.remove(name);
         let layer = (!paths.is_empty()).then_some(Layer { revision, paths });
         lay(repository, name, layer).await
@@ -114,7 +114,7 @@ async fn blocking<T: Send + 'static>(
     ended.unwrap_or_else(|error| Err(format!("a defect of Bowline: {error}")))
 }
 
-/// What the containers of services that go back can only read of a checkout, relative to it.
+/// What the containers of services that are as they were can only read of a checkout, relative to it.
 fn mounted(
     stack: &Stack,
     checkout: &Path,

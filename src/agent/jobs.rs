@@ -11,19 +11,17 @@ impl World {
     /// they did to data is not undone by going back.
     pub(super) fn completed(&self, stack: &Stack, course: &Course) -> Completed {
         let mut completed = self.jobs.completed(stack, &self.digest_key);
-        if let Course::Back(held) = course {
-            let goes_back =
-                |name: &ServiceName| held.services.is_empty() || held.services.contains(name);
-            completed.extend(all(stack, goes_back));
-        }
+        completed.extend(all(stack, |name| course.is_former(name)));
         completed
     }
 
-    /// Notes the jobs that ran to their end. On the way back none does: what git asks for had its run
-    /// before, if it came so far.
+    /// Notes the jobs that ran to their end. Of what is as it was before none does: what git asks for had
+    /// its run before, if it came so far.
     pub(super) fn note_completed(&self, stack: &Stack, course: &Course, report: &Report) {
-        let Some(seen) = report.seen.as_ref().filter(|_| *course == Course::Asked) else { return };
-        if let Err(error) = self.jobs.note(stack, &seen.completed, &self.digest_key) {
+        let Some(seen) = &report.seen else { return };
+        let is_asked = |name: &ServiceName| !course.is_former(name);
+        let noted = self.jobs.note(stack, &seen.completed, is_asked, &self.digest_key);
+        if let Err(error) = noted {
             tracing::warn!(
                 stack = %stack.name,
                 "cannot note which jobs ran to their end, so one without a container is run again: {error}"

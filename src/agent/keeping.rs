@@ -4,11 +4,11 @@
 use super::World;
 use super::desired::Desired;
 use crate::config::Config;
-use crate::model::{ContentDigest, Revision, ServiceName, SourceName, StackName};
-use crate::status::{PassResult, Report, RunImages};
+use crate::model::{ContentDigest, Revision, SourceName, StackName};
+use crate::status::{PassResult, Report, Seen};
 use crate::store::{Applied, Good, Inventory, Mishap, Origin};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -50,16 +50,9 @@ pub(super) fn good_of(
         revision: report.revision.clone(),
         file: file.to_owned(),
         definition,
-        images: report.seen.as_ref().map(|seen| images_of(&seen.images)).unwrap_or_default(),
+        images: report.seen.as_ref().map(Seen::sole_images).unwrap_or_default(),
         since: now,
     }
-}
-
-/// The image of each service whose containers all run the same.
-fn images_of(run: &RunImages) -> BTreeMap<ServiceName, String> {
-    let only = run.iter().filter(|(_, images)| images.len() == 1);
-    only.flat_map(|(service, images)| images.keys().map(|id| (service.clone(), id.clone())))
-        .collect()
 }
 
 /// Writes the inventory whenever it has something new, until the agent stops. `mishap` is what
@@ -96,6 +89,16 @@ pub(super) async fn end(world: &Arc<World>, kept: JoinHandle<()>) {
     if let Ok(Some(mishap)) = timeout(LAST_WRITE, last).await {
         tracing::warn!("{mishap}");
     }
+}
+
+/// Writes what changed before anybody is told that it did: what was answered outlasts a crash. Returns what
+/// went wrong.
+pub(super) async fn write_now(world: &Arc<World>) -> Option<Mishap> {
+    let mishap = flush(world).await;
+    if let Some(mishap) = &mishap {
+        tracing::error!("{mishap}");
+    }
+    mishap
 }
 
 async fn flush(world: &Arc<World>) -> Option<Mishap> {
@@ -216,23 +219,5 @@ impl World {
         if changed {
             self.unsaved.notify_one();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_in_the_middle_of_an_exchange_has_no_image_to_go_back_to() {
-        let service = |name: &str| ServiceName::new(name).unwrap();
-        let images = |ids: &[&str]| -> BTreeMap<String, String> {
-            ids.iter().map(|&id| (id.to_owned(), "app:1".to_owned())).collect()
-        };
-        let run = RunImages::from([
-            (service("web"), images(&["sha256:a"])),
-            (service("job"), images(&["sha256:a", "sha256:b"])),
-        ]);
-        assert_eq!(images_of(&run), [(service("web"), "sha256:a".to_owned())].into());
     }
 }

@@ -3,6 +3,7 @@
 use super::crashes::Crashes;
 use super::desired::Want;
 use super::pulls::Pulls;
+use super::steering::Short;
 use super::waiting::Left;
 use crate::model::{ContentDigest, SourceName, Stack, StackName};
 use crate::status::Acts;
@@ -27,6 +28,8 @@ pub(super) struct Memory {
     pub(super) good: BTreeMap<StackName, (ContentDigest, Arc<Stack>)>,
     /// Stacks for which the checkout shows nothing but the newest files.
     pub(super) unlaid: BTreeSet<StackName>,
+    /// Which stacks have services that wait for images, and what is kept so long.
+    pub(super) short: BTreeMap<StackName, Short>,
     /// What does not help a stack of this definition.
     pub(super) stuck: BTreeMap<StackName, (Stack, Acts)>,
     /// Sources that were tried.

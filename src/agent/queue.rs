@@ -30,6 +30,8 @@ pub(crate) enum Outcome {
     Succeeded,
     /// Badly: the key runs again after its backoff.
     Failed,
+    /// It was no other try of what failed: the key runs again after the backoff that it has.
+    Beside,
 }
 
 /// A key to work on. No other worker gets it until this is done. Dropping it unfinished, as a
@@ -114,6 +116,11 @@ impl<K: Ord + Clone> Queue<K> {
         }
     }
 
+    /// Whether the backoff after the last failure of `key` is not over.
+    pub(crate) fn backs_off(&self, key: &K) -> bool {
+        self.lock().backs_off(key, Instant::now())
+    }
+
     /// How many keys are due and not yet worked on.
     pub(crate) fn depth(&self) -> usize {
         self.lock().due(Instant::now())
@@ -140,6 +147,7 @@ impl<K: Ord + Clone> Queue<K> {
                     let attempt = line.failures(key).saturating_add(1);
                     line.failed(key, now + self.0.backoff.delay(attempt, (self.0.random)()));
                 }
+                Outcome::Beside => line.beside(key, now),
             }
         }
         self.0.changed.notify_waiters();

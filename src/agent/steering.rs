@@ -1,23 +1,17 @@
 //! Which definition of a stack a pass works towards, and what follows from how it ended: what held
-//! is good, what failed is held back, what may not go on rests. Pure.
+//! is good, what failed is held back, what may not go on rests, what cannot be had is waited for. Pure.
+
+mod course;
+mod short;
+
+pub(super) use course::{Course, course, earlier, is_good, partly};
+pub(super) use short::Short;
 
 use crate::model::{ContentDigest, Revision, RollbackPolicy, ServiceName, Slot, Stack};
-use crate::pass::Pause;
-use crate::plan::Aim;
-use crate::rollout::Progress;
-use crate::status::{Report, RolloutReport, RolloutVerdict, SlotPhase};
+use crate::status::{Report, RolloutReport, RolloutVerdict, Seen, SlotPhase};
 use crate::store::{HeldBack, Paused, ProgressRecord, StackRecord};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What a pass works towards.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Course {
-    /// What git asks for.
-    Asked,
-    /// What held before, in whole or in part.
-    Back(Box<HeldBack>),
-}
 
 /// What was held back and rested when a pass began: orders by hand change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,107 +23,6 @@ impl Holds {
     }
 }
 
-/// Where to go, given what is remembered and the definition that git asks for.
-pub(super) fn course(record: &StackRecord, asked: &ContentDigest) -> Course {
-    match &record.held_back {
-        Some(held) if held.definition == *asked => Course::Back(Box::new(held.clone())),
-        _ => Course::Asked,
-    }
-}
-
-impl Course {
-    /// What git asked for when it was taken: what rests, and how far it came, is noted with it.
-    pub(super) fn asked<'a>(&'a self, definition: &'a ContentDigest) -> &'a ContentDigest {
-        match self {
-            Self::Asked => definition,
-            Self::Back(held) => &held.definition,
-        }
-    }
-
-    /// The services that go back; none: all of them, if any.
-    pub(super) fn services(&self) -> BTreeSet<ServiceName> {
-        match self {
-            Self::Asked => BTreeSet::new(),
-            Self::Back(held) => held.services.clone(),
-        }
-    }
-
-    /// The images that ran when what is gone back to held.
-    pub(super) fn pinned(&self) -> BTreeMap<ServiceName, String> {
-        let Self::Back(held) = self else { return BTreeMap::new() };
-        let goes =
-            |service: &ServiceName| held.services.is_empty() || held.services.contains(service);
-        let images = held.instead.images.iter().filter(|(service, _)| goes(service));
-        images.map(|(service, id)| (service.clone(), id.clone())).collect()
-    }
-
-    /// The images with which `definition` is known to hold.
-    pub(super) fn held_with(
-        &self,
-        record: &StackRecord,
-        definition: &ContentDigest,
-    ) -> BTreeMap<ServiceName, String> {
-        let asked = *self == Self::Asked;
-        let good = record.good.as_ref().filter(|good| asked && good.definition == *definition);
-        good.map(|good| good.images.clone()).unwrap_or_default()
-    }
-
-    /// What a pass over `definition` is for.
-    pub(super) fn aim(&self, record: &StackRecord, definition: &ContentDigest) -> Aim {
-        match self {
-            Self::Back(held) if !held.reached => Aim::Rollback,
-            Self::Back(_) => Aim::Hold,
-            Self::Asked if is_good(record, definition) => Aim::Hold,
-            Self::Asked => Aim::Update,
-        }
-    }
-}
-
-pub(super) fn is_good(record: &StackRecord, definition: &ContentDigest) -> bool {
-    record.good.as_ref().is_some_and(|good| good.definition == *definition)
-}
-
-/// Whose containers are not exchanged on the way to `definition`.
-pub(super) fn pause(record: &StackRecord, definition: &ContentDigest) -> Pause {
-    let applies = |paused: &&Paused| paused.definition.as_ref().is_none_or(|of| of == definition);
-    match record.paused.as_ref().filter(applies) {
-        None => Pause::None,
-        Some(paused) if paused.services.is_empty() => Pause::All,
-        Some(paused) => Pause::Services(paused.services.clone()),
-    }
-}
-
-/// How far services came towards `definition` before.
-pub(super) fn earlier(
-    record: &StackRecord,
-    definition: &ContentDigest,
-) -> BTreeMap<ServiceName, Progress> {
-    let known = record.progress.as_ref().filter(|progress| progress.definition == *definition);
-    known.map(|progress| progress.services.clone()).unwrap_or_default()
-}
-
-/// `asked` with `services` as they were in `good`. One that was not there goes, unless others need it.
-pub(super) fn partly(asked: &Stack, good: &Stack, services: &BTreeSet<ServiceName>) -> Stack {
-    if services.is_empty() {
-        return good.clone();
-    }
-    let mut stack = asked.clone();
-    for name in services {
-        match good.services.get(name) {
-            Some(former) => drop(stack.services.insert(name.clone(), former.clone())),
-            None if stack.is_needed(name) => {}
-            None => drop(stack.services.remove(name)),
-        }
-    }
-    for (key, network) in &good.networks {
-        stack.networks.entry(key.clone()).or_insert_with(|| network.clone());
-    }
-    for (key, volume) in &good.volumes {
-        stack.volumes.entry(key.clone()).or_insert_with(|| volume.clone());
-    }
-    stack
-}
-
 /// What follows from a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Consequence {
@@ -137,8 +30,8 @@ pub(super) enum Consequence {
     GoOn,
     /// The definition held.
     Good,
-    /// What runs in place of the definition that is held back was brought about.
-    Reached,
+    /// What runs in place of the definition that is held back was brought about, with these images.
+    Reached { images: BTreeMap<ServiceName, String> },
     /// It goes back, or these services do.
     HoldBack { services: BTreeSet<ServiceName>, reason: String },
     /// These services' containers are not exchanged any more for now.
@@ -164,9 +57,10 @@ pub(super) fn consequence(
     let (back, rest) = (with(RolloutVerdict::RollBack), with(RolloutVerdict::Paused));
     // While some services go back the others are updated, and may follow them.
     let gone = course.services();
-    if !back.is_empty() && (*course == Course::Asked || !gone.is_empty()) {
+    let is_all_back = matches!(course, Course::Back(held) if held.services.is_empty());
+    if !back.is_empty() && !is_all_back {
         let reason = match course {
-            Course::Asked => reason(&back),
+            Course::Asked | Course::Short(_) => reason(&back),
             Course::Back(held) => format!("{}\n{}", held.reason, reason(&back)),
         };
         // The same definition with another image under the same name is another one, too.
@@ -187,7 +81,10 @@ pub(super) fn consequence(
     match (report.result.is_success(), course) {
         (true, Course::Asked) if well => Consequence::Good,
         // Where only some services go back, the others have an update to end.
-        (true, Course::Back(held)) if well || held.services.is_empty() => Consequence::Reached,
+        (true, Course::Back(held)) if well || held.services.is_empty() => {
+            let images = report.seen.as_ref().map(Seen::sole_images).unwrap_or_default();
+            Consequence::Reached { images }
+        }
         _ => Consequence::GoOn,
     }
 }
@@ -275,11 +172,12 @@ pub(super) fn apply(
             record.held_back = None;
             record.paused = record.paused.take().filter(|paused| paused.by_hand);
         }
-        Consequence::Reached => {
+        Consequence::Reached { images } => {
             record.progress = None;
             record.paused = record.paused.take().filter(|paused| paused.by_hand);
             if let Some(held) = &mut record.held_back {
                 held.reached = true;
+                held.images.clone_from(images);
             }
         }
         Consequence::HoldBack { services, reason } => {
@@ -291,6 +189,7 @@ pub(super) fn apply(
                 since: now,
                 instead,
                 reached: false,
+                images: BTreeMap::new(),
                 services: services.clone(),
                 by_hand: false,
             });

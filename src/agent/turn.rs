@@ -46,8 +46,14 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         work.done(Outcome::Succeeded);
         return;
     }
-    let failed = report.result == PassResult::Failed;
-    if failed && work.failures() > 0 {
+    let is_short = world.memory().short.contains_key(&name);
+    let outcome = match report.result {
+        // Whatever else is to be mended is so beside the pulls.
+        _ if is_short && report.shortage.pulls.is_empty() => Outcome::Beside,
+        PassResult::Failed => Outcome::Failed,
+        _ => Outcome::Succeeded,
+    };
+    if outcome == Outcome::Failed && work.failures() > 0 {
         let failures = work.failures() + 1;
         tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
     }
@@ -61,9 +67,13 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         // Some may have waited for what it held: a port, a name.
         world.desired().names().into_iter().for_each(|other| world.queue.add(other));
     } else if let Some(wait) = world.until_next(&report) {
-        world.queue.add_after(name, wait);
+        world.queue.add_after(name.clone(), wait);
     }
-    work.done(if failed { Outcome::Failed } else { Outcome::Succeeded });
+    if is_short && outcome == Outcome::Failed {
+        // What ended while it was tried to pull.
+        world.queue.add(name);
+    }
+    work.done(outcome);
 }
 
 impl World {
@@ -180,28 +190,35 @@ impl World {
         asked: &Arc<Stack>,
     ) -> Report {
         let digest = definition(asked, &self.digest_key);
-        let (stack, course, holds) = match self.target(name, wish, asked, &digest).await {
-            Ok(target) => target,
-            Err(problem) => {
-                return Report { result: PassResult::Failed, ..invalid(name, wish, &problem) };
+        loop {
+            let (stack, course, holds) = match self.target(name, wish, asked, &digest).await {
+                Ok(target) => target,
+                Err(problem) => {
+                    self.memory().short.remove(name);
+                    return Report { result: PassResult::Failed, ..invalid(name, wish, &problem) };
+                }
+            };
+            let (target, leave) = match course {
+                Course::Asked | Course::Short(_) => (digest.clone(), self.leave(asked)),
+                Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
+            };
+            let way = (&course, &target, &leave);
+            let report = self.work_towards(means, name, wish, &stack, way).await;
+            if course.short().is_some_and(|short| short.has_all(&report)) {
+                tracing::info!(stack = %name, "the images that it waited for are there");
+                let mut memory = self.memory();
+                memory.short.remove(name);
+                memory.crashes.note(&report, Instant::now());
+                memory.pulls.note(&report, Instant::now());
+                continue;
             }
-        };
-        let target = match course {
-            Course::Asked => digest,
-            Course::Back(_) => definition(&stack, &self.digest_key),
-        };
-        let leave = match course {
-            Course::Asked => self.leave(asked),
-            Course::Back(_) => Leave::Begin,
-        };
-        let way = (&course, &target, &leave);
-        let report = self.work_towards(means, name, wish, &stack, way).await;
-        // The commit of files in error is not the one that the definition is of.
-        let is_current = matches!(wish.want, Want::Run(_));
-        let report = self.conclude(report, &course, &stack, &target, (&holds, is_current));
-        match leave {
-            Leave::Refuse(problems) => refused(report, &problems),
-            Leave::Begin | Leave::Wait(_) => report,
+            // The commit of files in error is not the one that the definition is of.
+            let is_current = matches!(wish.want, Want::Run(_));
+            let report = self.conclude(report, &course, &stack, &target, (&holds, is_current));
+            return match leave {
+                Leave::Refuse(problems) => refused(report, &problems),
+                Leave::Begin | Leave::Wait(_) => report,
+            };
         }
     }
 
@@ -246,10 +263,13 @@ impl World {
             held_with: course.held_with(&record, target),
             aim,
             back: course.services(),
+            kept: course.kept(),
+            // While it is not time for another try, the others are repaired.
+            ahead: if self.queue.backs_off(name) { Vec::new() } else { course.pulls() },
             way_back: record.good.is_some(),
             monitor: self.config.monitor,
             earlier: steering::earlier(&record, asked),
-            paused: steering::pause(&record, asked),
+            paused: course.pause(&record, asked),
             // What held before is kept, and gone back to, whatever becomes of others.
             waits: leave.obstacle().filter(|_| aim == Aim::Update),
             completed: self.completed(stack, course),

@@ -116,7 +116,7 @@ impl Doer {
     pub(super) async fn order(&self, stack: &StackName, order: &Order) -> anyhow::Result<Done> {
         Ok(match self {
             Self::Agent(agent) => agent.order(stack, order).await?,
-            Self::Here(alone) => alone.obey(order)?,
+            Self::Here(alone) => alone.obey(order).await?,
         })
     }
 

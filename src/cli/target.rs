@@ -62,7 +62,7 @@ impl Found {
 
     /// Notes the jobs of a stack that ran to their end.
     pub(super) fn note_completed(&self, stack: &Stack, completed: &Completed) -> io::Result<()> {
-        self.jobs.0.note(stack, completed, &self.jobs.1)
+        self.jobs.0.note(stack, completed, |_| true, &self.jobs.1)
     }
 }
 

@@ -16,27 +16,41 @@ const HIDDEN: &str = "(hidden)";
 /// Shorter ones are parts of ordinary words.
 const MIN_CHARS: usize = 4;
 
+/// What texts about a stack must not tell.
+#[derive(Clone, Default)]
+pub struct Secrets(
+    /// The longest first, since one may hold another.
+    Arc<[String]>,
+);
+
+impl Secrets {
+    /// Those of `stack`: the contents of its configs and secrets, variables that come from encrypted
+    /// files or whose names suggest a secret, and all variables of its hooks.
+    pub fn of(stack: &Stack) -> Self {
+        let mut secrets: Vec<String> = secrets(stack).into_iter().collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets.into())
+    }
+
+    /// `text` without them.
+    pub fn hidden_in(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+    }
+}
+
 /// Another engine, with the secrets of one stack taken out of what its containers say.
 pub struct Discreet {
     inner: Arc<dyn Engine>,
-    /// The longest first, since one may hold another.
-    secrets: Vec<String>,
+    secrets: Secrets,
 }
 
 impl Discreet {
-    /// `inner`, discreet about `stack`: the contents of its configs and secrets, variables that come
-    /// from encrypted files or whose names suggest a secret, and all variables of its hooks.
-    pub fn over(inner: &Arc<dyn Engine>, stack: &Stack) -> Arc<dyn Engine> {
-        let mut secrets: Vec<String> = secrets(stack).into_iter().collect();
-        if secrets.is_empty() {
+    /// `inner`, discreet about `secrets`.
+    pub fn over(inner: &Arc<dyn Engine>, secrets: &Secrets) -> Arc<dyn Engine> {
+        if secrets.0.is_empty() {
             return Arc::clone(inner);
         }
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Arc::new(Self { inner: Arc::clone(inner), secrets })
-    }
-
-    fn without_secrets(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+        Arc::new(Self { inner: Arc::clone(inner), secrets: secrets.clone() })
     }
 }
 
@@ -77,7 +91,7 @@ impl Engine for Discreet {
 
     async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError> {
         let mut seen = self.inner.watch(container).await?;
-        seen.health_output = seen.health_output.map(|text| self.without_secrets(&text));
+        seen.health_output = seen.health_output.map(|text| self.secrets.hidden_in(&text));
         Ok(seen)
     }
 
@@ -87,7 +101,7 @@ impl Engine for Discreet {
         lines: usize,
     ) -> Result<Vec<String>, EngineError> {
         let said = self.inner.tail(container, lines).await?;
-        Ok(said.iter().map(|line| self.without_secrets(line)).collect())
+        Ok(said.iter().map(|line| self.secrets.hidden_in(line)).collect())
     }
 
     async fn exec(
@@ -97,7 +111,7 @@ impl Engine for Discreet {
         bound: Duration,
     ) -> Result<Ended, EngineError> {
         let Ended { code, output } = self.inner.exec(container, hook, bound).await?;
-        Ok(Ended { code, output: output.iter().map(|line| self.without_secrets(line)).collect() })
+        Ok(Ended { code, output: output.iter().map(|line| self.secrets.hidden_in(line)).collect() })
     }
 
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {

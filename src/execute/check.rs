@@ -2,10 +2,9 @@
 //! is up to the end of the hold. A lasting silence of the container counts against it; one of
 //! whoever else is asked does not, but then nobody has judged it.
 
-use super::ChangeError;
 use super::probe::{self, Answer};
-use crate::engine::Engine;
-use crate::model::{Canary, CanaryCheck, ContainerId, State};
+use super::{ChangeError, Hands};
+use crate::model::{Canary, CanaryCheck, ContainerId, Health, State};
 use crate::plan::ContainerRef;
 use futures_util::future::try_join_all;
 use std::net::SocketAddr;
@@ -38,16 +37,20 @@ pub struct Unjudged {
 }
 
 /// Makes the checks of `canary` until its hold is over, which begins now; each is made once more at the
-/// end. `warn` hears when one cannot be made.
+/// end. Its start may take `start`, within which one without a health check may be silent. `warn` hears
+/// when a check cannot be made.
 pub(super) async fn judge(
-    engine: &dyn Engine,
+    hands: &Hands,
     container: &ContainerRef,
     canary: &Canary,
+    start: Duration,
     warn: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(), ChangeError> {
-    let end = Instant::now() + canary.hold;
+    let now = Instant::now();
+    let (end, patience) = (now + canary.hold, now + start);
     let trials = canary.checks.iter().map(|check| {
-        let trial = Trial { engine, container, check, warn, first: None };
+        let trial =
+            Trial { hands, container, check, warn, first: None, patience, is_known_up: false };
         trial.run(end, canary.interval)
     });
     let unjudged = try_join_all(trials).await?.into_iter().flatten().next();
@@ -56,12 +59,16 @@ pub(super) async fn judge(
 
 /// One check of one container.
 struct Trial<'a> {
-    engine: &'a dyn Engine,
+    hands: &'a Hands,
     container: &'a ContainerRef,
     check: &'a CanaryCheck,
     warn: &'a (dyn Fn(&str) + Send + Sync),
     /// The container that is judged; another one may come to its name.
     first: Option<ContainerId>,
+    /// Until when its start may take.
+    patience: Instant,
+    /// Whether its start is known to be over: it has answered, or its health check said so.
+    is_known_up: bool,
 }
 
 impl Trial<'_> {
@@ -74,11 +81,17 @@ impl Trial<'_> {
         let (mut silent, mut unanswered, mut unknown) = (0, 0, None);
         loop {
             let asked = Instant::now();
-            match self.ask().await {
-                Answer::Well => (silent, unanswered, unknown) = (0, 0, None),
+            let answer = self.ask().await;
+            let is_silent = matches!(answer, Answer::Silent(_));
+            match answer {
+                Answer::Well => {
+                    (silent, unanswered, unknown) = (0, 0, None);
+                    self.is_known_up = true;
+                }
                 Answer::Ill(what) => return Err(self.failed(what)),
                 Answer::Silent(what) => {
-                    silent += 1;
+                    // One that starts is not there for anybody yet.
+                    silent += usize::from(self.is_known_up || asked >= self.patience);
                     if silent == TRIES {
                         return Err(self.failed(format!("{what}, {TRIES} times in a row")));
                     }
@@ -92,7 +105,7 @@ impl Trial<'_> {
                 }
             }
             // What was answered before is not what would be answered at the end.
-            if asked >= end && silent == 0 && (unknown.is_none() || unanswered >= TRIES) {
+            if asked >= end && !is_silent && (unknown.is_none() || unanswered >= TRIES) {
                 let container = self.container.name.clone();
                 return Ok(unknown.map(|what| Unjudged { container, what }));
             }
@@ -110,23 +123,27 @@ impl Trial<'_> {
     }
 
     async fn ask(&mut self) -> Answer {
+        let secrets = &self.hands.secrets;
         match self.check {
             CanaryCheck::Http { port, path } => match self.address(port.get()).await {
-                Ok(address) => probe::page(address, path, ANSWER_BOUND).await,
+                Ok(address) => probe::page(address, path, ANSWER_BOUND, secrets).await,
                 Err(answer) => answer,
             },
-            CanaryCheck::Prometheus { url, query } => probe::alert(url, query, ANSWER_BOUND).await,
+            CanaryCheck::Prometheus { url, query } => {
+                probe::alert(url, query, ANSWER_BOUND, secrets).await
+            }
         }
     }
 
     /// Where the container is now, or what follows from its being nowhere. Who ended is told by whoever
     /// watches it.
     async fn address(&mut self, port: u16) -> Result<SocketAddr, Answer> {
-        let sighting = self.engine.watch(self.container).await;
+        let sighting = self.hands.engine.watch(self.container).await;
         let sighting = sighting.map_err(|error| Answer::Unknown(error.to_string()))?;
         if sighting.state != State::Running {
             return Err(Answer::Unknown(format!("it is {}", sighting.state)));
         }
+        self.is_known_up |= sighting.health != Health::Unchecked;
         if *self.first.get_or_insert_with(|| sighting.id.clone()) != sighting.id {
             return Err(Answer::Unknown("another one is in its place".to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use super::optional::Optional;
 use super::{Bounds, ChangeError, Clock, NotReached, Notice, Onlooker, hook, wait};
-use crate::engine::{Engine, EngineError, Word};
+use crate::engine::{Engine, EngineError, Secrets, Word};
 use crate::plan::{Change, Milestone, Object, Step, Undo};
 use crate::status::{Cause, SlotNotice, SlotPhase};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct Hands {
     pub onlooker: Onlooker,
     /// What time it is.
     pub clock: Clock,
+    /// What answers to questions about containers may hold and nobody is told.
+    pub secrets: Secrets,
     /// No change is begun any more, and waits end.
     pub stop: CancellationToken,
     /// No change is begun any more; what is under way goes on to its end.

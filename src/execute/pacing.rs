@@ -182,16 +182,36 @@ impl<'p> Pacing<'p> {
     }
 
     /// What is asked about a container that is up while it is held, if it is a canary of which something
-    /// is asked. Nothing follows it until it is judged.
-    pub(super) fn hold(&mut self, seat: Seat) -> Option<&'p Canary> {
+    /// is asked, and how long its start may take. Nothing follows it until it is judged.
+    pub(super) fn hold(&mut self, seat: Seat) -> Option<(&'p Canary, Duration)> {
         let service = &mut self.services[seat.service];
         let is_held = service.rollout.is_up(seat.slot) && service.rollout.is_canary(seat.slot);
         let canary = service.paced.canary.as_ref().filter(|_| is_held)?;
         service.rollout.unsettle(seat.slot);
-        Some(canary)
+        Some((canary, service.paced.bound))
     }
 
-    /// A canary was judged, and is well.
+    /// Whether the watch of a container that is up ends now: then nothing follows it until it was looked at
+    /// once more.
+    pub(super) fn ends(&mut self, seat: Seat, now: Timestamp) -> bool {
+        let rollout = &mut self.services[seat.service].rollout;
+        let ends = rollout.end_of_watch(seat.slot).is_some_and(|end| end <= now);
+        if ends {
+            rollout.unsettle(seat.slot);
+        }
+        ends
+    }
+
+    /// When the next watch ends after `now`.
+    pub(super) fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.services.iter().flat_map(|service| {
+            let slots = 0..service.slots().count();
+            slots.filter_map(|slot| service.rollout.end_of_watch(slot))
+        });
+        ends.filter(|end| now < *end).min()
+    }
+
+    /// A canary was judged, or a container looked at for the last time, and is well.
     pub(super) fn settled(&mut self, seat: Seat) {
         self.services[seat.service].rollout.settle(seat.slot);
     }
@@ -212,6 +232,11 @@ impl<'p> Pacing<'p> {
     /// Whether a seat is one of an update, and not of a repair.
     pub(super) fn is_update(&self, seat: Seat) -> bool {
         self.services[seat.service].paced.is_update
+    }
+
+    /// Whether a seat's container is to run to its end.
+    pub(super) fn is_job(&self, seat: Seat) -> bool {
+        self.services[seat.service].paced.is_job
     }
 
     /// The slot of the stack that a seat stands for.

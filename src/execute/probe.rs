@@ -1,6 +1,7 @@
 //! One question about a canary, over HTTP, and what its answer means. Bounded in time and size, past
 //! every proxy, without following redirects.
 
+use crate::engine::Secrets;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -29,29 +30,39 @@ pub(super) enum Answer {
 }
 
 /// Asks a container for a page: a status from 200 to 399 is well.
-pub(super) async fn page(address: SocketAddr, path: &str, bound: Duration) -> Answer {
+pub(super) async fn page(
+    address: SocketAddr,
+    path: &str,
+    bound: Duration,
+    secrets: &Secrets,
+) -> Answer {
     let url = format!("http://{address}{path}");
     // What stands behind a `?` may be a key.
-    let shown = url.split('?').next().unwrap_or_default().to_owned();
-    let asking = spawn_blocking(move || match agent(bound).get(&url).call() {
-        Ok(answer) if (200..400).contains(&answer.status().as_u16()) => Answer::Well,
-        Ok(answer) => Answer::Ill(format!("{shown} answered {}", answer.status().as_u16())),
-        Err(error) => Answer::Silent(format!("{shown} gave no answer ({})", told(&error))),
-    });
-    asking.await.unwrap_or_else(|_| Answer::Unknown("the question was not asked".to_owned()))
+    let shown = secrets.hidden_in(url.split('?').next().unwrap_or_default());
+    let asking = move || agent(bound).get(&url).call().map(|answer| answer.status().as_u16());
+    match spawn_blocking(asking).await {
+        Ok(Ok(status)) if (200..400).contains(&status) => Answer::Well,
+        Ok(Ok(status)) => Answer::Ill(format!("{shown} answered {status}")),
+        Ok(Err(error)) => Answer::Silent(format!("{shown} gave no answer ({})", told(&error))),
+        Err(_) => not_asked(),
+    }
 }
 
 /// Asks the Prometheus at `url` whether an alert's expression has a sample now.
-pub(super) async fn alert(url: &str, query: &str, bound: Duration) -> Answer {
+pub(super) async fn alert(url: &str, query: &str, bound: Duration, secrets: &Secrets) -> Answer {
     let server = Url::parse(url).map(|url| url.origin().ascii_serialization());
     let server = format!("Prometheus at {}", server.unwrap_or_default());
     let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
     let query = query.to_owned();
-    let asking = spawn_blocking(move || match query_now(&url, &query, bound) {
-        Ok((status, text)) => verdict(&server, status, &text),
-        Err(error) => Answer::Unknown(format!("{server} gave no answer ({})", told(&error))),
-    });
-    asking.await.unwrap_or_else(|_| Answer::Unknown("the question was not asked".to_owned()))
+    match spawn_blocking(move || query_now(&url, &query, bound)).await {
+        Ok(Ok((status, text))) => verdict(&server, status, &text, secrets),
+        Ok(Err(error)) => Answer::Unknown(format!("{server} gave no answer ({})", told(&error))),
+        Err(_) => not_asked(),
+    }
+}
+
+fn not_asked() -> Answer {
+    Answer::Unknown("the question was not asked".to_owned())
 }
 
 /// Status and text of the answer to an instant query, of which one sample is enough.
@@ -105,12 +116,14 @@ struct Sample {
     value: Option<(f64, String)>,
 }
 
-fn verdict(server: &str, status: u16, text: &str) -> Answer {
+/// Secrets go before a text is cut, or half of one might stay.
+fn verdict(server: &str, status: u16, text: &str, secrets: &Secrets) -> Answer {
+    let short = |text: &str| short(&secrets.hidden_in(text));
     let sample = |what: &str| Answer::Ill(format!("{server} has a sample: {}", short(what)));
     match serde_json::from_str(text) {
         Ok(Reply::Success { data: Data::Vector(samples) }) => match samples.first() {
             None => Answer::Well,
-            Some(first) => sample(&shown(first)),
+            Some(first) => sample(&shown(first, secrets)),
         },
         Ok(Reply::Success { data: Data::Scalar((_, value)) }) => {
             let is_true = value.parse().is_ok_and(|value: f64| !value.is_nan() && value != 0.0);
@@ -130,9 +143,13 @@ fn verdict(server: &str, status: u16, text: &str) -> Answer {
 }
 
 /// A sample as Prometheus prints it.
-fn shown(sample: &Sample) -> String {
-    let labels: Vec<_> =
-        sample.metric.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+fn shown(sample: &Sample, secrets: &Secrets) -> String {
+    // As they are, before what is not a plain character is written in another way.
+    let label = |(name, value): (&String, &String)| {
+        let value = secrets.hidden_in(value);
+        format!("{name}={value:?}")
+    };
+    let labels: Vec<_> = sample.metric.iter().map(label).collect();
     let value = sample.value.as_ref().map_or("a histogram", |(_, value)| value);
     format!("{{{}}} {value}", labels.join(", "))
 }

@@ -1,7 +1,7 @@
 //! Watches a container that a rollout has started: until it is up, and whether it stays so.
 
-use super::ChangeError;
 use super::wait::{self, failed, restarted, trouble_when_up};
+use super::{ChangeError, NotReached};
 use crate::engine::{Engine, EngineError};
 use crate::plan::{ContainerRef, Milestone};
 use jiff::Timestamp;
@@ -22,17 +22,32 @@ pub(super) async fn come_up(
     wait::wait(engine, container, Milestone::Up, bound, stop).await
 }
 
-/// Returns when `container`, which is up, ends, is started anew or turns unhealthy; `None` when it
-/// cannot be told any more because we were told to stop. What happened while the engine was away is the
-/// engine's error.
+/// Waits until the job in `container` ends well. One that takes longer than `bound` may go on.
+pub(super) async fn end_well(
+    engine: &dyn Engine,
+    container: &ContainerRef,
+    bound: Duration,
+    stop: &CancellationToken,
+) -> Result<(), ChangeError> {
+    match wait::wait(engine, container, Milestone::Completed, bound, stop).await {
+        Err(ChangeError::NotReached(NotReached::TimedOut { .. })) => Ok(()),
+        ended => ended,
+    }
+}
+
+/// Returns when `container`, which is up, ends, is started anew or turns unhealthy; `None` when it was
+/// well when it was looked at once more after `enough`, or cannot be told any more because we were told to
+/// stop. What happened while the engine was away is the engine's error.
 pub(super) async fn until_it_fails(
     engine: &dyn Engine,
     container: &ContainerRef,
+    enough: &CancellationToken,
     stop: &CancellationToken,
 ) -> Option<ChangeError> {
     let mut first: Option<(String, Option<Timestamp>)> = None;
     let mut silence: Option<EngineError> = None;
     loop {
+        let is_last = enough.is_cancelled();
         // A silence of the engine is no verdict on the container.
         let verdict = match engine.watch(container).await {
             Ok(sighting) => {
@@ -57,8 +72,12 @@ pub(super) async fn until_it_fails(
             }
             return Some(failed(engine, container, "stay up", trouble).await.into());
         }
+        if is_last {
+            return None;
+        }
         tokio::select! {
             () = sleep(LOOK) => {}
+            () = enough.cancelled() => {}
             () = stop.cancelled() => return None,
         }
     }

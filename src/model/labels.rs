@@ -49,6 +49,9 @@ pub const CONTENTS: &str = "bowline.contents";
 /// The names of the log options that were asked for, with commas between: the engine adds its own
 /// defaults to them and does not tell which.
 pub const LOG_OPTIONS: &str = "bowline.log-options";
+/// The networks that a container was made on, with commas between; absent of one on a single network. One
+/// that is being led to again may have been cut off from some of them.
+pub const NETWORKS: &str = "bowline.networks";
 /// What was asked for and the engine does not tell back, as a JSON object; absent if there is
 /// nothing of that kind.
 pub const ASKED: &str = "bowline.asked";

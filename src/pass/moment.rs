@@ -32,6 +32,10 @@ pub struct Moment<'a> {
     pub aim: Aim,
     /// The services that go back, where that is the aim; none: all of them.
     pub back: BTreeSet<ServiceName>,
+    /// The services that are only kept as they are known to have held, whatever the aim.
+    pub kept: BTreeSet<ServiceName>,
+    /// Pulls of images for which nothing of the stack waits yet.
+    pub ahead: Vec<Change>,
     /// Whether something is known to go back to.
     pub way_back: bool,
     /// How long a container that is up is watched where its service does not say.
@@ -62,7 +66,7 @@ impl Pause {
     /// The changes of `plan` that are not made: those that exchange what rests, and removals that come
     /// after one of them.
     pub(super) fn resting(&self, plan: &Plan) -> BTreeSet<(Object, Action)> {
-        let covered = |change: &Change| self.covers(change);
+        let covered = |change: &Change| self.covers(change) || self.rests_as_job(change, plan);
         let follows = |change: &Change| {
             let mut before = change.after.iter().filter_map(|&index| plan.changes.get(index));
             change.action == Action::Remove && before.any(covered)
@@ -79,6 +83,15 @@ impl Pause {
                 Self::Services(services) => services.contains(service),
                 Self::All => true,
             }
+    }
+
+    /// Whether a change starts a job again whose failure is why its service rests.
+    fn rests_as_job(&self, change: &Change, plan: &Plan) -> bool {
+        let (Self::Services(services), Some(service)) = (self, change.object.service()) else {
+            return false;
+        };
+        let is_job = plan.paced.iter().any(|paced| paced.is_job && paced.service == *service);
+        is_job && change.action == Action::Start && services.contains(service)
     }
 }
 
@@ -97,6 +110,8 @@ impl Moment<'_> {
             held_with: BTreeMap::new(),
             aim: Aim::Hold,
             back: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            ahead: Vec::new(),
             way_back: false,
             monitor: Duration::ZERO,
             earlier: BTreeMap::new(),

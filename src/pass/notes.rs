@@ -1,7 +1,7 @@
 //! What a pass tells of itself.
 
 use super::Subject;
-use crate::engine::Engine;
+use crate::engine::{Engine, Secrets};
 use crate::execute::{Clock, last_words};
 use crate::model::{Health, Observed, Revision, ServiceName, SourceName, Stack, StackName};
 use crate::plan::{Completed, ContainerRef, Plan};
@@ -21,6 +21,8 @@ pub(super) struct Notes {
     pub(super) clock: Clock,
     /// How far services came, in passes before and in this one.
     pub(super) progress: BTreeMap<ServiceName, Progress>,
+    /// What it must not tell.
+    pub(super) secrets: Secrets,
 }
 
 impl Notes {
@@ -36,8 +38,8 @@ impl Notes {
         now: Timestamp,
     ) -> Self {
         let report = Report { source, revision, ..Report::begun(stack, now) };
-        let progress = BTreeMap::new();
-        Self { report, began: Instant::now(), clock: Clock::set(now), progress }
+        let (progress, secrets) = (BTreeMap::new(), Secrets::default());
+        Self { report, began: Instant::now(), clock: Clock::set(now), progress, secrets }
     }
 
     /// Takes in how updates ended; the last round says how that of a service did.

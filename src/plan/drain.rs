@@ -1,7 +1,7 @@
 //! How a container comes into service and how it leaves: with the hooks around its start and its
 //! stop, and, where that is asked for, led nobody to before it is stopped.
 
-use super::containers::{is_withdrawn, serves};
+use super::containers::serves;
 use super::effective::DEFAULT_GRACE;
 use super::recipe::{is_up, stop};
 use super::slots::Wanted;
@@ -84,23 +84,20 @@ impl Draft<'_> {
         container.state == State::Running && !steps.any(stops)
     }
 
-    /// Brings a container back that was stopped on its way out: under its names, and started.
-    pub(super) fn return_steps(&self, container: &Container) -> Vec<Step> {
-        let this = ContainerRef::of(container);
-        let drains = !self.drain(container, Order::StopFirst).is_zero();
-        let back = if drains || is_withdrawn(container) {
-            self.names_again(container)
-        } else {
-            Vec::new()
-        };
-        let start = self.start_steps(&container.slot.service, &this);
-        back.into_iter().chain(start).collect()
+    /// Brings a container back that was stopped by `leave` on its way out: under its names, and started.
+    pub(super) fn return_steps(&self, container: &Container, leave: &[Step]) -> Vec<Step> {
+        let start = self.start_steps(&container.slot.service, &ContainerRef::of(container));
+        self.names_again(container, leave).into_iter().chain(start).collect()
     }
 
-    /// Leads others to a container again that was withdrawn. It loses the connections that it still has.
-    pub(super) fn names_again(&self, container: &Container) -> Vec<Step> {
+    /// Leads others to a container again where the steps of `leave`, or a pass before, took it out of its
+    /// names. It loses the connections that it still has there.
+    pub(super) fn names_again(&self, container: &Container, leave: &[Step]) -> Vec<Step> {
         let this = ContainerRef::of(container);
-        let places = self.places_to_return(container).into_iter();
+        let withdraws =
+            |step: &Step| matches!(step, Step::Withdraw { container: it, .. } if *it == this);
+        let leaves = leave.iter().any(withdraws);
+        let places = self.places_to_return(container, leaves).into_iter();
         let back = places.flat_map(|(network, endpoint)| {
             let (container, network) = (this.clone(), network.to_owned());
             let leave = Step::Disconnect { container: container.clone(), network: network.clone() };
@@ -154,9 +151,14 @@ impl Draft<'_> {
         places
     }
 
-    /// The same, with how it is to be found there. Of a container that a pass before has withdrawn that is
-    /// not known any more: it is as the service is now.
-    fn places_to_return<'c>(&self, container: &'c Container) -> Vec<(&'c str, Endpoint)> {
+    /// The same, with how it is to be found there; unless it `leaves` now only those where nobody finds it.
+    /// Of a container that a pass before has withdrawn that is not known any more: it is as the service is
+    /// now.
+    fn places_to_return<'c>(
+        &self,
+        container: &'c Container,
+        leaves: bool,
+    ) -> Vec<(&'c str, Endpoint)> {
         let name = &container.slot.service;
         let now = self.desired.services.get(name).map(|service| &service.container.networking);
         let as_wanted = |network: &str| match now {
@@ -171,22 +173,27 @@ impl Draft<'_> {
             let by_name = || Endpoint { aliases, ..Endpoint::default() };
             (network, as_wanted(network).unwrap_or_else(by_name))
         };
-        self.places(container).into_iter().map(named).collect()
+        let places = self.places(container).into_iter();
+        places.filter(|(_, endpoint)| leaves || endpoint.aliases.is_empty()).map(named).collect()
     }
 
-    /// The service's networks, of a container that was cut off from all while it was led to again. One that
-    /// is on some is not joined to those that only its successor has.
+    /// Those of the service's networks from which a container was cut off while it was led to again: that
+    /// it was made on, or all if it is on none. It is not joined to those that only its successor has.
     fn places_missed(&self, container: &Container) -> Vec<(&str, &Endpoint)> {
         let service = self.desired.services.get(&container.slot.service);
         let wanted = service.map(|service| &service.container.networking);
-        match (wanted, &container.spec.networking) {
-            (Some(Networking::Networks(wanted)), Networking::Networks(there))
-                if there.is_empty() =>
-            {
-                wanted.iter().map(|(network, endpoint)| (network.as_str(), &**endpoint)).collect()
-            }
-            _ => Vec::new(),
-        }
+        let (Some(Networking::Networks(wanted)), Networking::Networks(there)) =
+            (wanted, &container.spec.networking)
+        else {
+            return Vec::new();
+        };
+        let made_on = container.spec.labels.get(labels::NETWORKS).map_or("", String::as_str);
+        let is_missed = |network: &str| {
+            let had = there.is_empty() || made_on.split(',').any(|name| name == network);
+            had && !there.contains_key(network)
+        };
+        let missed = wanted.iter().filter(|(network, _)| is_missed(network));
+        missed.map(|(network, endpoint)| (network.as_str(), &**endpoint)).collect()
     }
 
     fn places<'c>(&self, container: &'c Container) -> Vec<(&'c str, &'c Endpoint)> {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Users<'a> = Vec<(&'a ServiceName, &'a Service)>;
 
 impl<'a> Draft<'a> {
-    /// Pulls what is missing or due.
+    /// Pulls what is missing or due, and what was asked for ahead.
     pub(super) fn images(&mut self) {
         let mut wanted: BTreeMap<&'a ImageRef, Users<'a>> = BTreeMap::new();
         for (name, service) in self.desired.services.iter().filter(|(_, s)| s.replicas > 0) {
@@ -17,6 +17,11 @@ impl<'a> Draft<'a> {
         }
         for (image, users) in wanted {
             self.image(image, &users);
+        }
+        for pull in &self.around.ahead {
+            if !self.made.contains_key(&pull.object) {
+                self.push(pull.clone());
+            }
         }
     }
 

@@ -39,8 +39,11 @@ pub struct Paced {
     pub changes: Vec<Turn>,
     /// Containers that are as they should be and may still be watched.
     pub standing: Vec<Standing>,
-    /// How long a container may take to be up once it was started.
+    /// How long a container may take to be up once it was started; of a job, for how long it is seen
+    /// whether it ends well.
     pub bound: Duration,
+    /// Whether it is to run to its end.
+    pub is_job: bool,
     /// Whether it leads to something that is not known to hold, rather than repairs what is.
     pub is_update: bool,
     /// The first slots, where more is asked about them than their health.
@@ -90,7 +93,11 @@ impl Draft<'_> {
         changes: Vec<Turn>,
         standing: Vec<Standing>,
     ) {
-        if self.is_job(name) || (changes.is_empty() && standing.is_empty()) {
+        if self.is_job(name) {
+            self.pace_job(name, service, aim, changes);
+            return;
+        }
+        if changes.is_empty() && standing.is_empty() {
             return;
         }
         let rolling = &service.rolling;
@@ -121,14 +128,38 @@ impl Draft<'_> {
         let is_update = aim != Aim::Hold;
         let is_checked = |canary: &&Canary| aim == Aim::Update && !canary.checks.is_empty();
         let canary = rolling.canary.as_ref().filter(is_checked).cloned();
-        let service = name.clone();
-        self.plan.paced.push(Paced { service, pace, changes, standing, bound, is_update, canary });
+        let (service, is_job) = (name.clone(), false);
+        let paced = Paced { service, pace, changes, standing, bound, is_job, is_update, canary };
+        self.plan.paced.push(paced);
+    }
+
+    /// A job of an update has all its containers run at once, each until it ends; what is only kept or gone
+    /// back to judges no definition.
+    fn pace_job(&mut self, name: &ServiceName, service: &Service, aim: Aim, changes: Vec<Turn>) {
+        if aim != Aim::Update || changes.is_empty() {
+            return;
+        }
+        let numbers = self.numbers(aim, &service.rolling.update, Order::StopFirst);
+        let (delay, monitor) = (Duration::ZERO, Duration::ZERO);
+        let pace = Pace { parallelism: 0, delay, monitor, ..numbers };
+        let turns = changes.into_iter().map(|turn| Turn { exchanges: false, ..turn });
+        self.plan.paced.push(Paced {
+            service: name.clone(),
+            pace,
+            changes: turns.collect(),
+            standing: Vec::new(),
+            bound: self.up_bound(name),
+            is_job: true,
+            is_update: true,
+            canary: None,
+        });
     }
 
     /// What the plan is for as far as a service is concerned: another image under the name with which it
     /// is known to hold makes an update of it.
     pub(super) fn aim_for(&self, name: &ServiceName, service: &Service) -> Aim {
         let aim = match self.around.aim {
+            _ if self.around.kept.contains(name) => Aim::Hold,
             Aim::Rollback if !self.goes_back(name) => Aim::Update,
             aim => aim,
         };

@@ -1,7 +1,7 @@
 //! Spells a container's change out as single engine calls. Each order of steps is such that a plan
 //! made after a crash between any two of them goes on from there.
 
-use super::containers::{Candidate, is_withdrawn, serves};
+use super::containers::{Candidate, serves};
 use super::drain::{give_up_steps, go_on_steps};
 use super::effective::{default_swap, volumes_to_keep};
 use super::fields::Difference;
@@ -140,10 +140,12 @@ impl Draft<'_> {
         let leave = old.iter().flat_map(|old| self.leave_steps(old, order));
         let mut leave: Vec<Step> = leave.collect();
         let mut start = Vec::new();
-        let unfound = former.filter(|former| is_up(former) && is_withdrawn(former));
-        if let Some(former) = unfound.filter(|_| order == Order::StartFirst && ran.is_none()) {
-            // Its successor came up once and ended again: it serves until there is another.
-            steps.extend(self.names_again(former));
+        if let Some(former) = former.filter(|former| is_up(former))
+            && order == Order::StartFirst
+            && ran.is_none()
+        {
+            // Its successor may have come up once and ended again: it serves until there is another.
+            steps.extend(self.names_again(former, &[]));
         }
         if ran.is_none() {
             start.extend(self.before_start(wanted, &new));
@@ -155,7 +157,7 @@ impl Draft<'_> {
             None => self.start_steps(wanted.name, &new),
         });
         start.extend(self.await_up(wanted, new.clone()));
-        let undo = self.undo(wanted, &new, &name, former);
+        let undo = self.undo(wanted, &new, &name, former, &leave);
         let mut late = None;
         // What prepares the start does so while the old container still serves.
         steps.extend(start.drain(..first));
@@ -181,7 +183,7 @@ impl Draft<'_> {
                         steps: undo
                             .iter()
                             .cloned()
-                            .chain(self.found_again(former, &leave))
+                            .chain(self.names_again(former, &leave))
                             .collect(),
                     });
                 }
@@ -196,22 +198,15 @@ impl Draft<'_> {
         Recipe { steps, undo: early.into_iter().chain(late).collect() }
     }
 
-    /// Leads others to the `former` container again, if the steps of `leave` took it out of its names.
-    fn found_again(&self, former: &Container, leave: &[Step]) -> Vec<Step> {
-        let id = &former.id.0;
-        let withdraws =
-            |step: &Step| matches!(step, Step::Withdraw { container, .. } if container.key == *id);
-        if leave.iter().any(withdraws) { self.names_again(former) } else { Vec::new() }
-    }
-
-    /// How the `former` container, which has the slot's name, serves again after its replacement failed.
-    /// The one that failed stays, stopped, to be looked at.
+    /// How the `former` container, which has the slot's name, serves again after its replacement failed
+    /// while or after the steps of `leave` were done. The one that failed stays, stopped, to be looked at.
     fn undo(
         &self,
         wanted: &Wanted<'_>,
         new: &ContainerRef,
         name: &str,
         former: Option<&Container>,
+        leave: &[Step],
     ) -> Option<Vec<Step>> {
         let former = former?;
         let ran = match former.state {
@@ -226,7 +221,7 @@ impl Draft<'_> {
             // It has not been stopped: it serves on.
             return Some(steps);
         }
-        steps.extend(self.return_steps(former));
+        steps.extend(self.return_steps(former, leave));
         // The place of this slot is given to another one only when this one serves again.
         steps.push(Step::Await {
             container: ContainerRef::of(former),
@@ -382,6 +377,12 @@ impl Draft<'_> {
             (labels::CONFIG_HASH, hex::encode(Sha256::digest(wanted.slot.to_string()))),
         ];
         all.extend(texts.map(|(key, value)| (key.to_owned(), value)));
+        if let Networking::Networks(networks) = &spec.networking
+            && networks.len() > 1
+        {
+            let names: Vec<&str> = networks.keys().map(String::as_str).collect();
+            all.insert(labels::NETWORKS.to_owned(), names.join(","));
+        }
         Step::CreateContainer(Box::new(NewContainer { name, spec, labels: all, keep_volumes }))
     }
 }

@@ -157,6 +157,19 @@ fn a_failure_at_the_end_of_the_monitor_counts_and_one_just_after_does_not() {
 }
 
 #[test]
+fn the_end_of_a_watch_is_known_so_that_somebody_can_look_once_more() {
+    let mut rollout = play(pace(1, Rollback), 1, &[Begins(0.0, &[0], None)]);
+    assert_eq!(rollout.end_of_watch(0), None, "it is not up");
+    go_on(&mut rollout, &[Up(1.0, 0), Begins(1.0, &[], Some(6.0))]);
+    assert_eq!(rollout.end_of_watch(0), Some(at(6.0)));
+    rollout.unsettle(0);
+    assert_eq!(rollout.end_of_watch(0), None, "somebody looks");
+    go_on(&mut rollout, &[Begins(9.0, &[], None), Fails(9.0, 0), Over(9.0, Verdict::RollBack)]);
+    let up = [Begins(0.0, &[0], None), Up(1.0, 0)];
+    assert_eq!(play(pace(1, Continue), 1, &up).end_of_watch(0), None, "nobody waits");
+}
+
+#[test]
 fn a_slot_that_does_not_come_up_fails_however_long_it_took() {
     play(
         pace(1, Rollback),

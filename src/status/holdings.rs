@@ -56,6 +56,13 @@ impl Seen {
         let holdings = Holdings::of(stack, observed);
         Self { holdings, images: run_images(observed), completed }
     }
+
+    /// The image of each service whose containers all run the same.
+    pub fn sole_images(&self) -> BTreeMap<ServiceName, String> {
+        let sole = self.images.iter().filter(|(_, images)| images.len() == 1);
+        sole.flat_map(|(service, images)| images.keys().map(|id| (service.clone(), id.clone())))
+            .collect()
+    }
 }
 
 fn run_images(observed: &Observed) -> RunImages {
@@ -65,4 +72,23 @@ fn run_images(observed: &Observed) -> RunImages {
         service.insert(container.image_id.clone(), container.spec.image.to_string());
     }
     images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_in_the_middle_of_an_exchange_has_no_image_to_go_back_to() {
+        let service = |name: &str| ServiceName::new(name).unwrap();
+        let images = |ids: &[&str]| -> BTreeMap<String, String> {
+            ids.iter().map(|&id| (id.to_owned(), "app:1".to_owned())).collect()
+        };
+        let images = RunImages::from([
+            (service("web"), images(&["sha256:a"])),
+            (service("job"), images(&["sha256:a", "sha256:b"])),
+        ]);
+        let seen = Seen { images, ..Seen::default() };
+        assert_eq!(seen.sole_images(), [(service("web"), "sha256:a".to_owned())].into());
+    }
 }

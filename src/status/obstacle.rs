@@ -61,8 +61,6 @@ mod tests {
     use super::*;
     use crate::model::StackName;
     use jiff::Timestamp;
-    use std::collections::BTreeMap;
-    use std::time::Duration;
 
     #[test]
     fn a_stack_is_ready_when_its_pass_succeeded_and_all_is_up() {
@@ -93,24 +91,10 @@ mod tests {
             (PassResult::Waiting, None, &long, Some(&format!("{}…", "x".repeat(TOLD - 1)))),
         ] {
             let report = Report {
-                stack: StackName::new("db").unwrap(),
-                source: None,
-                revision: None,
-                started: Timestamp::UNIX_EPOCH,
-                took: Duration::ZERO,
                 result,
                 message: message.to_owned(),
-                drift: BTreeMap::new(),
-                reasons: Vec::new(),
-                actions: Vec::new(),
-                stuck: BTreeMap::new(),
-                problems: Vec::new(),
                 workload,
-                seen: None,
-                rollouts: Vec::new(),
-                held_back: None,
-                paused: None,
-                departure: None,
+                ..Report::begun(StackName::new("db").unwrap(), Timestamp::UNIX_EPOCH)
             };
             assert_eq!(report.obstacle().as_deref(), expected, "{result:?} {workload:?}");
         }

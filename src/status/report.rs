@@ -1,8 +1,8 @@
 //! What a pass and a fetch tell about themselves. They return these instead of errors.
 
 use super::{Departure, HeldBackStatus, PausedStatus, RolloutReport, Seen};
-use crate::model::{Revision, SourceName, StackName};
-use crate::plan::{Action, Object, Problem, Reason};
+use crate::model::{Revision, ServiceName, SourceName, StackName};
+use crate::plan::{Action, Change, Object, Problem, Reason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ pub struct Report {
     pub actions: Vec<ActionReport>,
     /// What was done before and is still to be done, with the fields concerned: it does not help.
     pub stuck: Acts,
+    /// The images that could not be had for now, and who waits for them.
+    pub shortage: Shortage,
     /// What a person must mend.
     pub problems: Vec<Problem>,
     /// How the stack's containers were at the end; `None` when the engine could not tell.
@@ -64,6 +66,7 @@ impl Report {
             reasons: Vec::new(),
             actions: Vec::new(),
             stuck: Acts::new(),
+            shortage: Shortage::default(),
             problems: Vec::new(),
             workload: None,
             seen: None,
@@ -73,6 +76,15 @@ impl Report {
             departure: None,
         }
     }
+}
+
+/// Images that could not be had, through no fault of the definition: the registry is away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shortage {
+    /// The pulls that failed so.
+    pub pulls: Vec<Change>,
+    /// The services of which something was not begun for want of them.
+    pub services: BTreeSet<ServiceName>,
 }
 
 /// Changes, and the fields that they are about.

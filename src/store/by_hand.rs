@@ -5,7 +5,7 @@ use super::{Good, HeldBack, Paused, StackRecord};
 use crate::model::{ContentDigest, Revision};
 use crate::status::RevisionPrefix;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a stack is held back, or rests, where somebody said so.
 const BY_HAND: &str = "by hand";
@@ -100,6 +100,7 @@ impl StackRecord {
             since: now,
             instead: instead.clone(),
             reached: false,
+            images: BTreeMap::new(),
             services: BTreeSet::new(),
             by_hand: true,
         });
@@ -148,7 +149,6 @@ fn short_ids<'a>(goods: impl Iterator<Item = &'a Good>) -> String {
 mod tests {
     use super::*;
     use crate::store::ProgressRecord;
-    use std::collections::BTreeMap;
 
     fn digest(text: &str) -> ContentDigest {
         ContentDigest(text.to_owned())

@@ -44,17 +44,23 @@ impl Jobs {
         slots.collect()
     }
 
-    /// Notes the jobs of `stack` that ran to their end as they are defined now. Of one that has not
-    /// yet, it stays known how it was defined when it last did.
-    pub fn note(&self, stack: &Stack, completed: &Completed, key: &DigestKey) -> io::Result<()> {
+    /// Notes which of the jobs of `stack` that are `concerned` ran to their end as they are defined now. Of
+    /// one that has not yet, it stays known how it was defined when it last did.
+    pub fn note(
+        &self,
+        stack: &Stack,
+        completed: &Completed,
+        concerned: impl Fn(&ServiceName) -> bool,
+        key: &DigestKey,
+    ) -> io::Result<()> {
         let jobs = stack.jobs();
         if jobs.is_empty() {
             return Ok(());
         }
         let noted = self.noted(&stack.name);
         let mut notes = noted.clone();
-        notes.retain(|name, _| jobs.contains(name));
-        for name in jobs {
+        notes.retain(|name, _| jobs.contains(name) || !concerned(name));
+        for name in jobs.into_iter().filter(|name| concerned(name)) {
             let Some(service) = stack.services.get(name) else { continue };
             let slots: BTreeMap<u32, Option<String>> = completed
                 .iter()
@@ -128,7 +134,7 @@ mod tests {
         let plain = stack("environment: { PASSWORD: hunter2 }");
         let ended = Completed::from([(slot(1), Some("sha256:1".to_owned()))]);
         assert_eq!(completed(&plain), Completed::new());
-        jobs().note(&plain, &ended, &key()).unwrap();
+        jobs().note(&plain, &ended, |_| true, &key()).unwrap();
         assert_eq!(completed(&plain), ended);
         let kept = std::fs::read_to_string(dir.path().join("jobs/shop")).unwrap();
         assert!(!kept.contains("hunter2"), "{kept}");
@@ -155,7 +161,7 @@ mod tests {
     fn how_it_was_defined_when_it_last_ended_stays_known_until_it_ends_otherwise() {
         let dir = tempfile::tempdir().unwrap();
         let jobs = Jobs::of(dir.path());
-        let note = |stack: &Stack, ended: &Completed| jobs.note(stack, ended, &key());
+        let note = |stack: &Stack, ended: &Completed| jobs.note(stack, ended, |_| true, &key());
         let completed = |stack: &Stack| jobs.completed(stack, &key());
         let (one, two) = (stack("command: [one]"), stack("command: [two]"));
         let ended = Completed::from([(slot(1), None)]);
@@ -164,7 +170,10 @@ mod tests {
         note(&two, &Completed::new()).unwrap();
         assert_eq!(completed(&one), ended);
         note(&two, &ended).unwrap();
-        assert_eq!((completed(&one), completed(&two)), (Completed::new(), ended));
+        assert_eq!((completed(&one), completed(&two)), (Completed::new(), ended.clone()));
+        // Of another one's way back nothing follows.
+        jobs.note(&one, &ended, |name| name.as_str() != "migrate", &key()).unwrap();
+        assert_eq!(completed(&two), ended);
         // Run again by hand, it failed.
         note(&two, &Completed::new()).unwrap();
         assert_eq!(completed(&two), Completed::new());

@@ -148,6 +148,9 @@ pub struct HeldBack {
     /// Whether what runs in its place was brought about since.
     #[serde(default)]
     pub reached: bool,
+    /// The id of the image that each service ran then.
+    #[serde(default)]
+    pub images: BTreeMap<ServiceName, String>,
     /// The services that go back; empty: all.
     pub services: BTreeSet<ServiceName>,
     /// Whether somebody asked for it.
@@ -355,6 +358,7 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             instead: good("3", "c"),
             reached: false,
+            images: BTreeMap::new(),
             services: BTreeSet::new(),
             by_hand: false,
         });

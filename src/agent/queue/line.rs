@@ -111,6 +111,19 @@ impl<K: Ord + Clone> Line<K> {
         self.enqueue(key.clone(), deadline);
     }
 
+    pub(super) fn beside(&mut self, key: &K, now: Instant) {
+        let Some(run) = self.running.remove(key) else { return };
+        let until = self.failures.get(key).map(|failures| failures.until);
+        let retry = until.or(run.again_rate_limited.then_some(now));
+        if let Some(deadline) = earlier(run.again, retry) {
+            self.enqueue(key.clone(), deadline);
+        }
+    }
+
+    pub(super) fn backs_off(&self, key: &K, now: Instant) -> bool {
+        self.failures.get(key).is_some_and(|failures| now < failures.until)
+    }
+
     pub(super) fn failures(&self, key: &K) -> u32 {
         self.failures.get(key).map_or(0, |failures| failures.count)
     }

@@ -296,3 +296,26 @@ proptest! {
         runtime.block_on(play(happenings))?;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn work_beside_a_backoff_leaves_it_as_it_is() {
+    let queue = queue();
+    queue.add("a");
+    take(&queue).unwrap().done(Outcome::Failed);
+    assert!(queue.backs_off(&"a"));
+    advance(SECOND / 2).await;
+    queue.add("a");
+    let work = take(&queue).unwrap();
+    queue.add_rate_limited("a");
+    work.done(Outcome::Beside);
+    assert!(take(&queue).is_none(), "the backoff is not over");
+    advance(SECOND / 2).await;
+    assert!(!queue.backs_off(&"a"));
+    let work = take(&queue).expect("the backoff is over");
+    assert_eq!(work.failures(), 1);
+    work.done(Outcome::Failed);
+    advance(SECOND).await;
+    assert!(take(&queue).is_none(), "it grows on");
+    advance(SECOND).await;
+    assert!(take(&queue).is_some());
+}

@@ -155,6 +155,11 @@ impl Sim {
         self.act(|world| world.faults.down = false);
     }
 
+    /// Whether the registry answers from now on.
+    pub fn registry_answers(&self, answers: bool) {
+        self.act(|world| world.faults.registry_away = !answers);
+    }
+
     /// The `nth` next call (1: the next) of `operation` (see [`Sim::calls`]) fails.
     pub fn fail(&self, operation: &str, nth: u64, error: EngineError) {
         self.act(|world| {

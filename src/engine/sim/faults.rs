@@ -9,6 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub down: bool,
+    /// Whether the registry does not answer.
+    pub registry_away: bool,
     pub latency: Duration,
     pub calls: BTreeMap<&'static str, u64>,
     /// By operation and number of the call, from 1.

@@ -92,6 +92,13 @@ impl World {
         reference: &ImageRef,
         platform: Option<&Platform>,
     ) -> Result<(), EngineError> {
+        if self.faults.registry_away {
+            return Err(EngineError::PullFailed {
+                image: reference.to_string(),
+                message: "dial tcp: connect: connection refused".to_owned(),
+                transient: true,
+            });
+        }
         let offered = self.registry.get(&full(reference.as_str())).filter(|image| {
             platform.is_none_or(|platform| platform.accepts(&image.image.platform))
         });

@@ -50,7 +50,7 @@ fn answer(status: &str, body: &str) -> String {
 
 async fn page_that_answers(answer: String) -> Answer {
     let (address, _questions) = server(answer);
-    match page(address, "/healthz?key=hunter2", AMPLE).await {
+    match page(address, "/healthz?key=hunter2", AMPLE, &Secrets::default()).await {
         Answer::Ill(what) => Answer::Ill(what.replace(&address.to_string(), "HERE")),
         Answer::Silent(what) => Answer::Silent(what.replace(&address.to_string(), "HERE")),
         other => other,
@@ -60,7 +60,7 @@ async fn page_that_answers(answer: String) -> Answer {
 async fn prometheus_that_answers(status: &str, body: &str) -> Answer {
     let (address, _questions) = server(answer(status, body));
     let here = |what: String| what.replace(&address.to_string(), "HERE");
-    match alert(&format!("http://{address}/"), "up == 0", AMPLE).await {
+    match alert(&format!("http://{address}/"), "up == 0", AMPLE, &Secrets::default()).await {
         Answer::Ill(what) => Answer::Ill(here(what)),
         Answer::Unknown(what) => Answer::Unknown(here(what)),
         other => other,
@@ -87,13 +87,15 @@ async fn a_page_is_well_from_200_to_399_and_no_redirect_is_followed() {
 async fn a_page_that_is_refused_slow_or_no_http_gives_no_answer() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
-    let slow = page(address, "/", Duration::from_millis(50)).await;
+    let slow = page(address, "/", Duration::from_millis(50), &Secrets::default()).await;
     assert_eq!(
         slow,
         Answer::Silent(format!("http://{address}/ gave no answer (it took too long)"))
     );
     drop(free);
-    let Answer::Silent(refused) = page(address, "/", AMPLE).await else { panic!("refused") };
+    let Answer::Silent(refused) = page(address, "/", AMPLE, &Secrets::default()).await else {
+        panic!("refused")
+    };
     assert!(refused.contains("refused"), "{refused}");
     for garbage in ["SSH-2.0-OpenSSH\r\n", "HTTP/1.1 what\r\n\r\n", ""] {
         let told = page_that_answers(garbage.to_owned()).await;
@@ -107,7 +109,7 @@ async fn prometheus_is_asked_for_one_sample_of_now() {
     let empty = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
     let (address, questions) = server(answer("200 OK", empty));
     let url = format!("http://{address}/prometheus/");
-    assert_eq!(alert(&url, "a{b=\"c\"} > 1", AMPLE).await, Answer::Well);
+    assert_eq!(alert(&url, "a{b=\"c\"} > 1", AMPLE, &Secrets::default()).await, Answer::Well);
     let asked = questions.recv().unwrap();
     assert!(asked.starts_with("POST /prometheus/api/v1/query HTTP/1.1\r\n"), "{asked}");
     let form = asked.split("\r\n\r\n").nth(1).unwrap();
@@ -163,6 +165,6 @@ async fn a_query_that_is_refused_is_the_definition_s_fault_and_nothing_else_is()
         assert!(told.contains(words) && told.len() < 300, "{told}");
     }
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let answer = alert(&format!("http://{free}"), "up", AMPLE).await;
+    let answer = alert(&format!("http://{free}"), "up", AMPLE, &Secrets::default()).await;
     assert!(matches!(&answer, Answer::Unknown(told) if told.contains("refused")), "{answer:?}");
 }

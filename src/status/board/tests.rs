@@ -16,24 +16,12 @@ fn at(second: i64) -> Timestamp {
 
 fn report(result: PassResult, second: i64) -> Report {
     Report {
-        stack: StackName::new("shop").unwrap(),
         source: Some(SourceName::new("main").unwrap()),
         revision: Some(Revision("0123456789abcdef0123456789abcdef01234567".into())),
-        started: at(second),
         took: Duration::from_millis(1_500),
         result,
-        message: String::new(),
-        drift: BTreeMap::new(),
-        reasons: Vec::new(),
-        actions: Vec::new(),
-        stuck: BTreeMap::new(),
-        problems: Vec::new(),
         workload: Some(UP),
-        seen: None,
-        rollouts: Vec::new(),
-        held_back: None,
-        paused: None,
-        departure: None,
+        ..Report::begun(StackName::new("shop").unwrap(), at(second))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use crate::model::{Revision, ServiceName, Slot, StackName};
 use crate::status::{
-    Acts, Board, ConditionKind, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase,
+    Board, ConditionKind, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase,
     RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, StackStatus, SyncStatus, Verdict, detail,
     table,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn at(second: i64) -> Timestamp {
@@ -28,24 +28,10 @@ fn revision(digit: char) -> Revision {
 
 fn report(result: PassResult, second: i64, rollouts: &[RolloutReport]) -> Report {
     Report {
-        stack: shop(),
-        source: None,
         revision: Some(revision('b')),
-        started: at(second),
-        took: Duration::ZERO,
         result,
-        message: String::new(),
-        drift: BTreeMap::new(),
-        reasons: Vec::new(),
-        actions: Vec::new(),
-        stuck: Acts::new(),
-        problems: Vec::new(),
-        workload: None,
-        seen: None,
         rollouts: rollouts.to_vec(),
-        held_back: None,
-        paused: None,
-        departure: None,
+        ..Report::begun(shop(), at(second))
     }
 }
 
