@@ -17,6 +17,8 @@ mod http;
 mod nginx;
 #[path = "source/references.rs"]
 mod references;
+#[path = "source/links.rs"]
+mod links;
 #[path = "source/ssh.rs"]
 mod ssh;
 #[path = "source/ssh_broken.rs"]

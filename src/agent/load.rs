@@ -36,7 +36,8 @@ pub(super) fn load(
     let root = files.root().join(&reading.path);
     if !files.is_dir(&root) {
         return Err(format!(
-            "source {source}: there is no directory {} at {}; correct `path`",
+            "source {source}: there is no directory {} at {}, or it leads out of the repository; correct \
+             `path`",
             reading.path.display(),
             files.revision().short()
         ));

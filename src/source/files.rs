@@ -35,9 +35,11 @@ impl Files<'_> {
         &self.roots[0]
     }
 
-    /// Whether there is a directory at `path`.
+    /// Whether there is a directory at `path`; one that lies elsewhere, by way of links, is none.
     pub fn is_dir(&self, path: &Path) -> bool {
-        self.view.at(path).is_dir()
+        let lies_within =
+            |real: PathBuf| self.root().canonicalize().is_ok_and(|root| real.starts_with(root));
+        self.view.at(path).is_dir() && self.view.real(path).is_ok_and(lies_within)
     }
 
     /// [`discover`](super::discover) below `root`.
