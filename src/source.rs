@@ -22,6 +22,7 @@ mod local;
 mod location;
 mod mirror;
 mod mounted;
+mod modules;
 mod place;
 mod read;
 mod remote;

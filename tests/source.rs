@@ -29,3 +29,5 @@ mod sshd;
 mod upstream;
 #[path = "source/watching.rs"]
 mod watching;
+#[path = "source/submodules.rs"]
+mod submodules;

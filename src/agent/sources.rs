@@ -195,6 +195,7 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
 
 /// Fetches off the async threads. At the start, while the source is away, what an earlier process
 /// fetched will do: it comes first.
+        submodules: config.submodules,
 async fn fetch(
     world: &Arc<World>,
     mut repository: Repository,

@@ -5,7 +5,7 @@ use super::http::Server;
 use super::limits::Attempt;
 use super::local;
 use super::location::Location;
-use super::mirror::Mirror;
+use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
 use super::spec::Spec;
 use super::ssh::{self, Ssh};
@@ -45,17 +45,18 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// Fetches `wanted` into `mirror`; the object that came.
+    /// Fetches `wanted` into `mirror`, where `known` is; the object that came.
     pub(super) fn fetch(
         &self,
         wanted: &Wanted,
+        known: &Known,
         mirror: &Mirror,
         attempt: &Attempt<'_>,
     ) -> Result<Oid, Fault> {
         match self {
             Self::Local(path) => local::fetch(path, wanted, &mirror.repository, attempt),
-            Self::Http(server) => server.fetch(wanted, mirror, attempt),
-            Self::Ssh(server) => server.fetch(wanted, mirror, attempt),
+            Self::Http(server) => server.fetch(wanted, known, mirror, attempt),
+            Self::Ssh(server) => server.fetch(wanted, known, mirror, attempt),
         }
     }
 }
