@@ -7,6 +7,8 @@
 mod broken_servers;
 #[path = "source/checkout.rs"]
 mod checkout;
+#[path = "source/daemon.rs"]
+mod daemon;
 #[path = "source/discovery.rs"]
 mod discovery;
 #[path = "source/former.rs"]

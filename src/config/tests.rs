@@ -180,6 +180,7 @@ fn a_repository_behind_ssh_is_opened_with_a_key() {
 fn a_login_fits_where_the_repository_is() {
     let cases = [
         ("/srv/a", "{ key_file: k }", "11: sources[0].auth: a local repository has no login"),
+        ("git://h/a", "{ username: u }", "11: sources[0].auth: git:// knows no login"),
         ("https://h/a", "{ key_file: k }", "23: sources[0].auth.key_file: is for ssh; write"),
         (
             "https://h/a",

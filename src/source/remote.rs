@@ -1,5 +1,6 @@
 //! The repository that is followed, wherever it is. Decides nothing.
 
+use super::daemon;
 use super::error::Fault;
 use super::http::Server;
 use super::limits::Attempt;
@@ -16,6 +17,7 @@ use std::path::Path;
 pub(super) enum Remote<'a> {
     Local(&'a Path),
     Http(Box<Server>),
+    Daemon(daemon::Server<'a>),
     Ssh(ssh::Server<'a>),
 }
 
@@ -28,6 +30,9 @@ impl<'a> Remote<'a> {
     ) -> Result<Self, Fault> {
         match &spec.location {
             Location::Local(path) => Ok(Self::Local(path)),
+            Location::Remote(url) if url.scheme() == "git" => {
+                Ok(Self::Daemon(daemon::Server::new(url)))
+            }
             Location::Remote(url) => {
                 let server = Server::new(url.clone(), spec.credentials.as_ref(), authorities)?;
                 Ok(Self::Http(Box::new(server)))
@@ -41,6 +46,7 @@ impl<'a> Remote<'a> {
         match self {
             Self::Local(path) => local::list(path),
             Self::Http(server) => server.list(attempt),
+            Self::Daemon(server) => server.list(attempt),
             Self::Ssh(server) => server.list(attempt),
         }
     }
@@ -56,6 +62,7 @@ impl<'a> Remote<'a> {
         match self {
             Self::Local(path) => local::fetch(path, wanted, &mirror.repository, attempt),
             Self::Http(server) => server.fetch(wanted, known, mirror, attempt),
+            Self::Daemon(server) => server.fetch(wanted, known, mirror, attempt),
             Self::Ssh(server) => server.fetch(wanted, known, mirror, attempt),
         }
     }
