@@ -13,23 +13,25 @@ mod daemon;
 mod discovery;
 #[path = "source/former.rs"]
 mod former;
+#[path = "source/history.rs"]
+mod history;
 #[path = "source/http.rs"]
 mod http;
+#[path = "source/links.rs"]
+mod links;
 #[path = "source/nginx.rs"]
 mod nginx;
 #[path = "source/references.rs"]
 mod references;
-#[path = "source/links.rs"]
-mod links;
 #[path = "source/ssh.rs"]
 mod ssh;
 #[path = "source/ssh_broken.rs"]
 mod ssh_broken;
 #[path = "source/sshd.rs"]
 mod sshd;
+#[path = "source/submodules.rs"]
+mod submodules;
 #[path = "source/upstream.rs"]
 mod upstream;
 #[path = "source/watching.rs"]
 mod watching;
-#[path = "source/submodules.rs"]
-mod submodules;
