@@ -328,11 +328,6 @@ fn a_directory_gives_its_name_as_compose_does() {
 #[test]
 fn what_lies_in_a_submodule_that_is_not_fetched_is_an_error_of_its_stack_alone() {
     let scene = Scene::new();
-    // Added to the index, a repository in the repository is a submodule.
-    let inner = git2::Repository::init(scene.path("vendor")).unwrap();
-    let tree = inner.find_tree(inner.treebuilder(None).unwrap().write().unwrap()).unwrap();
-    let who = Signature::now("Test", "test@bowline.invalid").unwrap();
-    inner.commit(Some("HEAD"), &who, &who, "x", &tree, &[]).unwrap();
     scene.write(".gitmodules", "[submodule \"v\"]\n\tpath = vendor\n\turl = ../vendor\n");
     let stack = |more: &str| format!("services:\n  a:\n    image: a\n    {more}\n");
     scene.write(
@@ -340,8 +335,15 @@ fn what_lies_in_a_submodule_that_is_not_fetched_is_an_error_of_its_stack_alone()
         &stack("env_file: [{ path: ../vendor/a.env, required: false }]"),
     );
     scene.write("mounts/compose.yaml", &stack("volumes: ['../vendor/conf:/conf']"));
-    let revision = scene.commit();
+    scene.commit();
+    let head = scene.upstream.head().unwrap().peel_to_commit().unwrap();
+    let mut tree = scene.upstream.treebuilder(Some(&head.tree().unwrap())).unwrap();
+    tree.insert("vendor", head.id(), git2::FileMode::Commit.into()).unwrap();
+    let tree = scene.upstream.find_tree(tree.write().unwrap()).unwrap();
+    let who = Signature::now("Test", "test@bowline.invalid").unwrap();
+    scene.upstream.commit(Some("HEAD"), &who, &who, "x", &tree, &[&head]).unwrap();
     let mut source = scene.source();
+    let revision = source.sync(&AtomicBool::new(false)).unwrap().revision;
     let files = source.files_of(&revision).unwrap();
     let (content, _) = load(&scene.reading, &self::source(), &files, &BTreeMap::new()).unwrap();
     let told: BTreeMap<_, _> =
