@@ -4,10 +4,16 @@ use super::nginx::{PASSWORD, Server, USER};
 use super::sshd;
 use super::upstream::{Upstream, git, sync, write};
 use bowline::model::{Revision, Sensitive, SourceName, StackName};
-use bowline::source::{Credentials, Fault, Layer, Limits, Location, Reference, Repository, Spec};
+use bowline::source::{
+    Credentials, Fault, Layer, Limits, Location, Reference, Repository, Spec, Verify, VerifyMode,
+};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+
+/// A key that signed nothing here.
+const SOMEBODY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKkHuGIO4sRnbWfdgh2M2qjuWMSt/twdx67fScSvBln8";
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| format!("({})", error.kind()))
@@ -29,7 +35,11 @@ fn move_pin(upstream: &Upstream, path: &str, commit: &str) {
 }
 
 fn with_submodules(location: Location, login: Option<&str>, state: &Path) -> Repository {
-    let spec = Spec {
+    Repository::open(spec(location, login), state)
+}
+
+fn spec(location: Location, login: Option<&str>) -> Spec {
+    Spec {
         name: SourceName::new("s").unwrap(),
         location,
         reference: Reference::Head,
@@ -39,8 +49,7 @@ fn with_submodules(location: Location, login: Option<&str>, state: &Path) -> Rep
         }),
         submodules: true,
         verify: None,
-    };
-    Repository::open(spec, state)
+    }
 }
 
 fn local(upstream: &Upstream) -> Repository {
@@ -247,6 +256,26 @@ fn a_submodule_over_http_is_fetched_once_without_history_and_with_the_login_of_i
         "{asked:?}"
     );
     assert_eq!(read(&upstream.shown("common/x")), "zero");
+}
+
+#[test]
+fn of_a_commit_that_nobody_signed_no_submodule_is_asked_for() {
+    let Some(server) = Server::start() else { return };
+    let upstream = Upstream::with(&[("a", "one")]);
+    pin(&upstream, "common", &server.url("open/common.git"), &upstream.head());
+    upstream.commit(&[]);
+    let allowed = upstream.directory.path().join("allowed");
+    fs::write(&allowed, format!("a@example.org {SOMEBODY}\n")).unwrap();
+    let mut spec = spec(Location::Local(upstream.path()), None);
+    spec.verify =
+        Some(Verify { mode: VerifyMode::Head, allowed_signers: Some(allowed), gpg_keyring: None });
+    let error = sync(&mut Repository::open(spec.clone(), &upstream.state())).unwrap_err();
+    assert!(matches!(error.fault, Fault::Unverified { .. }), "{error}");
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+    spec.verify = None;
+    let error = sync(&mut Repository::open(spec, &upstream.state())).unwrap_err();
+    assert!(matches!(error.fault, Fault::Submodule { .. }), "{error}");
+    assert!(!server.requests().is_empty());
 }
 
 #[test]
