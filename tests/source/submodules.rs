@@ -262,7 +262,7 @@ fn a_submodule_over_http_is_fetched_once_without_history_and_with_the_login_of_i
 fn of_a_commit_that_nobody_signed_no_submodule_is_asked_for() {
     let Some(server) = Server::start() else { return };
     let upstream = Upstream::with(&[("a", "one")]);
-    pin(&upstream, "common", &server.url("open/common.git"), &upstream.head());
+    pin(&upstream, "common", &server.url("open/common.git"), &"1".repeat(40));
     upstream.commit(&[]);
     let allowed = upstream.directory.path().join("allowed");
     fs::write(&allowed, format!("a@example.org {SOMEBODY}\n")).unwrap();
