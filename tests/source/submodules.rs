@@ -316,6 +316,20 @@ fn a_submodule_over_ssh_is_fetched_with_the_key_of_its_host() {
     let before = server.logins();
     assert!(!sync(&mut source).unwrap().moved);
     assert_eq!(server.logins(), before + 1);
+
+    // The same server by another name is another host, which is not shown the key.
+    let known = server.place("known_hosts");
+    let lines = read(&known);
+    fs::write(&known, format!("{lines}{}", lines.replace("127.0.0.1", "localhost"))).unwrap();
+    fs::remove_file(upstream.path().join(".gitmodules")).unwrap();
+    let elsewhere = beside(&common).replace("127.0.0.1", "localhost");
+    pin(&upstream, "libs/common", &elsewhere, &common.commit(&[("x", "two")]));
+    upstream.commit(&[]);
+    let error = sync(&mut source).unwrap_err();
+    let Fault::Submodule { fault, .. } = &error.fault else { panic!("{error}") };
+    assert!(matches!(**fault, Fault::KeyRefused { .. }), "{error}");
+    assert!(error.to_string().contains("is for its own host"), "{error}");
+    assert_eq!(read(&upstream.shown("libs/common/x")), "over ssh");
 }
 
 fn has(clone: &Path, commit: &str) -> bool {
