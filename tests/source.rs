@@ -29,6 +29,8 @@ mod ssh;
 mod ssh_broken;
 #[path = "source/sshd.rs"]
 mod sshd;
+#[path = "source/submodule_games.rs"]
+mod submodule_games;
 #[path = "source/submodules.rs"]
 mod submodules;
 #[path = "source/upstream.rs"]
