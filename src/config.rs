@@ -87,6 +87,8 @@ pub struct Source {
     pub ssh: Ssh,
     /// The file with the secret that webhooks are signed with; `None` where none are taken.
     pub webhook_secret: Option<PathBuf>,
+    /// Whether the files of submodules belong to those of a revision.
+    pub submodules: bool,
     /// Who must have signed a revision before it is deployed; `None`: anybody who can push.
     pub verify: Option<Verify>,
     /// Variables for interpolation.

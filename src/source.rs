@@ -10,6 +10,7 @@
 //! it shows that commit.
 
 mod checkout;
+mod daemon;
 mod discover;
 mod error;
 mod files;
@@ -21,6 +22,7 @@ mod limits;
 mod local;
 mod location;
 mod mirror;
+mod modules;
 mod mounted;
 mod place;
 mod read;

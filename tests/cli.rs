@@ -14,8 +14,8 @@ const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
 /// The flags that every verb has.
 const COMMON: [&str; 5] = ["--engine", "--host", "--state-dir", "--log-level", "--help"];
 /// The flags of the verbs that read stacks.
-const TARGET: [&str; 6] =
-    ["[PATH|URL]", "--ref", "--project-name", "--env-file", "--env ", "--profile"];
+const TARGET: [&str; 7] =
+    ["[PATH|URL]", "--ref", "--submodules", "--project-name", "--env-file", "--env ", "--profile"];
 
 fn run(arguments: &[&str]) -> Ended {
     let state = tempfile::tempdir().unwrap();

@@ -7,12 +7,18 @@
 mod broken_servers;
 #[path = "source/checkout.rs"]
 mod checkout;
+#[path = "source/daemon.rs"]
+mod daemon;
 #[path = "source/discovery.rs"]
 mod discovery;
 #[path = "source/former.rs"]
 mod former;
+#[path = "source/history.rs"]
+mod history;
 #[path = "source/http.rs"]
 mod http;
+#[path = "source/links.rs"]
+mod links;
 #[path = "source/nginx.rs"]
 mod nginx;
 #[path = "source/references.rs"]
@@ -23,6 +29,10 @@ mod ssh;
 mod ssh_broken;
 #[path = "source/sshd.rs"]
 mod sshd;
+#[path = "source/submodule_games.rs"]
+mod submodule_games;
+#[path = "source/submodules.rs"]
+mod submodules;
 #[path = "source/upstream.rs"]
 mod upstream;
 #[path = "source/watching.rs"]

@@ -80,6 +80,7 @@ impl World {
             reference: found.reference.clone(),
             // Nothing is fetched, and what ran well was verified when it came.
             credentials: None,
+            submodules: found.submodules,
             verify: None,
         };
         Ok((Repository::open(spec, &watched.state_dir), watched.reading))

@@ -2,7 +2,9 @@
 
 use super::desired::{Content, Item};
 use crate::config::keys_in;
-use crate::manifest::{self, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request};
+use crate::manifest::{
+    self, Diagnostic, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request, Severity,
+};
 use crate::model::{SourceName, Stack, StackName};
 use crate::sops::Keys;
 use crate::source::{Files, Found};
@@ -36,7 +38,8 @@ pub(super) fn load(
     let root = files.root().join(&reading.path);
     if !files.is_dir(&root) {
         return Err(format!(
-            "source {source}: there is no directory {} at {}; correct `path`",
+            "source {source}: there is no directory {} at {}, or it leads out of the repository; correct \
+             `path`",
             reading.path.display(),
             files.revision().short()
         ));
@@ -117,6 +120,13 @@ fn stack(
         ..Request::new(found.files.clone(), reading.digest_key.clone())
     };
     let Loaded { mut stack, warnings, .. } = manifest::load(&request, &|path| files.read(path))?;
+    let absent = files.absent_mounts(&stack);
+    if !absent.is_empty() {
+        let problem = |(field, message): (String, _)| {
+            Diagnostic::of(&stack.places, Severity::Error, field, message)
+        };
+        return Err(Diagnostics(absent.into_iter().map(problem).collect()));
+    }
     let unfollowed = files.digest_mounted(&mut stack, &reading.digest_key).into_iter();
     let unfollowed = unfollowed.map(|(field, message)| format!("{field}: {message}"));
     let warnings = warnings.0.iter().map(ToString::to_string).chain(unfollowed).collect();

@@ -43,6 +43,13 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     let stop = world.stop.clone();
     let (interval, cron) = (watched.config.interval, watched.config.cron.clone());
     let schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
+    if matches!(&watched.config.location, Location::Remote(url) if url.scheme() == "git") {
+        tracing::warn!(
+            source = %name,
+            "git:// is not encrypted, and whoever is on the way can change what comes; use https:// or \
+             ssh://, or set `verify`"
+        );
+    }
     let mut first = true;
     let (mut prune_due, mut read) = (false, false);
     loop {
@@ -188,6 +195,7 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
         location: config.location.clone(),
         reference: config.reference.clone(),
         credentials: credentials.transpose()?,
+        submodules: config.submodules,
         verify: config.verify.clone(),
     };
     Ok(Repository::open(spec, &watched.state_dir).with_ssh(config.ssh.clone()))

@@ -25,6 +25,9 @@ pub(super) struct Target {
     /// The branch, tag or commit of a git URL [default: the repository's own]
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
+    /// Fetches the submodules of a git URL, too.
+    #[arg(long)]
+    submodules: bool,
     /// The name of the stack, instead of the one that the file or its directory gives.
     #[arg(long, short = 'p', value_name = "NAME")]
     project_name: Option<String>,
@@ -96,19 +99,11 @@ impl Target {
                     loaded.stack.policy.adopt |= adopted.has(&loaded.stack.name, None);
                     let unfollowed =
                         source::digest_mounted(&mut loaded.stack, &request.roots, &key);
-                    loaded.warnings.0.extend(unfollowed.into_iter().map(|(field, message)| {
-                        let place = loaded.stack.places.of(&field);
-                        let (severity, lint) = (Severity::Warning, None);
-                        Diagnostic {
-                            severity,
-                            lint,
-                            place,
-                            field,
-                            message,
-                            help: None,
-                            source: None,
-                        }
-                    }));
+                    let places = &loaded.stack.places;
+                    let warning = |(field, message): (String, _)| {
+                        Diagnostic::of(places, Severity::Warning, field, message)
+                    };
+                    loaded.warnings.0.extend(unfollowed.into_iter().map(warning));
                 }
                 Entry { file, loaded }
             })
@@ -190,6 +185,7 @@ impl Target {
             location,
             reference: self.reference.clone().map_or(Reference::Head, Reference::Any),
             credentials: None,
+            submodules: self.submodules,
             verify: None,
         };
         let state = common.state_dir().join("sources");

@@ -108,6 +108,7 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
         auth,
         ssh,
         webhook_secret: raw.webhook.as_ref().map(|webhook| from_file(at, &webhook.secret_file)),
+        submodules: raw.submodules,
         variables: raw.variables.clone(),
         profiles: raw.profiles.iter().cloned().collect(),
     })

@@ -16,6 +16,9 @@ pub(super) fn login(
     let wrong = |key: &str, what: &str| Err(at.wrong(&format!("{field}{key}"), what));
     match location {
         Location::Local(_) => wrong("", "a local repository has no login; remove it"),
+        Location::Remote(url) if url.scheme() == "git" => {
+            wrong("", "git:// knows no login; remove it, or use https:// or ssh://")
+        }
         Location::Remote(_) => {
             let of_ssh = [("key_file", key_file), ("known_hosts_file", known_hosts_file)];
             if let Some((key, _)) = of_ssh.into_iter().find(|(_, file)| file.is_some()) {

@@ -106,6 +106,8 @@ pub(super) struct Source {
     pub(super) webhook: Option<Webhook>,
     pub(super) verify: Option<Verify>,
     #[serde(default)]
+    pub(super) submodules: bool,
+    #[serde(default)]
     pub(super) variables: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) profiles: Vec<String>,

@@ -21,7 +21,7 @@ fn one_url_is_a_whole_configuration() {
     assert_eq!(source.name.as_str(), "infra");
     assert_eq!(source.interval, Some(Duration::from_secs(60)));
     assert_eq!(source.reference, Reference::Head);
-    assert!(!source.watch);
+    assert!(!source.watch && !source.submodules);
     assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9184");
     assert_eq!((config.parallel.get(), config.passes.get()), (8, 4));
     assert_eq!(config.state_dir, Path::new("/var/lib/bowline"));
@@ -34,7 +34,7 @@ fn one_url_is_a_whole_configuration() {
 fn every_key_is_read() {
     let config = parse(
         "sources:\n  - { name: a, url: ./repo, branch: main, path: hosts/web1, interval: 1h30m, \
-         cron: '*/5 * * * *', watch: true, variables: { REGION: eu }, profiles: [prod] }\n\
+         cron: '*/5 * * * *', watch: true, submodules: true, variables: { REGION: eu }, profiles: [prod] }\n\
          engine: { host: 'unix:///run/docker.sock' }\nhttp: { listen: off }\nstate_dir: /srv/b\n\
          resync: 10m\nparallel: 2\npasses: 1\nshutdown_timeout: 5s\n\
          log: { format: json, level: debug }\nprune: false\nimages: { keep: 2 }\nsocket: off\n\
@@ -46,7 +46,7 @@ fn every_key_is_read() {
     assert_eq!(source.reference, Reference::Branch("main".into()));
     assert_eq!(source.interval, Some(Duration::from_secs(5400)));
     assert_eq!(source.cron.as_ref().unwrap().as_str(), "0 */5 * * * *");
-    assert!(source.watch && !config.prune.enabled);
+    assert!(source.watch && source.submodules && !config.prune.enabled);
     assert_eq!(source.variables["REGION"], "eu");
     assert_eq!((config.listen, config.keep_images, config.socket), (None, Some(2), None));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
@@ -180,6 +180,7 @@ fn a_repository_behind_ssh_is_opened_with_a_key() {
 fn a_login_fits_where_the_repository_is() {
     let cases = [
         ("/srv/a", "{ key_file: k }", "11: sources[0].auth: a local repository has no login"),
+        ("git://h/a", "{ username: u }", "11: sources[0].auth: git:// knows no login"),
         ("https://h/a", "{ key_file: k }", "23: sources[0].auth.key_file: is for ssh; write"),
         (
             "https://h/a",

@@ -1,7 +1,7 @@
 //! What is wrong with a manifest, and where. It never shows a sensitive value: lines shown come
 //! from the manifest's own text.
 
-use crate::model::{FieldPath, Place};
+use crate::model::{FieldPath, Place, Places};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
 
@@ -40,6 +40,20 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The line at `place`.
     pub source: Option<String>,
+}
+
+impl Diagnostic {
+    /// A problem with `field` of a stack, where `places` has it.
+    pub fn of(
+        places: &Places,
+        severity: Severity,
+        field: impl Into<FieldPath>,
+        message: String,
+    ) -> Self {
+        let field = field.into();
+        let place = places.of(&field);
+        Self { severity, lint: None, place, field, message, help: None, source: None }
+    }
 }
 
 impl fmt::Display for Diagnostic {

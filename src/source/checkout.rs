@@ -5,7 +5,7 @@ use super::error::Fault;
 use super::mirror::{Home, Mirror};
 use super::place::{Fresh, place};
 use git2::build::CheckoutBuilder;
-use git2::{Delta, ObjectType, Oid, Tree};
+use git2::{Delta, FileMode, ObjectType, Oid, Repository, Tree};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -14,8 +14,11 @@ use std::path::{Path, PathBuf};
 /// Makes the checkout of `home` show `commit`. A switch that was interrupted is finished first: only
 /// then does the list of our files tell which of them have to go.
 pub(super) fn switch(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
-    if let Some(begun) = interrupted(mirror).filter(|begun| *begun != commit) {
-        show(mirror, home, begun)?;
+    if let Some(begun) = interrupted(mirror).filter(|begun| *begun != commit)
+        && let Err(fault) = show(mirror, home, begun)
+    {
+        // What cannot be shown must not keep what comes after it from being shown.
+        tracing::debug!("a switch that did not end cannot be finished: {fault}");
     }
     show(mirror, home, commit)
 }
@@ -46,12 +49,17 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     let repository = &mirror.repository;
     repository.set_workdir(root, false).map_err(failed)?;
     let tree = repository.find_commit(commit).and_then(|commit| commit.tree()).map_err(failed)?;
+    // Names that no checkout takes are refused before it is begun. What this reads is read anew below.
+    if mirror.shown() != Some(commit) {
+        repository.index().and_then(|mut index| index.read_tree(&tree)).map_err(failed)?;
+    }
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     repository.set_head_detached(commit).map_err(failed)?;
     let (departed, fresh) = differing(mirror, &tree).map_err(failed)?;
     for path in &departed {
         remove(root, path, &tree);
     }
+    remove_links(repository, &tree, root);
     place(repository, &fresh, root, &home.half()).map_err(failed)?;
     let mut options = CheckoutBuilder::new();
     options.force().recreate_missing(true).disable_filters(true);
@@ -86,6 +94,23 @@ fn differing(mirror: &Mirror, tree: &Tree<'_>) -> Result<(Vec<PathBuf>, Vec<Fres
         }
     }
     Ok((departed, fresh))
+}
+
+/// Removes the links that stand where `tree` has files or directories: git's checkout would write through
+/// them. A container that may write to a part of the checkout can have put them there.
+fn remove_links(repository: &Repository, tree: &Tree<'_>, dir: &Path) {
+    for found in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Ok(kind) = found.file_type() else { continue };
+        let Some(entry) = tree.get_name_bytes(found.file_name().as_bytes()) else { continue };
+        if kind.is_symlink() && entry.filemode() != i32::from(FileMode::Link) {
+            // What cannot be removed fails the checkout, which says why.
+            let _ = fs::remove_file(found.path());
+        } else if kind.is_dir()
+            && let Ok(below) = repository.find_tree(entry.id())
+        {
+            remove_links(repository, &below, &found.path());
+        }
+    }
 }
 
 /// Removes a file, and the directories that are empty without it and not in `tree`: one that stays may

@@ -145,6 +145,30 @@ pub enum Fault {
         /// The library's words.
         why: String,
     },
+    /// A submodule that nobody means well with, or a file of them that cannot be read.
+    #[error("{at}: {what}; what was there stays")]
+    Modules {
+        /// The file, its line, and the submodule.
+        at: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A submodule's commit cannot be had.
+    #[error("{at} ({location}): {fault}{}; what was there stays", if *.without_login {
+        "; the source's own login is for its own host and is not shown to this one"
+    } else {
+        ""
+    })]
+    Submodule {
+        /// The file, its line, and the submodule.
+        at: String,
+        /// Where its repository is.
+        location: String,
+        /// What is wrong with that.
+        fault: Box<Fault>,
+        /// Whether it asks for a login, and the source's is for another host.
+        without_login: bool,
+    },
     /// A revision that is to be verified is not signed by somebody who is known.
     #[error(
         "{what} is not taken, what was there stays: {flaw}; sign it with a known key, or correct the \

@@ -4,12 +4,13 @@ use super::discover::{Discovery, Found, discover_in, look};
 use super::mirror::Home;
 use super::mounted::{digest_in, mounted_in};
 use super::read::read_in;
+use super::spec::Spec;
 use super::view::View;
 use crate::manifest::DigestKey;
-use crate::model::{Revision, ServiceName, Stack};
+use crate::model::{MountSource, Revision, ServiceName, Stack};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// What one commit holds, with what lies in the checkout and belongs to no commit. Nobody changes the
@@ -20,6 +21,9 @@ pub struct Files<'a> {
     /// The checkout.
     pub(super) roots: [PathBuf; 1],
     pub(super) view: View,
+    /// The submodules whose files are not here.
+    pub(super) absent: BTreeSet<PathBuf>,
+    pub(super) spec: &'a Spec,
     pub(super) home: &'a Home,
     pub(super) _hold: File,
 }
@@ -35,9 +39,11 @@ impl Files<'_> {
         &self.roots[0]
     }
 
-    /// Whether there is a directory at `path`.
+    /// Whether there is a directory at `path`; one that lies elsewhere, by way of links, is none.
     pub fn is_dir(&self, path: &Path) -> bool {
-        self.view.at(path).is_dir()
+        let lies_within =
+            |real: PathBuf| self.root().canonicalize().is_ok_and(|root| real.starts_with(root));
+        self.view.at(path).is_dir() && self.view.real(path).is_ok_and(lies_within)
     }
 
     /// [`discover`](super::discover) below `root`.
@@ -52,7 +58,38 @@ impl Files<'_> {
 
     /// The bytes of a file of the checkout; one that lies elsewhere, also by way of links, is not read.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        read_in(&self.view, &self.roots, path)
+        read_in(&self.view, &self.roots, path).map_err(|error| {
+            let absent = self.absent_at(path).filter(|_| error.kind() == ErrorKind::NotFound);
+            absent.map_or(error, io::Error::other)
+        })
+    }
+
+    /// What the services of `stack` mount from submodules whose files are not here, by field.
+    pub fn absent_mounts(&self, stack: &Stack) -> Vec<(String, String)> {
+        let mut absent = Vec::new();
+        for (name, service) in &stack.services {
+            for mount in service.container.mounts.values() {
+                let MountSource::Bind(bind) = &mount.source else { continue };
+                let why = self.absent_at(Path::new(&bind.path));
+                let message = why.map(|why| format!("cannot mount {}: {why}", bind.path));
+                absent.extend(message.map(|it| (format!("services.{name}.volumes"), it)));
+            }
+        }
+        absent
+    }
+
+    /// Why what lies at `path` is not here, if that is in such a submodule.
+    fn absent_at(&self, path: &Path) -> Option<String> {
+        let below = path.strip_prefix(self.root()).ok()?;
+        let module = self.absent.iter().find(|module| below.starts_with(module))?.display();
+        Some(if self.spec.submodules {
+            format!("it lies in the submodule `{module}`, whose commit is not here")
+        } else {
+            format!(
+                "it lies in the submodule `{module}`, and those of this source are not fetched; set \
+                 `submodules: true` there"
+            )
+        })
     }
 
     /// [`digest_mounted`](super::digest_mounted) within the checkout.

@@ -7,6 +7,7 @@ use super::files::Files;
 use super::kept;
 use super::laid::{Laid, Layer, commit_of, laid, note, show};
 use super::mirror::Mirror;
+use super::modules::absent;
 use super::repository::Repository;
 use super::view::View;
 use crate::model::{Revision, StackName};
@@ -32,7 +33,7 @@ impl Repository {
     ) -> Result<BTreeSet<Revision>, SourceError> {
         let kept = || {
             let _hold = self.hold_now()?;
-            match Mirror::open(&self.home, &self.origin())? {
+            match self.mirror()? {
                 Some(mirror) => kept::keep(&mirror, revisions),
                 None => Ok(revisions.clone()),
             }
@@ -49,7 +50,7 @@ impl Repository {
             let mut layers = laid(&self.home);
             change(&mut layers);
             note(&self.home, &layers)?;
-            let Some(mirror) = Mirror::open(&self.home, &self.origin())? else { return Ok(()) };
+            let Some(mirror) = self.mirror()? else { return Ok(()) };
             match settled(&mirror, &self.home)? {
                 Some(shown) => show(&mirror, &self.home, commit_of(&mirror, shown)),
                 None => Ok(()),
@@ -66,23 +67,26 @@ impl Repository {
     fn try_files_of(&self, revision: &Revision) -> Result<Files<'_>, Fault> {
         let hold = self.hold_now()?;
         let gone = || Fault::Gone { revision: revision.to_string() };
-        let mirror = Mirror::open(&self.home, &self.origin())?.ok_or_else(gone)?;
+        let mirror = self.mirror()?.ok_or_else(gone)?;
         let shown = settled(&mirror, &self.home)?;
         let commit = mirror.commit_at(revision)?.ok_or_else(gone)?;
+        let failed = |error: git2::Error| Fault::git("read a former commit", &error);
+        let tree_of = |id| mirror.repository.find_commit(id).and_then(|commit| commit.tree());
+        let tree = mirror.files_of(commit).map_err(failed)?;
+        let absent = absent(&mirror.repository, &tree);
         let files = |view| Files {
             revision: Revision(commit.to_string()),
             roots: [self.root()],
             view,
+            absent,
+            spec: &self.spec,
             home: &self.home,
             _hold: hold,
         };
-        if shown == Some(commit) {
+        let shown = shown.map(tree_of).transpose().map_err(failed)?;
+        if shown.as_ref().is_some_and(|shown| shown.id() == tree.id()) {
             return Ok(files(View::default()));
         }
-        let failed = |error: git2::Error| Fault::git("read a former commit", &error);
-        let tree_of = |id| mirror.repository.find_commit(id).and_then(|commit| commit.tree());
-        let tree = tree_of(commit).map_err(failed)?;
-        let shown = shown.map(tree_of).transpose().map_err(failed)?;
         let newer = newer(&mirror, &tree, shown.as_ref()).map_err(failed)?;
         self.written_out(&mirror, &tree, newer).map(files)
     }

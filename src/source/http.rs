@@ -5,7 +5,7 @@ mod fault;
 
 use super::error::Fault;
 use super::limits::Attempt;
-use super::mirror::Mirror;
+use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
 use super::smart::{ADVERTISEMENT, Advertised, read_advertised, receive, request};
 use super::spec::Credentials;
@@ -67,13 +67,14 @@ impl Server {
     pub(super) fn fetch(
         &self,
         wanted: &Wanted,
+        known: &Known,
         mirror: &Mirror,
         attempt: &Attempt<'_>,
     ) -> Result<Oid, Fault> {
         let Some((advertised, served)) = &self.heard else {
             return Err(Fault::NotGit { why: "it was not asked what it offers".into() });
         };
-        let request = request(advertised, wanted, mirror)?;
+        let request = request(advertised, wanted, known)?;
         let same_host = served.origin() == self.url.origin();
         let ask = Ask {
             url: format!("{}/git-upload-pack", base(served)),
@@ -82,7 +83,7 @@ impl Server {
             body: Some(request.body),
         };
         let mut answer = self.ask(ask, attempt.limits.bytes, attempt)?;
-        receive(&mut answer.body, request.shallow, mirror)?;
+        receive(&mut answer.body, request.shallow, known, mirror)?;
         Ok(wanted.id)
     }
 

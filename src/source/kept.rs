@@ -3,10 +3,10 @@
 
 use super::error::Fault;
 use super::mirror::Mirror;
+use super::modules::pins;
 use crate::model::Revision;
 use git2::Repository;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::Path;
 
 const KEPT: &str = "refs/bowline/kept/";
@@ -51,13 +51,15 @@ fn carry(old: &Repository, mirror: &Mirror) -> Result<(), git2::Error> {
             pack.insert_commit(id)?;
             carried.push(id);
         }
+        for pin in pins(old, id) {
+            if mirror.repository.find_commit(pin).is_err() {
+                pack.insert_commit(pin)?;
+            }
+        }
         kept.push((name.to_owned(), id));
     }
     if pack.object_count() > 0 {
-        let odb = mirror.repository.odb()?;
-        let mut into = odb.packwriter()?;
-        pack.foreach(|bytes| into.write_all(bytes).is_ok())?;
-        into.commit()?;
+        mirror.take_in(&mut pack, || true)?;
     }
     for (name, id) in kept {
         mirror.repository.reference(&name, id, true, "bowline")?;

@@ -1,6 +1,7 @@
 //! Files that the checkout shows as they were at a former commit, while all else in it is of the newest:
 //! what the containers of a stack mount that went back. The checkout then shows a commit of ours, which
-//! leaves the clone never; every sync shows it again, so that nothing flickers.
+//! leaves the clone never; every sync shows it again, so that nothing flickers. So it is where a commit has
+//! submodules, whose files are in its tree then.
 
 use super::checkout::switch;
 use super::error::Fault;
@@ -72,14 +73,14 @@ fn compose(mirror: &Mirror, commit: Oid, laid: &Laid) -> Result<Oid, Fault> {
     let failed = |error: git2::Error| Fault::git("lay former files over a commit", &error);
     let repository = &mirror.repository;
     let base = repository.find_commit(commit).map_err(failed)?;
-    let mut tree = base.tree().map_err(failed)?;
+    let mut tree = mirror.files_of(commit).map_err(failed)?;
     for (stack, layer) in laid {
         let Some(former) = mirror.commit_at(&layer.revision)? else {
             let revision = layer.revision.short();
             tracing::debug!(stack = %stack, revision, "not laying the files of a commit that is gone");
             continue;
         };
-        let former = repository.find_commit(former).and_then(|it| it.tree()).map_err(failed)?;
+        let former = mirror.files_of(former).map_err(failed)?;
         for path in layer.paths.iter().filter_map(|path| names(path)) {
             let grafted = graft(repository, Some(&tree), Some(&former), &path).map_err(failed)?;
             tree = match grafted {

@@ -2,6 +2,7 @@
 
 use super::error::Fault;
 use super::limits::Attempt;
+use super::mirror::Mirror;
 use super::select::{Offer, Wanted};
 use git2::{AutotagOption, Direction, ErrorCode, FetchOptions, Oid, RemoteCallbacks, Repository};
 use std::path::Path;
@@ -51,6 +52,28 @@ pub(super) fn fetch(
         Some(_) => into.refname_to_id(TIP).map_err(failed),
         None => Ok(wanted.id),
     }
+}
+
+/// The repository at `path`.
+pub(super) fn open(path: &Path) -> Result<Repository, Fault> {
+    probe(path)?;
+    Repository::open(path).map_err(|error| Fault::git("open it", &error))
+}
+
+/// Copies the commit `id` with its files and without its history.
+pub(super) fn copy(
+    from: &Repository,
+    id: Oid,
+    into: &Mirror,
+    attempt: &Attempt<'_>,
+) -> Result<(), Fault> {
+    let failed = |error: git2::Error| match attempt.check() {
+        Err(fault) => fault,
+        Ok(()) => Fault::git(&format!("copy commit {id}"), &error),
+    };
+    let mut pack = from.packbuilder().map_err(failed)?;
+    pack.insert_commit(id).map_err(failed)?;
+    into.take_in(&mut pack, || attempt.check().is_ok()).map_err(failed)
 }
 
 fn address(path: &Path) -> Result<&str, Fault> {

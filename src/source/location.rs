@@ -12,7 +12,7 @@ use url::Url;
 pub enum Location {
     /// On this host.
     Local(PathBuf),
-    /// Over http or https; holds no credentials.
+    /// Over http, https or git's own `git://`; holds no credentials.
     Remote(Url),
     /// Over ssh.
     Ssh(SshAddress),
@@ -98,10 +98,11 @@ impl FromStr for Location {
         let url = Url::parse(text)?;
         match url.scheme() {
             "file" => url.to_file_path().map(Self::Local).map_err(|()| InvalidLocation::NoPath),
-            "http" | "https" if url.username().is_empty() && url.password().is_none() => {
+            "git" if url.host_str().is_none_or(str::is_empty) => Err(InvalidLocation::Unknown),
+            "git" | "http" | "https" if url.username().is_empty() && url.password().is_none() => {
                 Ok(Self::Remote(url))
             }
-            "http" | "https" => Err(InvalidLocation::Login),
+            "git" | "http" | "https" => Err(InvalidLocation::Login),
             "ssh" if url.password().is_some() => Err(InvalidLocation::Login),
             "ssh" => SshAddress::of_url(&url).map(Self::Ssh),
             other => Err(InvalidLocation::Scheme(other.to_owned())),
@@ -191,6 +192,7 @@ mod tests {
         assert_eq!("a/b".parse(), Ok(Location::Local("a/b".into())));
         assert_eq!("file:///srv/r.git".parse(), Ok(Location::Local("/srv/r.git".into())));
         assert!(matches!("https://h/r.git".parse(), Ok(Location::Remote(_))));
+        assert!(matches!("git://h/r.git".parse(), Ok(Location::Remote(_))));
         let ssh = |text: &str| match text.parse() {
             Ok(Location::Ssh(address)) => address,
             other => panic!("{other:?}"),
@@ -207,6 +209,8 @@ mod tests {
         for text in [
             "",
             "https://u:p@h/r",
+            "git://u:p@h/r",
+            "git:///r",
             "ssh://u:p@h/r",
             "file://h/r",
             "http://",

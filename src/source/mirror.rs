@@ -3,10 +3,11 @@
 use super::error::Fault;
 use super::kept::carry_over;
 use super::local::TIP;
+use super::modules::whole;
 use crate::model::Revision;
-use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
+use git2::{ErrorCode, Oid, PackBuilder, Repository, RepositoryInitOptions, Tree};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The commit that the checkout shows in full, with what is laid over it. `HEAD` is the one that it was begun with: they
@@ -67,11 +68,30 @@ impl Home {
 /// A clone.
 pub(super) struct Mirror {
     pub(super) repository: Repository,
+    /// Whether the files of submodules belong to those of a commit.
+    submodules: bool,
+}
+
+/// What a server is told that is here.
+pub(super) struct Known {
+    /// A commit with all of its files.
+    pub(super) tip: Option<Oid>,
+    /// Commits without their history.
+    pub(super) boundary: Vec<Oid>,
+    /// Whether that is the clone's own list.
+    pub(super) is_whole: bool,
+}
+
+impl Known {
+    /// For a repository of which the clone holds some commits alone.
+    pub(super) fn of_a_part(commit: Option<Oid>) -> Self {
+        Self { tip: commit, boundary: commit.into_iter().collect(), is_whole: false }
+    }
 }
 
 impl Mirror {
     /// The clone of `origin`; `None` where there is none, or one of another repository.
-    pub(super) fn open(home: &Home, origin: &str) -> Result<Option<Self>, Fault> {
+    pub(super) fn open(home: &Home, origin: &str, submodules: bool) -> Result<Option<Self>, Fault> {
         let path = home.clone();
         match fs::read_to_string(path.join(ORIGIN)) {
             Ok(written) if written == origin => {}
@@ -81,7 +101,7 @@ impl Mirror {
         }
         let repository = Repository::open_bare(&path)
             .map_err(|error| Fault::Corrupt { why: error.message().to_owned() })?;
-        Ok(Some(Self { repository }))
+        Ok(Some(Self { repository, submodules }))
     }
 
     /// A new clone, filled by `fetch`, in place of what was there. Until it is complete, what was
@@ -89,6 +109,7 @@ impl Mirror {
     pub(super) fn anew<T>(
         home: &Home,
         origin: &str,
+        submodules: bool,
         fetch: impl FnOnce(&Self) -> Result<T, Fault>,
     ) -> Result<(Self, T), Fault> {
         let begun = home.begun();
@@ -97,7 +118,7 @@ impl Mirror {
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(&begun, &options)
             .map_err(|error| Fault::git(&format!("make {}", begun.display()), &error))?;
-        let mirror = Self { repository };
+        let mirror = Self { repository, submodules };
         let fetched = fetch(&mirror)?;
         write(&begun.join(ORIGIN), origin.as_bytes())?;
         for old in [home.former(), home.clone()] {
@@ -106,7 +127,7 @@ impl Mirror {
         keep_index(home)?;
         drop(mirror);
         swap(home)?;
-        let mirror = Self::open(home, origin)?
+        let mirror = Self::open(home, origin, submodules)?
             .ok_or_else(|| Fault::Corrupt { why: "the new clone is gone".into() })?;
         Ok((mirror, fetched))
     }
@@ -129,6 +150,17 @@ impl Mirror {
     pub(super) fn commit_at(&self, revision: &Revision) -> Result<Option<Oid>, Fault> {
         // What is no id names no commit.
         Oid::from_str(&revision.0).map_or(Ok(None), |id| self.commit(id))
+    }
+
+    /// The files of a commit, with those of its submodules where they belong to them.
+    pub(super) fn files_of(&self, commit: Oid) -> Result<Tree<'_>, git2::Error> {
+        let tree = self.repository.find_commit(commit)?.tree()?;
+        if self.submodules { whole(&self.repository, tree) } else { Ok(tree) }
+    }
+
+    /// What the repository's server is told.
+    pub(super) fn known(&self) -> Known {
+        Known { tip: self.tip(), boundary: self.shallow(), is_whole: true }
     }
 
     /// The commit that was fetched last, from which the next fetch can begin.
@@ -184,6 +216,18 @@ impl Mirror {
         let path = self.repository.path();
         write(&path.join("shallow.new"), lines.concat().as_bytes())?;
         rename(&path.join("shallow.new"), &path.join("shallow"))
+    }
+
+    /// Stores what `pack` holds, unless `is_wanted` says no meanwhile.
+    pub(super) fn take_in(
+        &self,
+        pack: &mut PackBuilder<'_>,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(), git2::Error> {
+        let odb = self.repository.odb()?;
+        let mut into = odb.packwriter()?;
+        pack.foreach(|bytes| is_wanted() && into.write_all(bytes).is_ok())?;
+        into.commit().map(drop)
     }
 
     /// The references whose names begin so.

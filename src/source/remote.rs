@@ -1,11 +1,12 @@
 //! The repository that is followed, wherever it is. Decides nothing.
 
+use super::daemon;
 use super::error::Fault;
 use super::http::Server;
 use super::limits::Attempt;
 use super::local;
 use super::location::Location;
-use super::mirror::Mirror;
+use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
 use super::spec::Spec;
 use super::ssh::{self, Ssh};
@@ -16,6 +17,7 @@ use std::path::Path;
 pub(super) enum Remote<'a> {
     Local(&'a Path),
     Http(Box<Server>),
+    Daemon(daemon::Server<'a>),
     Ssh(ssh::Server<'a>),
 }
 
@@ -28,6 +30,9 @@ impl<'a> Remote<'a> {
     ) -> Result<Self, Fault> {
         match &spec.location {
             Location::Local(path) => Ok(Self::Local(path)),
+            Location::Remote(url) if url.scheme() == "git" => {
+                Ok(Self::Daemon(daemon::Server::new(url)))
+            }
             Location::Remote(url) => {
                 let server = Server::new(url.clone(), spec.credentials.as_ref(), authorities)?;
                 Ok(Self::Http(Box::new(server)))
@@ -41,21 +46,24 @@ impl<'a> Remote<'a> {
         match self {
             Self::Local(path) => local::list(path),
             Self::Http(server) => server.list(attempt),
+            Self::Daemon(server) => server.list(attempt),
             Self::Ssh(server) => server.list(attempt),
         }
     }
 
-    /// Fetches `wanted` into `mirror`; the object that came.
+    /// Fetches `wanted` into `mirror`, where `known` is; the object that came.
     pub(super) fn fetch(
         &self,
         wanted: &Wanted,
+        known: &Known,
         mirror: &Mirror,
         attempt: &Attempt<'_>,
     ) -> Result<Oid, Fault> {
         match self {
             Self::Local(path) => local::fetch(path, wanted, &mirror.repository, attempt),
-            Self::Http(server) => server.fetch(wanted, mirror, attempt),
-            Self::Ssh(server) => server.fetch(wanted, mirror, attempt),
+            Self::Http(server) => server.fetch(wanted, known, mirror, attempt),
+            Self::Daemon(server) => server.fetch(wanted, known, mirror, attempt),
+            Self::Ssh(server) => server.fetch(wanted, known, mirror, attempt),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::error::{Fault, SourceError};
 use super::laid::{commit_of, show};
 use super::limits::{Attempt, Limits};
 use super::mirror::{Home, Mirror};
+use super::modules::Bring;
 use super::remote::Remote;
 use super::select::{Offer, Wanted, select, unknown};
 use super::spec::Spec;
@@ -123,7 +124,7 @@ impl Repository {
             return Ok(None);
         }
         let _hold = self.hold_now()?;
-        let Some(mirror) = Mirror::open(&self.home, &self.origin())? else { return Ok(None) };
+        let Some(mirror) = self.mirror()? else { return Ok(None) };
         let Some(commit) = bound_for(&mirror).map(|shown| commit_of(&mirror, shown)) else {
             return Ok(None);
         };
@@ -151,7 +152,7 @@ impl Repository {
         let offer = remote.list(attempt)?;
         let wanted = select(&offer, &self.spec.reference)?;
         let work = Work { source: self, remote, offer, wanted, attempt };
-        let (before, passed) = match Mirror::open(&self.home, &self.origin()) {
+        let (before, passed) = match self.mirror() {
             Ok(None) => (None, work.first()),
             Ok(Some(mirror)) => {
                 let before = mirror.shown().map(|shown| commit_of(&mirror, shown));
@@ -162,11 +163,16 @@ impl Repository {
         let passed = match passed {
             Err(Fault::Corrupt { why }) => {
                 tracing::warn!(source = %self.spec.name, "cloning anew, the clone is damaged: {why}");
-                work.anew()
+                work.anew(None)
             }
             other => other,
         };
         Ok((passed?, self.given.or(before)))
+    }
+
+    /// The clone, if there is one.
+    pub(super) fn mirror(&self) -> Result<Option<Mirror>, Fault> {
+        Mirror::open(&self.home, &self.origin(), self.spec.submodules)
     }
 
     /// One process at a time syncs, which waits for the server.
@@ -238,11 +244,11 @@ impl Work<'_> {
             Some(commit) => Fetched { object: self.wanted.id, commit },
             None => self.fetch(mirror)?,
         };
-        let verified = self.source.verify(mirror, fetched)?;
-        // Not before: what is not shown would be cloned anew at each sync.
-        if mirror.packs() > self.source.limits.packs {
+        let (verified, submodules) = self.judge(mirror, fetched, None)?;
+        // Not before: what is not shown would be cloned anew at each sync. Each submodule comes in a pack.
+        if mirror.packs() > self.source.limits.packs + submodules {
             tracing::info!(source = %self.source.spec.name, "cloning anew, the clone has many packs");
-            return self.anew();
+            return self.anew(Some(mirror));
         }
         let _hold = self.source.hold(self.attempt)?;
         self.show(mirror, fetched, verified)
@@ -250,16 +256,37 @@ impl Work<'_> {
 
     /// With a first clone, which stays whether or not its revision is shown.
     fn first(&self) -> Result<Passed, Fault> {
-        let (mirror, (fetched, _hold)) = self.cloned(|_, fetched| Ok(fetched))?;
-        let verified = self.source.verify(&mirror, fetched)?;
+        let (mirror, (fetched, hold)) = self.cloned(|_, fetched| Ok(fetched))?;
+        drop(hold);
+        let (verified, _) = self.judge(&mirror, fetched, None)?;
+        let _hold = self.source.hold(self.attempt)?;
         self.show(&mirror, fetched, verified)
     }
 
-    /// With a new clone in place of another, which stays unless the new one's revision is to be shown.
-    fn anew(&self) -> Result<Passed, Fault> {
-        let verify = |mirror: &Mirror, fetched| Ok((fetched, self.source.verify(mirror, fetched)?));
-        let (mirror, ((fetched, verified), _hold)) = self.cloned(verify)?;
+    /// With a new clone in place of another, which stays unless the new one's revision is to be shown. What
+    /// the submodules need is taken from `old` as far as it is there.
+    fn anew(&self, old: Option<&Mirror>) -> Result<Passed, Fault> {
+        let judge = |mirror: &Mirror, fetched| Ok((fetched, self.judge(mirror, fetched, old)?.0));
+        let (mirror, ((fetched, verified), _hold)) = self.cloned(judge)?;
         self.show(&mirror, fetched, verified)
+    }
+
+    /// By whom a revision is signed, and how many submodules it has, which are all here then. Of what nobody
+    /// signed who is known no submodule is asked for.
+    fn judge(
+        &self,
+        mirror: &Mirror,
+        fetched: Fetched,
+        old: Option<&Mirror>,
+    ) -> Result<(Option<Verified>, usize), Fault> {
+        let Repository { spec, authorities, ssh, .. } = self.source;
+        let verified = self.source.verify(mirror, fetched)?;
+        if !spec.submodules {
+            return Ok((verified, 0));
+        }
+        let authorities = authorities.as_deref();
+        let bring = Bring { spec, authorities, ssh, attempt: self.attempt, old, into: mirror };
+        Ok((verified, bring.all(fetched.commit)?))
     }
 
     /// A new clone, if `judge` says so of what it holds.
@@ -272,11 +299,11 @@ impl Work<'_> {
             let judged = judge(mirror, self.fetch(mirror)?)?;
             Ok((judged, self.source.hold(self.attempt)?))
         };
-        Mirror::anew(home, &self.source.origin(), fetch)
+        Mirror::anew(home, &self.source.origin(), self.source.spec.submodules, fetch)
     }
 
     fn fetch(&self, mirror: &Mirror) -> Result<Fetched, Fault> {
-        let object = self.remote.fetch(&self.wanted, mirror, self.attempt)?;
+        let object = self.remote.fetch(&self.wanted, &mirror.known(), mirror, self.attempt)?;
         match mirror.commit(object)? {
             Some(commit) => mirror.set_tip(commit).map(|()| Fetched { object, commit }),
             None if self.wanted.offered_as.is_none() => {

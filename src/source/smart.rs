@@ -8,7 +8,7 @@ mod stream;
 
 pub(super) use advertise::{Advertised, read as read_advertised};
 pub(super) use fetch::{receive, request};
-pub(super) use pktline::words;
+pub(super) use pktline::{flush as end, words, write};
 pub(super) use stream::{Incoming, pump, wait};
 
 /// Most of what lists references, in bytes.

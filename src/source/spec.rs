@@ -14,6 +14,8 @@ pub struct Spec {
     pub reference: Reference,
     /// The login, for remote repositories.
     pub credentials: Option<Credentials>,
+    /// Whether the files of submodules belong to those of a revision.
+    pub submodules: bool,
     /// Who must have signed a revision before it is shown.
     pub verify: Option<Verify>,
 }

@@ -6,7 +6,7 @@ mod complaint;
 use super::error::Fault;
 use super::limits::Attempt;
 use super::location::SshAddress;
-use super::mirror::Mirror;
+use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
 use super::smart::{ADVERTISEMENT, Advertised, Incoming, pump, read_advertised, receive, request};
 use complaint::Complaint;
@@ -85,20 +85,22 @@ impl<'s> Server<'s> {
     pub(super) fn fetch(
         &self,
         wanted: &Wanted,
+        known: &Known,
         mirror: &Mirror,
         attempt: &Attempt<'_>,
     ) -> Result<Oid, Fault> {
         let Talk { advertised, mut incoming, mut stdin, complaint, _running } =
             self.begin(attempt)?;
         incoming.allow(attempt.limits.bytes);
-        let request = request(&advertised, wanted, mirror)?;
+        let request = request(&advertised, wanted, known)?;
         let body = request.body;
         // On a thread of its own: a server that reads nothing must not hold us up.
         thread::spawn(move || {
             // What is wrong with the server shows in what it answers.
             let _ = stdin.write_all(&body);
         });
-        receive(&mut incoming, request.shallow, mirror).map_err(|fault| complaint.or(fault))?;
+        receive(&mut incoming, request.shallow, known, mirror)
+            .map_err(|fault| complaint.or(fault))?;
         Ok(wanted.id)
     }
 

@@ -169,6 +169,7 @@ pub(crate) fn remote(url: &str, password: Option<&str>, state: &Path) -> Reposit
         location,
         reference: Reference::Head,
         credentials: Some(credentials),
+        submodules: false,
         verify: None,
     };
     Repository::open(spec, state)

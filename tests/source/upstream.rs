@@ -67,7 +67,8 @@ impl Upstream {
 
 pub(crate) fn follow(location: Location, reference: Reference, state: &Path) -> Repository {
     let name = SourceName::new("s").unwrap();
-    let spec = Spec { name, location, reference, credentials: None, verify: None };
+    let spec =
+        Spec { name, location, reference, credentials: None, submodules: false, verify: None };
     Repository::open(spec, state)
 }
 

@@ -105,7 +105,7 @@ impl Forge {
     pub(crate) fn follow(&self, reference: Reference, verify: Option<Verify>) -> Repository {
         let location = Location::Local(self.path("upstream"));
         let name = SourceName::new("s").unwrap();
-        let spec = Spec { name, location, reference, credentials: None, verify };
+        let spec = Spec { name, location, reference, credentials: None, submodules: false, verify };
         Repository::open(spec, &self.path("state"))
     }
 

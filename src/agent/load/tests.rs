@@ -109,6 +109,7 @@ impl Scene {
             location: Location::Local(self.path("")),
             reference: Reference::Head,
             credentials: None,
+            submodules: false,
             verify: None,
         };
         Repository::open(spec, &self.dir.path().join("state"))
@@ -321,5 +322,38 @@ fn a_directory_gives_its_name_as_compose_does() {
     for (dir, name) in [("/r/My App", "myapp"), ("/r/a.b", "ab"), ("/r/_-x", "x"), ("/", "unnamed")]
     {
         assert_eq!(name_after(Path::new(dir)).as_str(), name);
+    }
+}
+
+#[test]
+fn what_lies_in_a_submodule_that_is_not_fetched_is_an_error_of_its_stack_alone() {
+    let scene = Scene::new();
+    scene.write(".gitmodules", "[submodule \"v\"]\n\tpath = vendor\n\turl = ../vendor\n");
+    let stack = |more: &str| format!("services:\n  a:\n    image: a\n    {more}\n");
+    scene.write(
+        "reads/compose.yaml",
+        &stack("env_file: [{ path: ../vendor/a.env, required: false }]"),
+    );
+    scene.write("mounts/compose.yaml", &stack("volumes: ['../vendor/conf:/conf']"));
+    scene.commit();
+    let head = scene.upstream.head().unwrap().peel_to_commit().unwrap();
+    let mut tree = scene.upstream.treebuilder(Some(&head.tree().unwrap())).unwrap();
+    tree.insert("vendor", head.id(), git2::FileMode::Commit.into()).unwrap();
+    let tree = scene.upstream.find_tree(tree.write().unwrap()).unwrap();
+    let who = Signature::now("Test", "test@bowline.invalid").unwrap();
+    scene.upstream.commit(Some("HEAD"), &who, &who, "x", &tree, &[&head]).unwrap();
+    let mut source = scene.source();
+    let revision = source.sync(&AtomicBool::new(false)).unwrap().revision;
+    let files = source.files_of(&revision).unwrap();
+    let (content, _) = load(&scene.reading, &self::source(), &files, &BTreeMap::new()).unwrap();
+    let told: BTreeMap<_, _> =
+        content.stacks.into_iter().map(|item| (item.file, item.stack.err())).collect();
+    assert_eq!(told[WEB], None);
+    for (file, place) in [("reads/compose.yaml", ":4:"), ("mounts/compose.yaml", ":4:")] {
+        let told = told[file].as_ref().unwrap();
+        let part = "it lies in the submodule `vendor`, and those of this source are not fetched; set \
+                    `submodules: true` there";
+        assert!(told.contains(part) && told.contains(&format!("{file}{place}")), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
     }
 }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The most bytes that are read for one stack, all files together.
 const MAX_TOTAL_BYTES: usize = 64 << 20;
+/// How a file begins that stands for one elsewhere (git-lfs' docs/spec.md).
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 /// The most files that are read for one stack; one that is read twice counts twice.
 const MAX_FILES: usize = 2000;
 
@@ -83,6 +85,12 @@ impl<'a> Door<'a> {
         if self.bytes > MAX_TOTAL_BYTES {
             return Err(format!(
                 "cannot read {shown}: the files of one stack may have {MAX_TOTAL_BYTES} bytes"
+            ));
+        }
+        if bytes.starts_with(LFS_POINTER) {
+            return Err(format!(
+                "cannot read {shown}: it is a pointer of Git LFS, and what it stands for is not fetched; \
+                 store the file in git itself (`git lfs untrack`, `git add --renormalize`)"
             ));
         }
         self.inputs.insert(path.to_owned());

@@ -2,7 +2,7 @@
 //! and "Packfile Data"). One question, one answer: all that we have is said at once.
 
 use super::super::error::Fault;
-use super::super::mirror::Mirror;
+use super::super::mirror::{Known, Mirror};
 use super::super::select::Wanted;
 use super::advertise::Advertised;
 use super::pktline::{Packet, flush, words, write};
@@ -21,7 +21,7 @@ pub(in crate::source) struct Request {
 pub(in crate::source) fn request(
     advertised: &Advertised,
     wanted: &Wanted,
-    mirror: &Mirror,
+    known: &Known,
 ) -> Result<Request, Fault> {
     if !advertised.can("side-band-64k") {
         return Err(Fault::Unsupported { what: "a server without git's side-band-64k".into() });
@@ -37,13 +37,13 @@ pub(in crate::source) fn request(
         advertised.offer.0.values().copied().collect()
     };
     let shallow = alone && advertised.can("shallow");
-    Ok(Request { body: body(&wants, shallow, advertised, mirror), shallow })
+    Ok(Request { body: body(&wants, shallow, advertised, known), shallow })
 }
 
-fn body(wants: &BTreeSet<Oid>, shallow: bool, advertised: &Advertised, mirror: &Mirror) -> Vec<u8> {
+fn body(wants: &BTreeSet<Oid>, shallow: bool, advertised: &Advertised, known: &Known) -> Vec<u8> {
     let agent = concat!("agent=bowline/", env!("CARGO_PKG_VERSION"));
-    let known = ["side-band-64k", "ofs-delta", "no-progress"];
-    let mut capabilities: Vec<_> = known.into_iter().filter(|name| advertised.can(name)).collect();
+    let useful = ["side-band-64k", "ofs-delta", "no-progress"];
+    let mut capabilities: Vec<_> = useful.into_iter().filter(|name| advertised.can(name)).collect();
     capabilities.extend(shallow.then_some("shallow"));
     capabilities.push(agent);
     let mut body = Vec::new();
@@ -53,15 +53,14 @@ fn body(wants: &BTreeSet<Oid>, shallow: bool, advertised: &Advertised, mirror: &
         extra.clear();
     }
     // With history asked for, a clone without history has nothing that it could build on.
-    let boundary = mirror.shallow();
     if shallow {
-        for id in &boundary {
+        for id in &known.boundary {
             write(&mut body, &format!("shallow {id}\n"));
         }
         write(&mut body, "deepen 1\n");
     }
     flush(&mut body);
-    if let Some(tip) = mirror.tip().filter(|_| shallow || boundary.is_empty()) {
+    if let Some(tip) = known.tip.filter(|_| shallow || known.boundary.is_empty()) {
         write(&mut body, &format!("have {tip}\n"));
     }
     write(&mut body, "done\n");
@@ -72,9 +71,10 @@ fn body(wants: &BTreeSet<Oid>, shallow: bool, advertised: &Advertised, mirror: &
 pub(in crate::source) fn receive(
     from: &mut impl Read,
     shallow: bool,
+    known: &Known,
     mirror: &Mirror,
 ) -> Result<(), Fault> {
-    let boundary = if shallow { Some(boundary(from, mirror)?) } else { None };
+    let boundary = if shallow { Some(boundary(from, known)?) } else { None };
     let odb = mirror.repository.odb().map_err(|error| Fault::git("write the pack", &error))?;
     let failed = |error: git2::Error| Fault::git("read the pack that came", &error);
     let mut pack = odb.packwriter().map_err(failed)?;
@@ -87,7 +87,7 @@ pub(in crate::source) fn receive(
         return Err(Fault::Corrupt { why: "the server sent no pack".into() });
     }
     // The boundary first: commits without parents that are not in it would look damaged.
-    if let Some(boundary) = boundary {
+    if let Some(boundary) = boundary.filter(|_| known.is_whole) {
         mirror.set_shallow(&boundary)?;
     }
     pack.commit().map(drop).map_err(failed)
@@ -102,8 +102,8 @@ fn pack_fault(error: std::io::Error) -> Fault {
 }
 
 /// The section on commits without history: what the clone's list of them is from now on.
-fn boundary(from: &mut impl Read, mirror: &Mirror) -> Result<Vec<Oid>, Fault> {
-    let mut ids: BTreeSet<Oid> = mirror.shallow().into_iter().collect();
+fn boundary(from: &mut impl Read, known: &Known) -> Result<Vec<Oid>, Fault> {
+    let mut ids: BTreeSet<Oid> = known.boundary.iter().copied().collect();
     while let Packet::Data(line) = Packet::read(from)? {
         let text = str::from_utf8(&line).unwrap_or_default().trim_end();
         let (what, id) = text.split_once(' ').unwrap_or_default();
