@@ -3,18 +3,26 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails fails its test.
 
+mod support;
+
+#[path = "source/agent.rs"]
+mod agent;
 #[path = "source/broken_servers.rs"]
 mod broken_servers;
 #[path = "source/checkout.rs"]
 mod checkout;
 #[path = "source/discovery.rs"]
 mod discovery;
+#[path = "source/disk.rs"]
+mod disk;
 #[path = "source/former.rs"]
 mod former;
 #[path = "source/http.rs"]
 mod http;
 #[path = "source/nginx.rs"]
 mod nginx;
+#[path = "source/proxy.rs"]
+mod proxy;
 #[path = "source/references.rs"]
 mod references;
 #[path = "source/ssh.rs"]
@@ -23,6 +31,8 @@ mod ssh;
 mod ssh_broken;
 #[path = "source/sshd.rs"]
 mod sshd;
+#[path = "source/tls.rs"]
+mod tls;
 #[path = "source/upstream.rs"]
 mod upstream;
 #[path = "source/watching.rs"]

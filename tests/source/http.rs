@@ -7,24 +7,24 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A repository to commit to, and the bare one that the server shows.
-struct Served {
-    work: Upstream,
-    bare: PathBuf,
+pub(crate) struct Served {
+    pub(crate) work: Upstream,
+    pub(crate) bare: PathBuf,
 }
 
 impl Served {
-    fn by(server: &Server, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn by(server: &Server, files: &[(&str, &str)]) -> Self {
         let served = Self { work: Upstream::with(files), bare: server.repository("a.git") };
         served.push();
         served
     }
 
-    fn push(&self) {
+    pub(crate) fn push(&self) {
         let bare = self.bare.to_str().unwrap();
         self.work.git(&["push", "--quiet", "--force", "--tags", bare, "main"]);
     }
 
-    fn commit(&self, files: &[(&str, &str)]) -> String {
+    pub(crate) fn commit(&self, files: &[(&str, &str)]) -> String {
         let commit = self.work.commit(files);
         self.push();
         commit
@@ -99,21 +99,6 @@ fn a_redirect_is_followed_with_the_login() {
     let (url, authority) = (server.tls_url("moved/a.git"), server.authority());
     let mut source = remote(&url, Some(PASSWORD), &served.work.state()).with_authorities(authority);
     assert_eq!(sync(&mut source).unwrap().revision.0, served.work.head());
-}
-
-#[test]
-fn tls_needs_an_authority_that_is_trusted() {
-    let Some(server) = Server::start() else { return };
-    let served = Served::by(&server, &[("a", "one")]);
-    let (url, state) = (server.tls_url("open/a.git"), served.work.state());
-    let error = sync(&mut remote(&url, None, &state)).unwrap_err();
-    assert!(matches!(error.fault, Fault::Tls { .. }), "{error}");
-    let mut source = remote(&url, None, &state).with_authorities(server.authority());
-    assert_eq!(sync(&mut source).unwrap().revision.0, served.work.head());
-    let plain = url.replacen("https://localhost", "https://127.0.0.1", 1);
-    let mut other_name = remote(&plain, None, &state).with_authorities(server.authority());
-    let error = sync(&mut other_name).unwrap_err();
-    assert!(matches!(error.fault, Fault::Tls { .. }), "{error}");
 }
 
 #[test]

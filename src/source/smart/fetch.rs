@@ -10,6 +10,9 @@ use git2::Oid;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
+/// The least page of memory there is, in bytes.
+const PAGE: usize = 4096;
+
 /// What is asked of the server.
 pub(in crate::source) struct Request {
     pub(in crate::source) body: Vec<u8>,
@@ -76,11 +79,15 @@ pub(in crate::source) fn receive(
 ) -> Result<(), Fault> {
     let boundary = if shallow { Some(boundary(from, mirror)?) } else { None };
     let odb = mirror.repository.odb().map_err(|error| Fault::git("write the pack", &error))?;
-    let failed = |error: git2::Error| Fault::git("read the pack that came", &error);
+    let failed = |error: git2::Error| Fault::git("take in the pack that came", &error);
     let mut pack = odb.packwriter().map_err(failed)?;
     let mut bytes = 0_usize;
     while let Some(content) = band(from)? {
-        pack.write_all(&content).map_err(pack_fault)?;
+        // In small parts: libgit2 maps the file and asks the disk for the last page of each part alone, so
+        // that a full disk would end the process in the middle of a large one.
+        for part in content.chunks(PAGE) {
+            pack.write_all(part).map_err(pack_fault)?;
+        }
         bytes += content.len();
     }
     if bytes == 0 {
@@ -93,12 +100,10 @@ pub(in crate::source) fn receive(
     pack.commit().map(drop).map_err(failed)
 }
 
+/// The wrapper of libgit2 says only that it failed; libgit2 knows why.
 fn pack_fault(error: std::io::Error) -> Fault {
-    let why = error.to_string();
-    match error.downcast::<git2::Error>() {
-        Ok(error) => Fault::git("read the pack that came", &error),
-        Err(_) => Fault::Io { doing: "write the pack".into(), why },
-    }
+    let error = error.downcast().unwrap_or_else(|_| git2::Error::last_error(-1));
+    Fault::git("take in the pack that came", &error)
 }
 
 /// The section on commits without history: what the clone's list of them is from now on.
