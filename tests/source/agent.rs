@@ -294,15 +294,15 @@ fn whatever_goes_wrong_with_a_server_is_told_and_harms_nothing() {
     let other = site.server.place("own.pem");
     site.survives(
         "an unknown authority",
-        |_| drop(fs::copy(&other, &ca).unwrap()),
+        |_| assert!(fs::copy(&other, &ca).unwrap() > 0),
         &["authority that is not among the trusted ones", "/ca.pem", "tls.ca_file"],
-        |_| drop(fs::copy(&kept, &ca).unwrap()),
+        |_| assert!(fs::copy(&kept, &ca).unwrap() > 0),
     );
     site.survives(
         "a file of authorities that is none",
         |_| fs::write(&ca, "nonsense").unwrap(),
         &["cannot trust the authorities in", "/ca.pem: it holds no certificate"],
-        |_| drop(fs::copy(&kept, &ca).unwrap()),
+        |_| assert!(fs::copy(&kept, &ca).unwrap() > 0),
     );
     site.survives(
         "garbage",

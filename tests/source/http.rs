@@ -53,11 +53,14 @@ fn a_repository_is_cloned_without_history_and_followed() {
     assert!(asked.len() == 1 && asked[0].contains("info/refs"), "{asked:?}");
 
     // `one` was in the commit before the clone's only one: the server must not take it for known.
+    let cut_off = clone.join("objects/pack/pack_git2_0123456789abcdef");
+    fs::write(&cut_off, "what a crash left").unwrap();
     let third = served.commit(&[("a", "one"), ("b", "new")]);
     let checkout = sync(&mut source).unwrap();
     assert_eq!((&checkout.revision.0, checkout.moved), (&third, true));
     assert_eq!((served.read("a"), served.read("b")), ("one".to_owned(), "new".to_owned()));
     git(&clone, &["fsck", "--connectivity-only", &third]);
+    assert!(!cut_off.exists());
 }
 
 #[test]
@@ -120,6 +123,7 @@ fn what_cannot_be_fetched_is_told_apart() {
     let mut source = remote(&server.url("open/a.git"), None, &state).with_limits(small);
     let error = sync(&mut source).unwrap_err();
     assert!(matches!(error.fault, Fault::TooLarge { limit: 100 }), "{error}");
+    assert!(!state.join("s/git.new").exists());
     assert!(sync(&mut source.with_limits(Limits::default())).unwrap().moved);
 }
 

@@ -10,9 +10,6 @@ use git2::Oid;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
-/// The least page of memory there is, in bytes.
-const PAGE: usize = 4096;
-
 /// What is asked of the server.
 pub(in crate::source) struct Request {
     pub(in crate::source) body: Vec<u8>,
@@ -83,11 +80,7 @@ pub(in crate::source) fn receive(
     let mut pack = odb.packwriter().map_err(failed)?;
     let mut bytes = 0_usize;
     while let Some(content) = band(from)? {
-        // In small parts: libgit2 maps the file and asks the disk for the last page of each part alone, so
-        // that a full disk would end the process in the middle of a large one.
-        for part in content.chunks(PAGE) {
-            pack.write_all(part).map_err(pack_fault)?;
-        }
+        pack.write_all(&content).map_err(pack_fault)?;
         bytes += content.len();
     }
     if bytes == 0 {
