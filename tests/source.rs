@@ -25,6 +25,8 @@ mod nginx;
 mod proxy;
 #[path = "source/references.rs"]
 mod references;
+#[path = "source/relay.rs"]
+mod relay;
 #[path = "source/ssh.rs"]
 mod ssh;
 #[path = "source/ssh_broken.rs"]

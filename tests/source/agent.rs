@@ -5,6 +5,7 @@
 use super::http::Served;
 use super::nginx::{PASSWORD, Server, TOKEN_USER, USER};
 use super::proxy::Tunnel;
+use super::relay::{Relay, Way};
 use super::upstream::git;
 use crate::support::agent::{Agent, Settings};
 use crate::support::packed::Image;
@@ -12,12 +13,9 @@ use crate::support::program::{Ended, bowline};
 use crate::support::stacks::{Stacks, lives};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 const TOKEN: &str = "t0ken-of-the-agent";
 const STACK: &str = "e2e-https";
@@ -27,70 +25,6 @@ const EMPTY: &str = "name: e2e-https\nservices: {}\n";
 const SIM: [&str; 2] = ["--engine", "sim"];
 /// More than the configuration below accepts, in bytes.
 const TOO_MUCH: usize = 3 << 20;
-
-/// What becomes of a connection.
-#[derive(Clone, Copy)]
-enum Way {
-    /// It leads to this port.
-    To(u16),
-    /// The same, but it ends when so many bytes came back.
-    Cut(u16, usize),
-    /// Nothing comes.
-    Silence,
-    /// What no server says.
-    Garbage,
-}
-
-/// A port that leads where the test wants.
-struct Relay {
-    port: u16,
-    way: Arc<Mutex<Way>>,
-}
-
-impl Relay {
-    fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let own = listener.local_addr().unwrap().port();
-        let way = Arc::new(Mutex::new(Way::To(port)));
-        let now = Arc::clone(&way);
-        thread::spawn(move || {
-            let mut silent = Vec::new();
-            for mut client in listener.incoming().map_while(Result::ok) {
-                match *now.lock().unwrap() {
-                    Way::To(port) => lead(client, port, usize::MAX),
-                    Way::Cut(port, bytes) => lead(client, port, bytes),
-                    Way::Silence => silent.push(client),
-                    Way::Garbage => drop(client.write_all(&[b'x'; 4096])),
-                }
-            }
-        });
-        Self { port: own, way }
-    }
-
-    fn set(&self, way: Way) {
-        *self.way.lock().unwrap() = way;
-    }
-}
-
-fn lead(client: TcpStream, port: u16, bytes: usize) {
-    let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let back = (server.try_clone().unwrap(), client.try_clone().unwrap(), bytes);
-    for (mut from, mut to, mut left) in [(client, server, usize::MAX), back] {
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = from.read(&mut buffer) {
-                let length = length.min(left);
-                left -= length;
-                if to.write_all(&buffer[..length]).is_err() || left == 0 {
-                    break;
-                }
-            }
-            for stream in [from, to] {
-                let _ = stream.shutdown(Shutdown::Both);
-            }
-        });
-    }
-}
 
 /// A stack that says in which version it is; `is_real`: with a container for the real engine.
 fn stack(version: &str, is_real: bool) -> String {
@@ -150,9 +84,9 @@ impl Site {
         let relay = Relay::to(server.tls_port);
         let keys = format!(
             "url: 'https://localhost:{}/closed/a.git', branch: main, auth: {{ token_file: token }}, \
-             tls: {{ ca_file: {:?} }}, limits: {{ max_size: 1m, timeout: 8s }}",
+             tls: {{ ca_file: '{}' }}, limits: {{ max_size: 1m, timeout: 8s }}",
             relay.port,
-            server.authority()
+            server.authority().display()
         );
         let settings = settings(&keys, ("token", TOKEN));
         let agent = Agent::start_with(&settings, if real.is_some() { &[] } else { &SIM }, &[]);
@@ -397,7 +331,8 @@ fn the_environment_names_a_proxy_unless_the_source_says_otherwise() {
     {
         let tunnel = Tunnel::start(|_| None);
         let proxy = tunnel.url();
-        let keys = format!("url: {url:?}, tls: {{ ca_file: {:?} }}{more}", server.authority());
+        let keys =
+            format!("url: {url:?}, tls: {{ ca_file: '{}' }}{more}", server.authority().display());
         let settings = settings(&keys, ("unused", ""));
         let variables = [("HTTPS_PROXY", Path::new(&proxy)), ("NO_PROXY", Path::new(no_proxy))];
         let agent = Agent::start_with(&settings, &SIM, &variables);

@@ -43,7 +43,7 @@ impl Proxy {
             Self::Server { url, login } => {
                 let (host, port) =
                     (url.host_str().unwrap_or_default(), url.port_or_known_default());
-                used(host, port, login.clone()).map(Some)
+                used(host, port, login.as_ref()).map(Some)
             }
             Self::Environment => of_environment(&Matcher::from_env(), server),
         }
@@ -70,15 +70,15 @@ fn of_environment(environment: &Matcher, server: &Url) -> Result<Option<Used>, F
         let (username, password) = (username.to_owned(), Sensitive::new(password.to_owned()));
         Some(Credentials { username, password })
     });
-    used(host, uri.port_u16(), login).map(Some)
+    used(host, uri.port_u16(), login.as_ref()).map(Some)
 }
 
-fn used(host: &str, port: Option<u16>, login: Option<Credentials>) -> Result<Used, Fault> {
+fn used(host: &str, port: Option<u16>, login: Option<&Credentials>) -> Result<Used, Fault> {
     let port = port.unwrap_or(80);
     let shown = format!("http://{host}:{port}");
     let mut builder = ureq::Proxy::builder(ureq::ProxyProtocol::Http).host(host).port(port);
     let has_login = login.is_some();
-    if let Some(Credentials { username, password }) = &login {
+    if let Some(Credentials { username, password }) = login {
         builder = builder.username(username).password(password.expose());
     }
     let invalid = |_| Fault::Proxy { proxy: shown.clone(), why: "is no address".into() };
