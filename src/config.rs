@@ -1,5 +1,5 @@
 //! The agent's configuration: text to a validated [`Config`]. It starts nothing; only [`load`],
-//! [`Auth::password`], [`Source::webhook_secret`] and what reads keys read files.
+//! [`Auth::credentials`], [`Reach::proxy`], [`Source::webhook_secret`] and what reads keys read files.
 
 mod check;
 mod error;
@@ -7,13 +7,16 @@ mod keys;
 mod login;
 mod place;
 mod raw;
+mod reach;
 
 pub use error::ConfigError;
 pub use keys::{keys_by_hand, keys_in};
+pub use login::{Auth, Secret};
+pub use reach::{Reach, Through};
 
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName, StackName};
-use crate::source::{Location, Reference, Ssh, Verify};
+use crate::source::{Limits, Location, Reference, Ssh, Verify};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -81,10 +84,14 @@ pub struct Source {
     pub cron: Option<Cron>,
     /// Whether a local repository's changes wake the agent; false for remote ones.
     pub watch: bool,
-    /// How to log in with a password.
+    /// How to log in over http(s).
     pub auth: Option<Auth>,
     /// How to log in over ssh.
     pub ssh: Ssh,
+    /// How its server is reached over http(s).
+    pub reach: Reach,
+    /// How much it may hold, and how long a fetch may take.
+    pub limits: Limits,
     /// The file with the secret that webhooks are signed with; `None` where none are taken.
     pub webhook_secret: Option<PathBuf>,
     /// Whether the files of submodules belong to those of a revision.
@@ -95,15 +102,6 @@ pub struct Source {
     pub variables: BTreeMap<String, String>,
     /// The Compose profiles that are on.
     pub profiles: BTreeSet<String>,
-}
-
-/// A login. The password stays in its file until it is needed, so that it can be exchanged there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Auth {
-    /// The user.
-    pub username: String,
-    /// The file with the password or token.
-    pub password_file: PathBuf,
 }
 
 /// How to log.
@@ -133,9 +131,14 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         if let Some(Err(fault)) = source.verify.as_ref().map(Verify::check_files) {
             return Err(at.wrong(&format!("sources[{index}].verify"), fault));
         }
-        if let Some(Err(error)) = source.auth.as_ref().map(Auth::password) {
-            let field = format!("sources[{index}].auth.password_file");
-            return Err(at.wrong(&field, format!("{error}; create it or name another file")));
+        if let (Some(auth), Location::Remote(url)) = (&source.auth, &source.location)
+            && let Err(error) = auth.credentials(url)
+        {
+            let field = format!("sources[{index}].auth.{}", auth.key());
+            return Err(at.wrong(&field, error));
+        }
+        if let Err((key, error)) = source.reach.check_files() {
+            return Err(at.wrong(&format!("sources[{index}].{key}"), error));
         }
         if let Some((key, error)) = login::unreadable(&source.ssh) {
             let field = format!("sources[{index}].auth.{key}");
@@ -153,14 +156,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-impl Auth {
-    /// Reads the password, without the line end that closes it. The error names the file.
-    pub fn password(&self) -> io::Result<Sensitive<String>> {
-        secret_in(&self.password_file).map(Sensitive::new)
-    }
-}
-
 impl Source {
+    /// The files with a login that others than their owner may use, as warnings.
+    pub fn exposed_files(&self) -> Vec<String> {
+        let of_proxy = match &self.reach.proxy {
+            Through::Proxy { login: Some((_, password)), .. } => password.file(),
+            _ => None,
+        };
+        let files = self.auth.as_ref().and_then(Auth::file).into_iter().chain(of_proxy);
+        files.filter_map(login::exposed).collect()
+    }
+
     /// Reads the secret of webhooks, which must not be empty: anybody could sign with that. `None` where
     /// none are taken. The error names the file.
     pub fn webhook_secret(&self) -> Option<io::Result<Sensitive<String>>> {

@@ -45,6 +45,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::DigestKey;
 pub use lint::{LINTS, Lint};
 pub use load::{load, resolve};
+pub(crate) use units::parse_bytes;
 
 use crate::model::Stack;
 use crate::sops::Keys;

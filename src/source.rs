@@ -40,6 +40,7 @@ mod watch;
 pub use discover::{Discovery, Found, Trouble, discover};
 pub use error::{Fault, SourceError};
 pub use files::Files;
+pub use http::{Proxy, check_authorities};
 pub use laid::{Laid, Layer};
 pub use limits::Limits;
 pub use location::{InvalidLocation, Location, Reference, SshAddress};

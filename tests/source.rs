@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails fails its test.
 
+mod support;
+
+#[path = "source/agent.rs"]
+mod agent;
 #[path = "source/broken_servers.rs"]
 mod broken_servers;
 #[path = "source/checkout.rs"]
@@ -11,6 +15,8 @@ mod checkout;
 mod daemon;
 #[path = "source/discovery.rs"]
 mod discovery;
+#[path = "source/disk.rs"]
+mod disk;
 #[path = "source/former.rs"]
 mod former;
 #[path = "source/history.rs"]
@@ -21,8 +27,12 @@ mod http;
 mod links;
 #[path = "source/nginx.rs"]
 mod nginx;
+#[path = "source/proxy.rs"]
+mod proxy;
 #[path = "source/references.rs"]
 mod references;
+#[path = "source/relay.rs"]
+mod relay;
 #[path = "source/ssh.rs"]
 mod ssh;
 #[path = "source/ssh_broken.rs"]
@@ -33,6 +43,8 @@ mod sshd;
 mod submodule_games;
 #[path = "source/submodules.rs"]
 mod submodules;
+#[path = "source/tls.rs"]
+mod tls;
 #[path = "source/upstream.rs"]
 mod upstream;
 #[path = "source/watching.rs"]

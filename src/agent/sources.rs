@@ -8,7 +8,7 @@ use super::schedule::Schedule;
 use crate::config::Source;
 use crate::engine::EngineError;
 use crate::model::{Revision, SourceName, StackName};
-use crate::source::{Checkout, Credentials, Fault, Location, Repository, SourceError, Spec, watch};
+use crate::source::{Checkout, Fault, Location, Repository, SourceError, Spec, watch};
 use crate::status::{SourceReport, Unverified};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -186,19 +186,27 @@ impl From<SourceError> for Failure {
 /// The clone with the login of now: a password may be exchanged in its file at any time.
 fn repository(watched: &Watched) -> Result<Repository, String> {
     let config = &watched.config;
-    let credentials = config.auth.as_ref().map(|auth| {
-        let password = auth.password().map_err(|error| error.to_string())?;
-        Ok::<_, String>(Credentials { username: auth.username.clone(), password })
-    });
+    let told = |error| format!("source {} ({}): {error}", config.name, config.location);
+    let credentials = match (&config.auth, &config.location) {
+        (Some(auth), Location::Remote(url)) => Some(auth.credentials(url).map_err(told)?),
+        _ => None,
+    };
     let spec = Spec {
         name: config.name.clone(),
         location: config.location.clone(),
         reference: config.reference.clone(),
-        credentials: credentials.transpose()?,
+        credentials,
         submodules: config.submodules,
         verify: config.verify.clone(),
     };
-    Ok(Repository::open(spec, &watched.state_dir).with_ssh(config.ssh.clone()))
+    let repository = Repository::open(spec, &watched.state_dir)
+        .with_ssh(config.ssh.clone())
+        .with_proxy(config.reach.proxy().map_err(told)?)
+        .with_limits(config.limits);
+    Ok(match config.reach.ca_file.clone() {
+        Some(pem) => repository.with_authorities(pem),
+        None => repository,
+    })
 }
 
 /// Fetches off the async threads. At the start, while the source is away, what an earlier process

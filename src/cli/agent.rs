@@ -3,7 +3,7 @@
 use super::plan::counted;
 use super::{Common, EngineKind};
 use crate::agent::Views;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Source};
 use crate::engine::Engine;
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
@@ -40,7 +40,11 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     if let Some(dir) = &common.state_dir {
         config.state_dir.clone_from(dir);
     }
+    let exposed: Vec<_> = config.sources.iter().flat_map(Source::exposed_files).collect();
     if arguments.check {
+        for warning in exposed {
+            anstream::eprintln!("warning: {warning}");
+        }
         let sources = counted(config.sources.len(), "source");
         println!("{}: fine, {sources}", arguments.config.display());
         return Ok(ExitCode::SUCCESS);
@@ -48,6 +52,9 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     let format = arguments.log_format.unwrap_or(config.log.format);
     let level = config.log.level.to_string();
     log::init(format, Some(common.log_level.as_deref().unwrap_or(&level)))?;
+    for warning in exposed {
+        tracing::warn!("{warning}");
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let ended = runtime.block_on(serve(common, config));

@@ -1,6 +1,7 @@
 //! What the values of a configuration mean, and whether they hold together.
 
 use super::login::login;
+use super::reach::{limits, reach};
 use super::{Config, ConfigError, Log, Prune, Source, place, raw};
 use crate::model::{SourceName, StackName};
 use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
@@ -85,6 +86,7 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
     let location = location(&raw.url, &format!("{field}.url"), at)?;
     let local = matches!(location, Location::Local(_));
     let (auth, ssh) = login(raw.auth.as_ref(), &location, &format!("{field}.auth"), at)?;
+    let reach = reach(raw, &location, field, at)?;
     let cron = match &raw.cron {
         Some(text) => Some(cron(text, &format!("{field}.cron"), at)?),
         None => None,
@@ -107,6 +109,8 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
         watch: local && raw.watch.unwrap_or(true),
         auth,
         ssh,
+        reach,
+        limits: limits(raw.limits.as_ref(), &format!("{field}.limits"), at)?,
         webhook_secret: raw.webhook.as_ref().map(|webhook| from_file(at, &webhook.secret_file)),
         submodules: raw.submodules,
         variables: raw.variables.clone(),
@@ -120,7 +124,11 @@ fn location(text: &str, field: &str, at: &At<'_>) -> Result<Location, ConfigErro
             Ok(Location::Local(from_file(at, &path)))
         }
         Ok(location) => Ok(location),
-        Err(InvalidLocation::Login) => Err(at.wrong(field, "holds a login; move it to `auth`")),
+        Err(InvalidLocation::Login) => {
+            let what = "holds a login, and urls are shown; take it out, and write `auth: { username: USER, \
+                        password_file: FILE }` or `auth: { token_file: FILE }`";
+            Err(at.wrong(field, what))
+        }
         Err(error) => Err(at.wrong(field, error)),
     }
 }
@@ -172,8 +180,11 @@ fn verify(
         let what = "there are no keys; name a file as `allowed_signers`, `gpg_keyring` or both";
         return Err(at.wrong(field, what));
     }
-    if raw.mode != VerifyMode::Head && !matches!(reference, Reference::Tag(_)) {
-        let what = "only a tag can be verified so; follow one with `tag`, or write `head`";
+    if raw.mode != VerifyMode::Head
+        && !matches!(reference, Reference::Tag(_) | Reference::Semver(_))
+    {
+        let what =
+            "only a tag can be verified so; follow one with `tag` or `semver`, or write `head`";
         return Err(at.wrong(&format!("{field}.mode"), what));
     }
     let file = |path: &Option<PathBuf>| path.as_deref().map(|path| from_file(at, path));

@@ -1,6 +1,10 @@
 //! The configuration as it is written, each value of the right shape. What values mean is checked
 //! elsewhere.
 
+mod reach;
+
+pub(super) use reach::{Limits, ProxyAuth, Size, Tls};
+
 use super::{ConfigError, Format};
 use crate::source::VerifyMode;
 use serde::{Deserialize, Deserializer, de};
@@ -103,6 +107,10 @@ pub(super) struct Source {
     pub(super) cron: Option<String>,
     pub(super) watch: Option<bool>,
     pub(super) auth: Option<Auth>,
+    pub(super) tls: Option<Tls>,
+    pub(super) proxy: Option<String>,
+    pub(super) proxy_auth: Option<ProxyAuth>,
+    pub(super) limits: Option<Limits>,
     pub(super) webhook: Option<Webhook>,
     pub(super) verify: Option<Verify>,
     #[serde(default)]
@@ -118,6 +126,10 @@ pub(super) struct Source {
 pub(super) struct Auth {
     pub(super) username: Option<String>,
     pub(super) password_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) credential: Option<String>,
+    pub(super) credentials_file: Option<PathBuf>,
+    pub(super) netrc_file: Option<PathBuf>,
     pub(super) key_file: Option<PathBuf>,
     pub(super) known_hosts_file: Option<PathBuf>,
 }

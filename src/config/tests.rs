@@ -217,21 +217,6 @@ fn the_files_of_ssh_must_be_there() {
 }
 
 #[test]
-fn a_password_file_must_be_there_and_its_content_is_never_shown() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("config.yaml");
-    let auth = "    auth: { username: bot, password_file: token }\n";
-    std::fs::write(&path, format!("{LEAST}{auth}")).unwrap();
-    let shown = load(&path).unwrap_err().to_string();
-    assert!(shown.contains("config.yaml:3:43: sources[0].auth.password_file: cannot"), "{shown}");
-    std::fs::write(dir.path().join("token"), "s3cret\n").unwrap();
-    let config = load(&path).unwrap();
-    let password = config.sources[0].auth.as_ref().unwrap().password().unwrap();
-    assert_eq!(password.expose(), "s3cret");
-    assert!(!format!("{config:?} {password:?}").contains("s3cret"));
-}
-
-#[test]
 fn a_file_of_age_keys_must_be_there_for_few_and_hold_keys_and_is_never_shown() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ pub enum Fault {
     /// The server answers "not found", which some say of private repositories too.
     #[error(
         "the server has no such repository (HTTP 404), or hides it from who may not read it; \
-         correct the URL or set a login"
+         correct the URL, or the login and what it may read"
     )]
     NotServed,
     /// The path exists and is something else.
@@ -40,7 +40,7 @@ pub enum Fault {
         path: String,
     },
     /// The server asks for a login and none was given.
-    #[error("the server asks for a login (HTTP {status}); set user name and password or token")]
+    #[error("the server asks for a login (HTTP {status}); set the source's `auth`")]
     LoginMissing {
         /// 401 or 403.
         status: u16,
@@ -113,12 +113,25 @@ pub enum Fault {
         after: Duration,
     },
     /// The server's certificate is not accepted, or there is no TLS at all.
-    #[error(
-        "no trusted TLS connection: {why}; correct the URL, or add the server's authority to the \
-         system's certificates"
-    )]
+    #[error("no trusted TLS connection: {why}")]
     Tls {
-        /// The library's words.
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// The file with the authorities to trust cannot be used.
+    #[error("cannot trust the authorities in {path}: {what}")]
+    Authorities {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The proxy is away, or lets nobody through.
+    #[error("the proxy {proxy} {why}")]
+    Proxy {
+        /// Where it is; without its login.
+        proxy: String,
+        /// What is wrong and what to do.
         why: String,
     },
     /// The server answers something else than git.
@@ -128,7 +141,9 @@ pub enum Fault {
         why: String,
     },
     /// The answer is larger than is accepted.
-    #[error("the repository is larger than the {limit} bytes that are accepted; split it")]
+    #[error(
+        "the repository is larger than the {limit} bytes that are accepted; split it, or raise `limits.max_size`"
+    )]
     TooLarge {
         /// Bytes.
         limit: u64,
@@ -203,7 +218,7 @@ pub enum Fault {
 
 impl Fault {
     pub(super) fn io(doing: impl Into<String>, error: &io::Error) -> Self {
-        Self::Io { doing: doing.into(), why: error.to_string() }
+        Self::Io { doing: doing.into(), why: advised(&error.to_string()) }
     }
 
     /// Of an error of libgit2 while it worked on a repository. What is neither the system's nor the
@@ -213,7 +228,7 @@ impl Fault {
         match (error.code(), error.class()) {
             (ErrorCode::User, _) => Self::Cancelled,
             (_, ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::Checkout) => {
-                Self::Io { doing: doing.to_owned(), why }
+                Self::Io { doing: doing.to_owned(), why: advised(&why) }
             }
             _ => Self::Corrupt { why: format!("cannot {doing}: {why}") },
         }
@@ -232,4 +247,10 @@ impl Fault {
     pub(super) fn into_io(self) -> io::Error {
         io::Error::other(self)
     }
+}
+
+/// The system's words, and what to do where that is known.
+fn advised(why: &str) -> String {
+    let is_full = why.contains("No space left on device");
+    if is_full { format!("{why}; make room, it is tried again") } else { why.to_owned() }
 }

@@ -2,6 +2,12 @@
 
 mod exchange;
 mod fault;
+mod proxy;
+mod tls;
+mod trust;
+
+pub use proxy::Proxy;
+pub use trust::check_authorities;
 
 use super::error::Fault;
 use super::limits::Attempt;
@@ -12,8 +18,17 @@ use super::spec::Credentials;
 use base64::Engine as _;
 use exchange::{Answer, Ask, Client};
 use git2::Oid;
-use std::path::Path;
+use std::path::PathBuf;
+use trust::Trust;
 use url::Url;
+
+/// How a server is reached.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Way {
+    /// The file with the authorities to trust; `None`: those that the host trusts.
+    pub(super) authorities: Option<PathBuf>,
+    pub(super) proxy: Proxy,
+}
 
 /// A repository on a server.
 pub(super) struct Server {
@@ -26,16 +41,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(
-        url: Url,
-        login: Option<&Credentials>,
-        authorities: Option<&Path>,
-    ) -> Result<Self, Fault> {
+    pub(super) fn new(url: Url, login: Option<&Credentials>, way: &Way) -> Result<Self, Fault> {
         let authorization = login.map(|login| {
             let pair = format!("{}:{}", login.username, login.password.expose());
             format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
         });
-        Ok(Self { url, client: Client::new(authorities)?, authorization, heard: None })
+        let trust = Trust::of(way.authorities.as_deref())?;
+        let client = Client::new(trust, way.proxy.towards(&url)?);
+        Ok(Self { url, client, authorization, heard: None })
     }
 
     /// What the repository offers.

@@ -5,6 +5,7 @@ use super::limits::Attempt;
 use super::mirror::Mirror;
 use super::select::{Offer, Wanted};
 use git2::{AutotagOption, Direction, ErrorCode, FetchOptions, Oid, RemoteCallbacks, Repository};
+use std::cell::Cell;
 use std::path::Path;
 
 /// Where the fetched tip is kept; the next fetch begins from it.
@@ -30,8 +31,10 @@ pub(super) fn fetch(
     into: &Repository,
     attempt: &Attempt<'_>,
 ) -> Result<Oid, Fault> {
+    let (limit, too_large) = (attempt.limits.bytes, Cell::new(false));
     let failed = |error: git2::Error| match attempt.check() {
         Err(fault) => fault,
+        Ok(()) if too_large.get() => Fault::TooLarge { limit },
         Ok(()) => Fault::git("fetch", &error),
     };
     let refspecs = match &wanted.offered_as {
@@ -42,7 +45,10 @@ pub(super) fn fetch(
         ],
     };
     let mut callbacks = RemoteCallbacks::new();
-    callbacks.transfer_progress(|_| attempt.check().is_ok());
+    callbacks.transfer_progress(|progress| {
+        too_large.set(progress.received_bytes() as u64 > limit);
+        !too_large.get() && attempt.check().is_ok()
+    });
     let mut options = FetchOptions::new();
     options.remote_callbacks(callbacks).download_tags(AutotagOption::None).update_fetchhead(false);
     let mut remote = into.remote_anonymous(address(path)?).map_err(failed)?;

@@ -65,6 +65,9 @@ pub enum InvalidLocation {
     /// A login in the URL.
     #[error("the url holds a login; give it apart, where it is not shown")]
     Login,
+    /// Something after the path of a URL, in which a secret may stand.
+    #[error("the url of a repository ends with its path; take away what begins with `?` or `#`")]
+    Query,
     /// Something like an address of ssh.
     #[error(
         "not an address of ssh; write USER@HOST:PATH or ssh://USER@HOST:PORT/PATH, none of them empty or \
@@ -99,10 +102,13 @@ impl FromStr for Location {
         match url.scheme() {
             "file" => url.to_file_path().map(Self::Local).map_err(|()| InvalidLocation::NoPath),
             "git" if url.host_str().is_none_or(str::is_empty) => Err(InvalidLocation::Unknown),
-            "git" | "http" | "https" if url.username().is_empty() && url.password().is_none() => {
-                Ok(Self::Remote(url))
+            "git" | "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
+                Err(InvalidLocation::Login)
             }
-            "git" | "http" | "https" => Err(InvalidLocation::Login),
+            "git" | "http" | "https" if url.query().is_some() || url.fragment().is_some() => {
+                Err(InvalidLocation::Query)
+            }
+            "git" | "http" | "https" => Ok(Self::Remote(url)),
             "ssh" if url.password().is_some() => Err(InvalidLocation::Login),
             "ssh" => SshAddress::of_url(&url).map(Self::Ssh),
             other => Err(InvalidLocation::Scheme(other.to_owned())),
@@ -211,6 +217,9 @@ mod tests {
             "https://u:p@h/r",
             "git://u:p@h/r",
             "git:///r",
+            "https://u:p@h/r?x",
+            "https://h/r?private_token=u:p",
+            "https://h/r#u:p",
             "ssh://u:p@h/r",
             "file://h/r",
             "http://",

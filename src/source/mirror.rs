@@ -2,10 +2,14 @@
 
 use super::error::Fault;
 use super::kept::carry_over;
+use super::limits::Attempt;
 use super::local::TIP;
 use super::modules::whole;
 use crate::model::Revision;
-use git2::{ErrorCode, Oid, PackBuilder, Repository, RepositoryInitOptions, Tree};
+use git2::{
+    ErrorCode, ObjectType, Oid, PackBuilder, Repository, RepositoryInitOptions, Tree, TreeWalkMode,
+    TreeWalkResult,
+};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +21,8 @@ const SHOWN: &str = "refs/bowline/shown";
 const TAG: &str = "refs/bowline/tag";
 /// Which repository this is a clone of.
 const ORIGIN: &str = "bowline-origin";
+/// How libgit2 names a pack that has not come in full.
+const HALF_PACK: &str = "pack_git2_";
 
 /// Where the state of one source lies.
 #[derive(Debug, Clone)]
@@ -119,7 +125,15 @@ impl Mirror {
         let repository = Repository::init_opts(&begun, &options)
             .map_err(|error| Fault::git(&format!("make {}", begun.display()), &error))?;
         let mirror = Self { repository, submodules };
-        let fetched = fetch(&mirror)?;
+        let fetched = match fetch(&mirror) {
+            Ok(fetched) => fetched,
+            Err(fault) => {
+                drop(mirror);
+                // What came may be large; the next attempt would remove it, too.
+                let _ = remove(&begun);
+                return Err(fault);
+            }
+        };
         write(&begun.join(ORIGIN), origin.as_bytes())?;
         for old in [home.former(), home.clone()] {
             carry_over(&old, &mirror);
@@ -203,6 +217,40 @@ impl Mirror {
         };
         let is_pack = |path: PathBuf| path.extension().is_some_and(|extension| extension == "pack");
         entries.flatten().filter(|entry| is_pack(entry.path())).count()
+    }
+
+    /// Removes what fetches left that were cut off by a crash.
+    pub(super) fn sweep(&self) {
+        let packs = fs::read_dir(self.repository.path().join("objects/pack"));
+        for entry in packs.into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(HALF_PACK) {
+                // It costs space, no more; the next fetch tries again.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// That the files of `commit` are not more than is accepted, however small they came.
+    pub(super) fn check_size(&self, commit: Oid, attempt: &Attempt<'_>) -> Result<(), Fault> {
+        let limit = attempt.limits.bytes;
+        let failed = |error: git2::Error| Fault::git("read the sizes of files", &error);
+        let tree = self.repository.find_commit(commit).and_then(|it| it.tree()).map_err(failed)?;
+        let odb = self.repository.odb().map_err(failed)?;
+        let (mut left, mut fault) = (limit, None);
+        let walked = tree.walk(TreeWalkMode::PreOrder, |_, entry| {
+            let size = match entry.kind() {
+                Some(ObjectType::Blob) => odb.read_header(entry.id()).map(|(size, _)| size as u64),
+                _ => Ok(0),
+            };
+            let counted = size.map_err(failed).and_then(|size| {
+                left = left.checked_sub(size).ok_or(Fault::TooLarge { limit })?;
+                attempt.check()
+            });
+            fault = counted.err();
+            if fault.is_some() { TreeWalkResult::Abort } else { TreeWalkResult::Ok }
+        });
+        fault.map_or(Ok(()), Err)?;
+        walked.map_err(failed)
     }
 
     /// The commits whose parents are missing on purpose.

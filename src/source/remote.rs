@@ -2,7 +2,7 @@
 
 use super::daemon;
 use super::error::Fault;
-use super::http::Server;
+use super::http::{Server, Way};
 use super::limits::Attempt;
 use super::local;
 use super::location::Location;
@@ -22,19 +22,15 @@ pub(super) enum Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    /// Of `spec`; `authorities` is a file of further certificates to trust, `ssh` how to log in by that.
-    pub(super) fn of(
-        spec: &'a Spec,
-        authorities: Option<&Path>,
-        ssh: &'a Ssh,
-    ) -> Result<Self, Fault> {
+    /// Of `spec`; `way` is how a server is reached over http(s), `ssh` how to log in by that.
+    pub(super) fn of(spec: &'a Spec, way: &Way, ssh: &'a Ssh) -> Result<Self, Fault> {
         match &spec.location {
             Location::Local(path) => Ok(Self::Local(path)),
             Location::Remote(url) if url.scheme() == "git" => {
                 Ok(Self::Daemon(daemon::Server::new(url)))
             }
             Location::Remote(url) => {
-                let server = Server::new(url.clone(), spec.credentials.as_ref(), authorities)?;
+                let server = Server::new(url.clone(), spec.credentials.as_ref(), way)?;
                 Ok(Self::Http(Box::new(server)))
             }
             Location::Ssh(address) => Ok(Self::Ssh(ssh::Server::new(address, ssh))),

@@ -2,8 +2,10 @@
 
 use super::checkout::{bound_for, settled};
 use super::error::{Fault, SourceError};
+use super::http::{Proxy, Way};
 use super::laid::{commit_of, show};
 use super::limits::{Attempt, Limits};
+use super::location::Reference;
 use super::mirror::{Home, Mirror};
 use super::modules::Bring;
 use super::remote::Remote;
@@ -28,7 +30,7 @@ pub struct Repository {
     pub(super) spec: Spec,
     pub(super) home: Home,
     limits: Limits,
-    authorities: Option<PathBuf>,
+    way: Way,
     ssh: Ssh,
     /// The commit that the last sync or `last` gave.
     given: Option<Oid>,
@@ -69,7 +71,7 @@ impl Repository {
             spec,
             home,
             limits: Limits::default(),
-            authorities: None,
+            way: Way::default(),
             ssh: Ssh::default(),
             given: None,
         }
@@ -89,7 +91,13 @@ impl Repository {
     /// Trusts the certificate authorities in a PEM file instead of the system's.
     #[must_use]
     pub fn with_authorities(self, pem: PathBuf) -> Self {
-        Self { authorities: Some(pem), ..self }
+        Self { way: Way { authorities: Some(pem), ..self.way }, ..self }
+    }
+
+    /// Goes through `proxy` instead of what the environment says.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Proxy) -> Self {
+        Self { way: Way { proxy, ..self.way }, ..self }
     }
 
     /// Logs in over ssh so.
@@ -129,18 +137,21 @@ impl Repository {
             return Ok(None);
         };
         let object = mirror.tag_of(commit).unwrap_or(commit);
-        let verified = self.verify(&mirror, Fetched { object, commit })?;
+        let verified = self.verify(&mirror, Fetched { object, commit }, &self.spec.reference)?;
         settled(&mirror, &self.home)?;
         Ok(Some(Passed { commit, verified }))
     }
 
-    /// By whom it is signed, where that is asked.
-    fn verify(&self, mirror: &Mirror, fetched: Fetched) -> Result<Option<Verified>, Fault> {
+    /// By whom it is signed, where that is asked; `reference` led to it.
+    fn verify(
+        &self,
+        mirror: &Mirror,
+        fetched: Fetched,
+        reference: &Reference,
+    ) -> Result<Option<Verified>, Fault> {
         let Fetched { object, commit } = fetched;
         let verify = self.spec.verify.as_ref();
-        let judge = |verify: &Verify| {
-            verify.judge(&mirror.repository, &self.spec.reference, object, commit)
-        };
+        let judge = |verify: &Verify| verify.judge(&mirror.repository, reference, object, commit);
         verify.map(judge).transpose()
     }
 
@@ -148,7 +159,7 @@ impl Repository {
     fn try_sync(&self, attempt: &Attempt<'_>) -> Result<(Passed, Option<Oid>), Fault> {
         attempt.check()?;
         let _lock = self.lock(attempt)?;
-        let mut remote = Remote::of(&self.spec, self.authorities.as_deref(), &self.ssh)?;
+        let mut remote = Remote::of(&self.spec, &self.way, &self.ssh)?;
         let offer = remote.list(attempt)?;
         let wanted = select(&offer, &self.spec.reference)?;
         let work = Work { source: self, remote, offer, wanted, attempt };
@@ -238,6 +249,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Of a range of versions the tag that was chosen must be signed as itself.
+    fn verify(&self, mirror: &Mirror, fetched: Fetched) -> Result<Option<Verified>, Fault> {
+        let followed = &self.source.spec.reference;
+        let tag =
+            self.wanted.offered_as.as_deref().and_then(|name| name.strip_prefix("refs/tags/"));
+        match (followed, tag) {
+            (Reference::Semver(_), Some(tag)) => {
+                self.source.verify(mirror, fetched, &Reference::Tag(tag.to_owned()))
+            }
+            _ => self.source.verify(mirror, fetched, followed),
+        }
+    }
+
     /// With the clone that is there, unless it holds too many packs by now.
     fn onward(&self, mirror: &Mirror) -> Result<Passed, Fault> {
         let fetched = match mirror.commit(self.wanted.id)? {
@@ -279,13 +303,12 @@ impl Work<'_> {
         fetched: Fetched,
         old: Option<&Mirror>,
     ) -> Result<(Option<Verified>, usize), Fault> {
-        let Repository { spec, authorities, ssh, .. } = self.source;
-        let verified = self.source.verify(mirror, fetched)?;
+        let Repository { spec, way, ssh, .. } = self.source;
+        let verified = self.verify(mirror, fetched)?;
         if !spec.submodules {
             return Ok((verified, 0));
         }
-        let authorities = authorities.as_deref();
-        let bring = Bring { spec, authorities, ssh, attempt: self.attempt, old, into: mirror };
+        let bring = Bring { spec, way, ssh, attempt: self.attempt, old, into: mirror };
         Ok((verified, bring.all(fetched.commit)?))
     }
 
@@ -303,6 +326,7 @@ impl Work<'_> {
     }
 
     fn fetch(&self, mirror: &Mirror) -> Result<Fetched, Fault> {
+        mirror.sweep();
         let object = self.remote.fetch(&self.wanted, &mirror.known(), mirror, self.attempt)?;
         match mirror.commit(object)? {
             Some(commit) => mirror.set_tip(commit).map(|()| Fetched { object, commit }),
@@ -323,6 +347,9 @@ impl Work<'_> {
     ) -> Result<Passed, Fault> {
         self.attempt.check()?;
         let Fetched { object, commit } = fetched;
+        if mirror.shown().map(|shown| commit_of(mirror, shown)) != Some(commit) {
+            mirror.check_size(commit, self.attempt)?;
+        }
         if object != commit && mirror.tag_of(commit) != Some(object) {
             mirror.set_tag(object)?;
         }

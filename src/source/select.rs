@@ -51,13 +51,17 @@ pub(super) fn select(offer: &Offer, reference: &Reference) -> Result<Wanted, Fau
 
 /// The tag with the highest version of `range`.
 fn highest(offer: &Offer, range: &VersionReq) -> Option<String> {
-    let versions = offer.0.keys().filter_map(|name| {
-        let tag = name.strip_prefix("refs/tags/")?;
-        let version = Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()?;
-        Some((version, name))
-    });
+    let versions = offer
+        .0
+        .keys()
+        .filter_map(|name| Some((version_of(name.strip_prefix("refs/tags/")?)?, name)));
     let fitting = versions.filter(|(version, _)| range.matches(version));
     fitting.max().map(|(_, name)| name.clone())
+}
+
+/// The version that a tag names.
+pub(super) fn version_of(tag: &str) -> Option<Version> {
+    Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()
 }
 
 fn commit(offer: &Offer, text: &str) -> Result<Wanted, Fault> {

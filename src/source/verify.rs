@@ -11,6 +11,7 @@ pub use flaw::Flaw;
 
 use super::error::Fault;
 use super::location::Reference;
+use super::select::version_of;
 use crate::model::Revision;
 use git2::{ObjectType, Oid, Repository};
 use jiff::Timestamp;
@@ -84,8 +85,8 @@ impl Verify {
         self.keys().map(drop)
     }
 
-    /// By whom `commit` is signed, and `object`, the tag that leads to it. Reads the files anew, so that
-    /// keys can be exchanged.
+    /// By whom `commit` is signed, and `object`, the tag that leads to it: under the name that `reference`
+    /// has, or with one of its versions. Reads the files anew, so that keys can be exchanged.
     pub(super) fn judge(
         &self,
         repository: &Repository,
@@ -96,10 +97,16 @@ impl Verify {
         let keys = self.keys()?;
         let now = Timestamp::now();
         let of_tag = || {
-            let Reference::Tag(name) = reference else { return Err(Flaw::NoTag) };
+            let fits: Box<dyn Fn(&str) -> bool> = match reference {
+                Reference::Tag(name) => Box::new(move |named| named == name),
+                Reference::Semver(range) => Box::new(move |named| {
+                    version_of(named).is_some_and(|version| range.matches(&version))
+                }),
+                _ => return Err(Flaw::NoTag),
+            };
             let bytes = read(repository, object, ObjectType::Tag)?.ok_or(Flaw::NotAnnotated)?;
             let (named, signed) = signed::tag(&bytes)?;
-            if named != *name {
+            if !fits(&named) {
                 return Err(Flaw::OtherTag { named });
             }
             keys.signer(&signed, now)

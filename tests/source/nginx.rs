@@ -13,6 +13,8 @@ use tempfile::TempDir;
 /// The one user that `/closed/` lets in.
 pub(crate) const USER: &str = "ann";
 pub(crate) const PASSWORD: &str = "s3cret:word";
+/// The user that a token alone is sent for.
+pub(crate) const TOKEN_USER: &str = "x-access-token";
 /// How long the server may take to start.
 const START: Duration = Duration::from_secs(10);
 /// When set to `required`, a missing program is a failure.
@@ -23,8 +25,12 @@ const REQUIRED: &str = "BOWLINE_TEST_GIT_HTTP";
 pub(crate) struct Server {
     directory: TempDir,
     running: Vec<Child>,
-    port: u16,
-    tls_port: u16,
+    pub(crate) port: u16,
+    pub(crate) tls_port: u16,
+    /// Where the certificate has ended.
+    pub(crate) expired_port: u16,
+    /// Where the certificate is the one of an authority, as `openssl req -x509` makes it.
+    pub(crate) own_port: u16,
 }
 
 impl Server {
@@ -41,8 +47,14 @@ impl Server {
         }
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("repositories")).unwrap();
-        let (port, tls_port) = (free_port(), free_port());
-        let mut server = Self { directory, running: Vec::new(), port, tls_port };
+        let mut server = Self {
+            directory,
+            running: Vec::new(),
+            port: free_port(),
+            tls_port: free_port(),
+            expired_port: free_port(),
+            own_port: free_port(),
+        };
         server.prepare();
         server.run("fcgiwrap", &["-s", &format!("unix:{}", server.place("fcgi").display())]);
         let (prefix, config) = (server.place(""), server.place("nginx.conf"));
@@ -72,13 +84,24 @@ impl Server {
         self.place("ca.pem")
     }
 
+    /// Lets `user` in with `password`, and with no other any more.
+    pub(crate) fn let_in(&self, user: &str, password: &str) {
+        run(self.directory.path(), "htpasswd", &["-b", "users", user, password]);
+    }
+
+    /// Whether logins that are known may read what is closed.
+    pub(crate) fn forbid(&self, is_forbidden: bool) {
+        let mark = self.place("forbidden");
+        if is_forbidden { fs::write(mark, "").unwrap() } else { fs::remove_file(mark).unwrap() }
+    }
+
     /// Lines that nginx wrote for requests.
     pub(crate) fn requests(&self) -> Vec<String> {
         let text = fs::read_to_string(self.place("access.log")).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
-    fn place(&self, name: &str) -> PathBuf {
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -92,6 +115,7 @@ impl Server {
         let backend = format!("{}/git-http-backend", git(&self.place(""), &["--exec-path"]));
         let root = self.place("repositories").display().to_string();
         let place = |name: &str| self.place(name).display().to_string();
+        let key = place("server.key");
         let fcgi = format!(
             "fastcgi_pass unix:{}; fastcgi_param SCRIPT_FILENAME {backend};
              fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL 1;
@@ -108,11 +132,16 @@ impl Server {
              http {{ {temporary} access_log {}; error_log {};
                server {{
                  listen 127.0.0.1:{}; listen 127.0.0.1:{} ssl;
-                 ssl_certificate {}; ssl_certificate_key {};
+                 ssl_certificate {}; ssl_certificate_key {key};
                  location ~ ^/open(/.*)$ {{ {fcgi} }}
-                 location ~ ^/closed(/.*)$ {{ auth_basic git; auth_basic_user_file {}; {fcgi} }}
+                 location ~ ^/closed(/.*)$ {{
+                   if (-f {}) {{ return 403; }}
+                   auth_basic git; auth_basic_user_file {}; {fcgi}
+                 }}
                  location ~ ^/moved(/.*)$ {{ return 301 /closed$1$is_args$args; }}
                }}
+               server {{ listen 127.0.0.1:{} ssl; ssl_certificate {}; ssl_certificate_key {key}; }}
+               server {{ listen 127.0.0.1:{} ssl; ssl_certificate {}; ssl_certificate_key {key}; }}
              }}",
             place("pid"),
             place("access.log"),
@@ -120,8 +149,12 @@ impl Server {
             self.port,
             self.tls_port,
             place("server.pem"),
-            place("server.key"),
+            place("forbidden"),
             place("users"),
+            self.expired_port,
+            place("expired.pem"),
+            self.own_port,
+            place("own.pem"),
         )
     }
 
@@ -202,4 +235,17 @@ fn certify(directory: &Path) {
     let sign = ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key"];
     let rest = ["-CAcreateserial", "-extfile", "san", "-days", "2", "-out", "server.pem"];
     run(directory, "openssl", &[&sign[..], &rest].concat());
+    let own = ["req", "-x509", "-subj", "/CN=localhost", "-key", "server.key", "-days", "2"];
+    let rest = ["-addext", "subjectAltName=DNS:localhost", "-out", "own.pem"];
+    run(directory, "openssl", &[&own[..], &rest].concat());
+    // Only `openssl ca` makes one that has ended already.
+    let settings = "[ca]\ndefault_ca=own\n[own]\nnew_certs_dir=.\ndatabase=index\nrand_serial=yes\n\
+                    default_md=sha256\npolicy=any\nx509_extensions=san\n[any]\ncommonName=supplied\n\
+                    [san]\nsubjectAltName=DNS:localhost\n";
+    fs::write(directory.join("ca.conf"), settings).unwrap();
+    fs::write(directory.join("index"), "").unwrap();
+    let sign = ["ca", "-batch", "-config", "ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key"];
+    let time = ["-startdate", "20250101000000Z", "-enddate", "20250201000000Z"];
+    let rest = ["-in", "server.csr", "-out", "expired.pem", "-notext"];
+    run(directory, "openssl", &[&sign[..], &time, &rest].concat());
 }

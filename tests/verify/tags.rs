@@ -62,6 +62,45 @@ fn a_tag_that_is_not_signed_as_it_is_named_is_refused() {
     assert_eq!(forge.shown().as_deref(), Some("good"));
 }
 
+/// Follows the highest version below 2.
+fn range(forge: &Forge, key: &SshKey) -> Repository {
+    let allowed_signers = Some(forge.write("allowed_signers", key.line("")));
+    let verify = Verify { mode: VerifyMode::Tag, allowed_signers, gpg_keyring: None };
+    forge.follow(Reference::Semver("<2".parse().unwrap()), Some(verify))
+}
+
+#[test]
+fn of_a_range_of_versions_the_tag_that_is_chosen_must_be_signed_as_itself() {
+    let Some(forge) = Forge::new() else { return };
+    let key = SshKey::new(&forge, "key", "ed25519");
+    let stranger = SshKey::new(&forge, "stranger", "ed25519");
+    let mut source = range(&forge, &key);
+    forge.commit("one", None);
+    forge.tag("v1.0.0", Some(&key.signer()));
+    assert!(verified(&mut source).starts_with("tag signed with SSH key "));
+    forge.commit("two", None);
+    forge.tag("v1.1.0", Some(&key.signer()));
+    verified(&mut source);
+    assert_eq!(forge.shown().as_deref(), Some("two"));
+
+    // A higher version that nobody known signed holds the place of the last one.
+    forge.commit("three", None);
+    forge.tag("v1.2.0", Some(&stranger.signer()));
+    let shown = refused(&mut source);
+    assert!(shown.contains("tag v1.2.0 is not taken") && shown.contains("not known"), "{shown}");
+    // An older version that is well signed, under a newer name.
+    let old = forge.git(&["rev-parse", "v1.0.0"]);
+    forge.git(&["update-ref", "refs/tags/v1.2.0", &old]);
+    let shown = refused(&mut source);
+    assert!(shown.contains("what is there was signed as the tag \"v1.0.0\""), "{shown}");
+    assert_eq!(forge.shown().as_deref(), Some("two"));
+
+    // What an earlier process left is known by its own tag.
+    let last = range(&forge, &key).last().unwrap().unwrap();
+    assert!(last.verified.unwrap().to_string().starts_with("tag signed with SSH key "));
+    assert!(range(&forge, &stranger).last().is_err());
+}
+
 #[test]
 fn tags_are_signed_with_gpg_too() {
     let Some(forge) = Forge::new() else { return };

@@ -4,12 +4,13 @@
 use super::super::error::Fault;
 use super::super::limits::{Attempt, Limits};
 use super::super::smart::{Incoming, pump, wait};
-use super::fault::{broken, fault, fault_of_body};
-use std::path::{Path, PathBuf};
+use super::fault::{Route, broken, fault, fault_of_body};
+use super::proxy::Used;
+use super::trust::Trust;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use ureq::config::{ConfigBuilder, RedirectAuthHeaders};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::typestate::HttpCrateScope;
 use ureq::{Agent, Body, ResponseExt};
 
@@ -17,17 +18,12 @@ use ureq::{Agent, Body, ResponseExt};
 const MAX_REDIRECTS: u32 = 5;
 /// The type of what is posted.
 const REQUEST: &str = "application/x-git-upload-pack-request";
-/// Where systems keep the authorities that they trust; the first that exists counts.
-const SYSTEM_AUTHORITIES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 /// Makes requests; keeps connections between them.
 pub(super) struct Client {
     agent: Agent,
+    proxy: Option<String>,
+    knows_proxy: bool,
+    trusted: String,
 }
 
 /// A request.
@@ -55,23 +51,19 @@ pub(super) struct Head {
 }
 
 impl Client {
-    /// Trusts the authorities in the PEM file given, or the file that `SSL_CERT_FILE` names, or the
-    /// system's, or those that Mozilla trusts.
-    pub(super) fn new(authorities: Option<&Path>) -> Result<Self, Fault> {
-        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        let system = || SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.exists());
-        let roots = match authorities.map(Path::to_owned).or(named).or_else(system) {
-            Some(path) => read_authorities(&path)?,
-            None => RootCerts::WebPki,
-        };
+    /// Accepts certificates from those in `trust`, and goes through `proxy`, if there is one.
+    pub(super) fn new(trust: Trust, proxy: Option<Used>) -> Self {
+        let shown = proxy.as_ref().map(|used| used.shown.clone());
+        let knows_proxy = proxy.as_ref().is_some_and(|used| used.has_login);
         let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(TlsConfig::builder().root_certs(trust.roots).build())
+            .proxy(proxy.map(|used| used.proxy))
             .http_status_as_error(false)
             .max_redirects(MAX_REDIRECTS)
             .redirect_auth_headers(RedirectAuthHeaders::SameHost)
             .user_agent(concat!("git/2.0 (bowline ", env!("CARGO_PKG_VERSION"), ")"))
             .build();
-        Ok(Self { agent: config.new_agent() })
+        Self { agent: config.new_agent(), proxy: shown, knows_proxy, trusted: trust.from }
     }
 
     /// Sends `ask`; the answer's body may have `limit` bytes.
@@ -84,11 +76,18 @@ impl Client {
         let (heads, head) = sync_channel(1);
         let (parts, incoming) = Incoming::of(limit, *attempt);
         let (agent, limits, left) = (self.agent.clone(), attempt.limits, attempt.left());
+        let route = Route {
+            limits,
+            secure: ask.url.starts_with("https:"),
+            proxy: self.proxy.clone(),
+            knows_proxy: self.knows_proxy,
+            trusted: self.trusted.clone(),
+        };
         // It ends by itself within the limits, or as soon as nobody listens any more.
-        std::thread::spawn(move || match call(&agent, ask, limits, left) {
+        std::thread::spawn(move || match call(&agent, ask, &route, left) {
             Ok((head, body)) => {
                 if heads.send(Ok(head)).is_ok() {
-                    pump(body.into_reader(), &parts, |error| fault_of_body(error, limits));
+                    pump(body.into_reader(), &parts, |error| fault_of_body(error, &route));
                 }
             }
             Err(fault) => drop(heads.send(Err(fault))),
@@ -100,21 +99,9 @@ impl Client {
     }
 }
 
-fn read_authorities(path: &Path) -> Result<RootCerts, Fault> {
-    let pem = std::fs::read(path)
-        .map_err(|error| Fault::io(format!("read certificates in {}", path.display()), &error))?;
-    let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    Ok(RootCerts::new_with_certs(&certificates))
-}
-
-fn call(agent: &Agent, ask: Ask, limits: Limits, left: Duration) -> Result<(Head, Body), Fault> {
-    let secure = ask.url.starts_with("https:");
-    let failed = |error| fault(error, secure, limits);
+fn call(agent: &Agent, ask: Ask, route: &Route, left: Duration) -> Result<(Head, Body), Fault> {
+    let limits = route.limits;
+    let failed = |error| fault(error, route);
     let mut request = ureq::http::Request::builder().uri(&ask.url).header("accept", ask.accept);
     if let Some(authorization) = &ask.authorization {
         request = request.header("authorization", authorization);

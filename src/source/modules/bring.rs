@@ -2,6 +2,7 @@
 //! is there is not asked for again.
 
 use super::super::error::Fault;
+use super::super::http::Way;
 use super::super::laid::commit_of;
 use super::super::limits::Attempt;
 use super::super::local;
@@ -20,7 +21,7 @@ use std::path::Path;
 pub(in crate::source) struct Bring<'a> {
     /// The source around them: its login is for its own host.
     pub(in crate::source) spec: &'a Spec,
-    pub(in crate::source) authorities: Option<&'a Path>,
+    pub(in crate::source) way: &'a Way,
     pub(in crate::source) ssh: &'a Ssh,
     pub(in crate::source) attempt: &'a Attempt<'a>,
     /// A clone that may have them already.
@@ -128,7 +129,7 @@ impl Bring<'_> {
         };
         let key_file = self.ssh.key_file.clone().filter(|_| is_same_host);
         let ssh = Ssh { key_file, ..self.ssh.clone() };
-        let mut remote = Remote::of(&spec, self.authorities, &ssh)?;
+        let mut remote = Remote::of(&spec, self.way, &ssh)?;
         if let Remote::Local(path) = remote {
             let from = local::open(path)?;
             from.find_commit(pin).map_err(|_| missing(pin))?;

@@ -76,7 +76,7 @@ pub(in crate::source) fn receive(
 ) -> Result<(), Fault> {
     let boundary = if shallow { Some(boundary(from, known)?) } else { None };
     let odb = mirror.repository.odb().map_err(|error| Fault::git("write the pack", &error))?;
-    let failed = |error: git2::Error| Fault::git("read the pack that came", &error);
+    let failed = |error: git2::Error| Fault::git("take in the pack that came", &error);
     let mut pack = odb.packwriter().map_err(failed)?;
     let mut bytes = 0_usize;
     while let Some(content) = band(from)? {
@@ -93,12 +93,10 @@ pub(in crate::source) fn receive(
     pack.commit().map(drop).map_err(failed)
 }
 
+/// The wrapper of libgit2 says only that it failed; libgit2 knows why.
 fn pack_fault(error: std::io::Error) -> Fault {
-    let why = error.to_string();
-    match error.downcast::<git2::Error>() {
-        Ok(error) => Fault::git("read the pack that came", &error),
-        Err(_) => Fault::Io { doing: "write the pack".into(), why },
-    }
+    let error = error.downcast().unwrap_or_else(|_| git2::Error::last_error(-1));
+    Fault::git("take in the pack that came", &error)
 }
 
 /// The section on commits without history: what the clone's list of them is from now on.

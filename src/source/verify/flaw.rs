@@ -11,7 +11,7 @@ pub enum Flaw {
     #[error("it is not signed")]
     Unsigned,
     /// The reference that is followed is no tag.
-    #[error("it is no tag; follow one with `tag:`")]
+    #[error("it is no tag; follow one with `tag:` or `semver:`")]
     NoTag,
     /// A lightweight tag holds nothing that could be signed.
     #[error("it is a lightweight tag, which cannot be signed; make it with `git tag -s`")]

@@ -1,0 +1,47 @@
+//! A disk that is full in the middle of a fetch: said, cleaned up, and no more than that.
+
+use super::agent::noise;
+use super::http::Served;
+use super::nginx::Server;
+use crate::support::program::{PROGRAM, run};
+use std::process::Command;
+
+/// Fetches `main` of `$1`, then `large`, which is more than the disk holds and is there after `$2`, then `main`
+/// after `$3`; after each says how it ended, and at last how many kilobytes are taken.
+const SCRIPT: &str = "mount -t tmpfs -o size=4m none \"$BOWLINE_STATE_DIR\" || exit 9
+try() { \"$PROGRAM\" validate \"$1\" --ref $2; echo \"ended: $?\"; }
+try \"$1\" main; eval \"$2\"; try \"$1\" large; eval \"$3\"; try \"$1\" main
+du -sk \"$BOWLINE_STATE_DIR\"";
+
+#[test]
+fn a_disk_that_is_full_is_said_and_what_came_is_removed() {
+    let Some(server) = Server::start() else { return };
+    let served = Served::by(&server, &[("compose.yaml", "services: { a: { image: x } }\n")]);
+    let work = &served.work;
+    work.git(&["checkout", "--quiet", "-b", "large"]);
+    work.commit(&[("large", &noise(16 << 20))]);
+    work.git(&["push", "--quiet", served.bare.to_str().unwrap(), "large"]);
+    if run(Command::new("unshare").args(["-m", "true"])).code != 0 {
+        println!("not tried with a small disk: only root can");
+        return;
+    }
+    // From a local repository all that its branches hold comes.
+    let set = format!("git -C '{}' update-ref refs/heads/large", work.path().display());
+    let (show, hide) =
+        (format!("{set} {}", work.head()), set.replace("update-ref ", "update-ref -d "));
+    work.git(&["checkout", "--quiet", "main"]);
+    work.git(&["branch", "--quiet", "-D", "large"]);
+    let local = format!("file://{}", work.path().display());
+    for (url, show, hide) in [(&*server.url("open/a.git"), "", ""), (&local, &show, &hide)] {
+        let state = tempfile::tempdir().unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", SCRIPT, "sh", url, show, hide]).env("PROGRAM", PROGRAM);
+        let ended = run(command.env("BOWLINE_STATE_DIR", state.path())).expect(0);
+        let codes: Vec<_> = ended.out.lines().filter_map(|it| it.strip_prefix("ended: ")).collect();
+        assert_eq!(codes, ["0", "1", "0"], "{url}: {}", ended.all());
+        let last = ended.out.lines().last().unwrap();
+        let taken: u64 = last.split_whitespace().next().unwrap().parse().unwrap();
+        assert!(taken < 1000, "{url}: {taken} kB are left");
+        ended.says(&["No space left on device", "make room"]);
+    }
+}
