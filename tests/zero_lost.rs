@@ -35,6 +35,9 @@ const MONITOR: Duration = Duration::from_secs(6);
 /// of a commit until the agent calls it applied, or has gone back from it.
 const MOST_OVER_GATES: f64 = 1.1;
 
+/// Until `HAProxy` has certainly found a page and asked it for its health: 200 ms and 500 ms, and more.
+const VERDICT: Duration = Duration::from_secs(2);
+
 /// Listens and answers, but with 503, and so says its health check.
 const SICK: (&str, &str) = ("VERSION: \"2\"", "VERSION: \"3\"\n      UNHEALTHY_FILE: /bowline");
 /// Listens where nobody asks.
@@ -53,6 +56,7 @@ fn no_request_is_lost_behind_haproxy_and_nothing_takes_longer_than_its_gates() {
     let more = Stage { took: run.scale(&mut site, 3, 6), gates: gates.passed(3, 0) + MONITOR };
     let fewer = Stage { took: run.scale(&mut site, 6, 2), gates: gates.passed(0, 4) };
     let back = Stage { took: run.fail(&mut site, SICK), gates: gates.passed(1, 1) };
+    run.meet_a_sick_page(&site);
     run.end(&site);
     let stages = [("1 to 2", update), ("3 to 6", more), ("6 to 2", fewer), ("3 and back", back)];
     for (what, stage) in &stages {
@@ -152,6 +156,15 @@ impl Run {
         assert_eq!(site.pages(), serving, "what served before serves on");
         until_pages(&self.load, serving.len());
         took
+    }
+
+    /// One that is sick already when it is found. Most that fail are found before they listen at all.
+    fn meet_a_sick_page(&self, site: &Site) {
+        let found = self.load.elapsed();
+        let _page = site.sick_page();
+        until("the verdict on a sick page", || {
+            (self.load.elapsed() > found + VERDICT).then_some(())
+        });
     }
 
     fn end(self, site: &Site) {
