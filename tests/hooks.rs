@@ -44,7 +44,7 @@ impl Site {
         }
         sim.registry_add("tool:1", config(), behaviour);
         let (engine, recorder) = Recorder::over(Arc::new(sim.clone()));
-        Self { sim, engine, recorder }
+        Self { sim, recorder, engine }
     }
 
     async fn pass(&self, text: &str) -> Report {

@@ -132,7 +132,7 @@ struct Passes<'a> {
 impl<'a> Passes<'a> {
     fn of(world: &'a World) -> Self {
         let (engine, recorder) = Recorder::over(Arc::clone(&world.engine));
-        Self { world, engine, recorder }
+        Self { world, recorder, engine }
     }
 
     /// A pass over the service `a` with these attributes; its report, and what was done.
