@@ -10,6 +10,7 @@ use bowline::model::ImageRef;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::agent::free_port;
 use support::docker::{docker, import_busybox};
 use support::program::{Ended, bowline, run};
 use support::stacks::{Stacks, container, containers, id};
@@ -17,7 +18,7 @@ use support::stacks::{Stacks, container, containers, id};
 const IMAGE: &str = "t-adopt-busybox:1";
 
 /// What Bowline and both generations of Compose know.
-fn file(with_configs: bool, more: &str) -> String {
+fn file(bridge: &str, with_configs: bool, more: &str) -> String {
     let (configs, declared) = if with_configs {
         (
             "configs: [{ source: app, target: /etc/app.conf }]",
@@ -60,7 +61,7 @@ services:
     init: true
     read_only: true
 networks:
-  front: {{ driver_opts: {{ com.docker.network.bridge.name: t-adopt0 }}, labels: {{ a: b }} }}
+  front: {{ driver_opts: {{ com.docker.network.bridge.name: {bridge} }}, labels: {{ a: b }} }}
   back: {{}}
 volumes:
   data: {{ labels: {{ keep: 'yes' }} }}
@@ -72,8 +73,11 @@ secrets: {{ password: {{ file: ./password }} }}
 
 fn write(directory: &Path, with_configs: bool, more: &str) {
     std::fs::create_dir_all(directory.join("conf")).unwrap();
+    // An interface has a name of at most 15 characters.
+    let name = directory.file_name().unwrap().to_str().unwrap();
+    let bridge = &name[..name.len().min(15)];
     for (path, text) in [
-        ("compose.yaml", file(with_configs, more).as_str()),
+        ("compose.yaml", file(bridge, with_configs, more).as_str()),
         ("web.env", "FROM_FILE=1\n"),
         ("conf/a", "a"),
         ("app.conf", "b"),
@@ -139,8 +143,9 @@ fn take_over(program: &Path, version: &str) {
     let with_configs = !version.starts_with("1.");
     write(&directory, with_configs, "");
     // Of a service that the file does not have: left alone, also at the end.
+    let port = free_port();
     let orphan = format!(
-        "services:\n  old:\n    image: {IMAGE}\n    command: [busybox, sleep, '3600']\n    stop_signal: SIGKILL\n    ports: ['127.0.0.1:18089:80']\n    networks: [back]\n"
+        "services:\n  old:\n    image: {IMAGE}\n    command: [busybox, sleep, '3600']\n    stop_signal: SIGKILL\n    ports: ['127.0.0.1:{port}:80']\n    networks: [back]\n"
     );
     std::fs::write(directory.join("orphan.yaml"), format!("version: '3.8'\n{orphan}")).unwrap();
     let project = Project { program, directory: &directory, name: &name };
@@ -198,9 +203,10 @@ fn take_over(program: &Path, version: &str) {
     let db = format!("{name}-db-1");
     assert_eq!(docker(&["exec", &db, "busybox", "cat", "/later"]), "new");
     // A port that the orphan holds is in the way, and the orphan is not touched.
-    write(&directory, with_configs, "ports: ['127.0.0.1:18089:80']");
+    write(&directory, with_configs, &format!("ports: ['127.0.0.1:{port}:80']"));
+    let taken = format!("host port {port} is taken by the container");
     let told = bowline(state.path(), &["plan", place]);
-    assert!(told.out.contains("host port 18089 is taken by the container"), "{}", told.out);
+    assert!(told.out.contains(&taken), "{}", told.out);
     write(&directory, with_configs, "mem_limit: 64m");
     assert_eq!(bowline(state.path(), &["apply", place]).code, 0);
 
@@ -226,8 +232,11 @@ fn a_compose_project_is_taken_over_without_a_restart() {
         return;
     }
     import_busybox(&ImageRef::new(IMAGE).unwrap());
-    for (program, version) in composes() {
-        take_over(&program, &version);
-    }
+    // Each has a project of its own.
+    std::thread::scope(|threads| {
+        for (program, version) in composes() {
+            threads.spawn(move || take_over(&program, &version));
+        }
+    });
     docker(&["rmi", IMAGE]);
 }

@@ -94,6 +94,7 @@ fn assert_told(demo: &Ended) {
     for line in lines {
         assert!(all.contains(line), "no `{line}` in:\n{all}");
     }
+    assert!(!all.contains("times in a row"), "the way back is no second failure:\n{all}");
 }
 
 #[test]

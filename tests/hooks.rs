@@ -43,8 +43,8 @@ impl Site {
             sim.image_add(image, config(), behaviour.clone());
         }
         sim.registry_add("tool:1", config(), behaviour);
-        let recorder = Recorder::over(Arc::new(sim.clone()));
-        Self { sim, engine: Arc::clone(&recorder) as Arc<dyn Engine>, recorder }
+        let (engine, recorder) = Recorder::over(Arc::new(sim.clone()));
+        Self { sim, recorder, engine }
     }
 
     async fn pass(&self, text: &str) -> Report {

@@ -1,13 +1,13 @@
-//! An engine that is looked at after every call: whether as many slots serve as the policy promises,
+//! Looks at an engine after every call: whether as many slots serve as the policy promises,
 //! no more containers run than it allows, and nothing is made twice. Calls take a while that chance
 //! chooses, and may be the last one of a pass.
 
 use super::case::Service;
+use super::support::watched::{Call, Watcher, watched, words};
+use async_trait::async_trait;
+use bowline::engine::Engine;
 use bowline::engine::sim::Sim;
-use bowline::engine::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
-use bowline::model::{
-    Container, EngineFacts, Health, Hook, Networking, Observed, Query, SourceName, StackName, State,
-};
+use bowline::model::{Container, Health, Networking, Query, State, labels};
 use bowline::plan::{ContainerRef, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -97,6 +97,11 @@ impl Eye {
         Self { sim, sights: Arc::new(Mutex::new(sights)), cut: Arc::new(Notify::new()) }
     }
 
+    /// The engine that it looks at.
+    pub fn engine(&self) -> Arc<dyn Engine> {
+        watched(Arc::new(self.sim.clone()), Arc::new(self.clone()))
+    }
+
     /// From now on.
     pub fn expect(&self, promise: Promise) {
         self.sights().promise = promise;
@@ -184,14 +189,7 @@ impl Eye {
             }
             _ => {}
         }
-        let words = match step {
-            Step::CreateContainer(new) => format!("create {} of {}", new.name, new.spec.image),
-            Step::Stop { container, .. } => format!("stop {}", container.name),
-            Step::Start(container) => format!("start {}", container.name),
-            Step::Remove(container) => format!("remove {}", container.name),
-            Step::Rename { container, to } => format!("rename {} to {to}", container.name),
-            other => format!("{other:?}"),
-        };
+        let words = words(step).unwrap_or_else(|| format!("{step:?}"));
         let at = self.sim.now();
         sights.acts.push(format!("{at:.1} {words}"));
     }
@@ -233,7 +231,7 @@ impl Sights {
         }
         // What failed is kept beside what serves, to be looked at.
         let aside = found.iter().filter(|it| {
-            it.name.ends_with(bowline::model::labels::TEMPORARY)
+            it.name.ends_with(labels::TEMPORARY)
                 && !matches!(it.state, State::Running | State::Restarting)
         });
         if found.len() - aside.count() > promise.there {
@@ -257,64 +255,25 @@ fn serves(it: &Container) -> bool {
         && networks.get("s_default").is_some_and(|place| place.aliases.contains("a"))
 }
 
-#[async_trait::async_trait]
-impl Engine for Eye {
-    async fn facts(&self) -> Result<EngineFacts, EngineError> {
+#[async_trait]
+impl Watcher for Eye {
+    async fn before(&self, call: &Call<'_>) {
         self.enter().await;
-        self.sim.facts().await
+        match call {
+            Call::Observe | Call::Watch => self.look().await,
+            Call::Perform(step) => self.note(step).await,
+            Call::Exec(..) | Call::Other => {}
+        }
     }
 
-    async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
-        self.enter().await;
-        self.look().await;
-        self.sim.observe(query).await
-    }
-
-    async fn stacks(&self) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
-        self.enter().await;
-        self.sim.stacks().await
-    }
-
-    async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError> {
-        self.enter().await;
-        self.look().await;
-        self.sim.watch(container).await
-    }
-
-    async fn tail(
-        &self,
-        container: &ContainerRef,
-        lines: usize,
-    ) -> Result<Vec<String>, EngineError> {
-        self.enter().await;
-        self.sim.tail(container, lines).await
-    }
-
-    async fn exec(
-        &self,
-        container: &ContainerRef,
-        hook: &Hook,
-        bound: Duration,
-    ) -> Result<Ended, EngineError> {
-        self.enter().await;
-        self.sim.exec(container, hook, bound).await
-    }
-
-    async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
-        self.enter().await;
-        self.note(step).await;
-        let result = self.sim.perform(step, progress).await;
-        if let (Step::CreateContainer(new), Ok(())) = (step, &result) {
-            let slot = new.labels.get(bowline::model::labels::SLOT).unwrap();
+    async fn after(&self, call: &Call<'_>, well: bool) {
+        let Call::Perform(step) = call else { return };
+        if let (Step::CreateContainer(new), true) = (step, well) {
+            let slot = new.labels.get(labels::SLOT).unwrap();
             let number = slot.rsplit('/').next().unwrap().parse().unwrap();
             let key = (number, new.spec.image.to_string());
             *self.sights().made.entry(key).or_default() += 1;
         }
         self.look().await;
-        result
-    }
-
-    async fn events(&self) -> Result<EventStream, EngineError> {
-        self.sim.events().await
     }
 }

@@ -10,7 +10,6 @@ use bowline::pass::{Moment, Subject};
 use bowline::plan::Aim;
 use bowline::status::{PassResult, Report, RolloutVerdict};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A database and the page that needs it, each of a version.
@@ -41,7 +40,7 @@ impl Pair {
     }
 
     async fn pass(&self, text: &str) -> Report {
-        let engine: Arc<dyn Engine> = Arc::new(self.eye.clone());
+        let engine = self.eye.engine();
         let (stack, now) = (stack(text), self.eye.sim.now());
         let subject = Subject { stack: &stack, source: None, revision: None };
         let monitor = Duration::from_secs(3);

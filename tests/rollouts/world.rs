@@ -3,7 +3,6 @@
 use super::case::{Fate, Service};
 use super::eye::Eye;
 use super::support::passes::{means, stack};
-use bowline::engine::Engine;
 use bowline::engine::sim::Sim;
 use bowline::execute::{Notice, Onlooker};
 use bowline::model::{Container, Health, Stack, State};
@@ -66,7 +65,7 @@ impl World {
         paused: Pause,
         stop: CancellationToken,
     ) -> Report {
-        let engine: Arc<dyn Engine> = Arc::new(self.eye.clone());
+        let engine = self.eye.engine();
         let remembered = Arc::clone(&self.remembered);
         let earlier = remembered.lock().unwrap().clone();
         let onlooker: Onlooker = Arc::new(move |notice| {

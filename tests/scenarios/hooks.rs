@@ -131,8 +131,8 @@ struct Passes<'a> {
 
 impl<'a> Passes<'a> {
     fn of(world: &'a World) -> Self {
-        let recorder = Recorder::over(Arc::clone(&world.engine));
-        Self { world, engine: Arc::clone(&recorder) as Arc<dyn Engine>, recorder }
+        let (engine, recorder) = Recorder::over(Arc::clone(&world.engine));
+        Self { world, recorder, engine }
     }
 
     /// A pass over the service `a` with these attributes; its report, and what was done.

@@ -5,6 +5,13 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
+/// A connection to the engine of the tests.
+pub fn connect() -> UnixStream {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let socket = host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock");
+    UnixStream::connect(socket).expect("the engine listens")
+}
+
 /// What the engine answers to a look at `path`; null where there is no such thing.
 pub fn get(path: &str) -> Value {
     let (status, body) = ask("GET", path, "");
@@ -18,9 +25,7 @@ pub fn command(method: &str, path: &str, body: &str) {
 }
 
 fn ask(method: &str, path: &str, body: &str) -> (u16, String) {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    let socket = host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock");
-    let mut stream = UnixStream::connect(socket).expect("the engine listens");
+    let mut stream = connect();
     // In this version of the protocol the answer ends with the connection.
     let head =
         format!("{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json");

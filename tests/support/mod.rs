@@ -20,6 +20,7 @@ pub mod sim;
 pub mod site;
 pub mod stacks;
 pub mod wait;
+pub mod watched;
 
 use bowline::engine::docker::Docker;
 

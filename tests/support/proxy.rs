@@ -6,9 +6,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// The engine's own socket.
-const ENGINE: &str = "/var/run/docker.sock";
-
 /// A way to the engine that ends when a certain request comes.
 pub struct Proxy {
     pub path: PathBuf,
@@ -45,7 +42,7 @@ impl Proxy {
 }
 
 fn join(client: &UnixStream, line: &Arc<Mutex<Line>>, last: &'static str, socket: &Path) {
-    let engine = UnixStream::connect(ENGINE).unwrap();
+    let engine = super::api::connect();
     line.lock()
         .unwrap()
         .streams

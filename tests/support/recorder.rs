@@ -1,93 +1,40 @@
-//! An engine with what was done on it, in order: what containers were made, started, stopped and
+//! Writes down what was done on an engine, in order: what containers were made, started, stopped and
 //! removed, what was run in them, and where they were taken off names.
 
+use super::watched::{Call, Watcher, watched, words};
 use async_trait::async_trait;
-use bowline::engine::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
-use bowline::model::{EngineFacts, Hook, Observed, Query, SourceName, StackName};
-use bowline::plan::{ContainerRef, Step};
-use std::collections::BTreeMap;
+use bowline::engine::Engine;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-/// Another engine, and what it did.
+/// What was done so far.
+#[derive(Default)]
 pub struct Recorder {
-    inner: Arc<dyn Engine>,
     done: Mutex<Vec<String>>,
 }
 
 impl Recorder {
-    pub fn over(inner: Arc<dyn Engine>) -> Arc<Self> {
-        Arc::new(Self { inner, done: Mutex::default() })
+    /// `engine`, and who writes down what is done on it.
+    pub fn over(engine: Arc<dyn Engine>) -> (Arc<dyn Engine>, Arc<Self>) {
+        let recorder = Arc::new(Self::default());
+        (watched(engine, Arc::clone(&recorder) as Arc<dyn Watcher>), recorder)
     }
 
     /// What was done since this was asked last: `start a-1`, `exec a-1 sh`.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.done.lock().unwrap())
     }
-
-    fn note(&self, line: String) {
-        self.done.lock().unwrap().push(line);
-    }
 }
 
 #[async_trait]
-impl Engine for Recorder {
-    async fn facts(&self) -> Result<EngineFacts, EngineError> {
-        self.inner.facts().await
-    }
-
-    async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
-        self.inner.observe(query).await
-    }
-
-    async fn stacks(&self) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
-        self.inner.stacks().await
-    }
-
-    async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError> {
-        self.inner.watch(container).await
-    }
-
-    async fn tail(
-        &self,
-        container: &ContainerRef,
-        lines: usize,
-    ) -> Result<Vec<String>, EngineError> {
-        self.inner.tail(container, lines).await
-    }
-
-    async fn exec(
-        &self,
-        container: &ContainerRef,
-        hook: &Hook,
-        bound: Duration,
-    ) -> Result<Ended, EngineError> {
-        self.note(format!("exec {} {}", container.name, hook.command.join(" ")));
-        self.inner.exec(container, hook, bound).await
-    }
-
-    async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
-        let line = match step {
-            Step::CreateContainer(new) => Some(format!("create {}", new.name)),
-            Step::Start(container) => Some(format!("start {}", container.name)),
-            Step::Stop { container, .. } => Some(format!("stop {}", container.name)),
-            Step::Remove(container) => Some(format!("remove {}", container.name)),
-            Step::Discard(container) => Some(format!("discard {}", container.name)),
-            Step::Rename { container, to } => Some(format!("rename {} {to}", container.name)),
-            Step::Connect { container, .. } => Some(format!("connect {}", container.name)),
-            Step::Withdraw { container, .. } => Some(format!("withdraw {}", container.name)),
-            Step::Signal { container, signal } => {
-                Some(format!("signal {} {signal}", container.name))
+impl Watcher for Recorder {
+    async fn before(&self, call: &Call<'_>) {
+        let line = match call {
+            Call::Exec(container, hook) => {
+                Some(format!("exec {} {}", container.name, hook.command.join(" ")))
             }
-            _ => None,
+            Call::Perform(step) => words(step),
+            Call::Observe | Call::Watch | Call::Other => None,
         };
-        if let Some(line) = line {
-            self.note(line);
-        }
-        self.inner.perform(step, progress).await
-    }
-
-    async fn events(&self) -> Result<EventStream, EngineError> {
-        self.inner.events().await
+        self.done.lock().unwrap().extend(line);
     }
 }

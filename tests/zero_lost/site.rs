@@ -1,6 +1,7 @@
 //! An example stack of manifests/ in a git repository, brought up by an agent on the real engine.
 
 use super::support::agent::{Agent, Settings, free_port};
+use super::support::docker::docker;
 use super::support::load::Traffic;
 use super::support::packed::{Image, OF_MANIFESTS};
 use super::support::repository::Git;
@@ -112,6 +113,17 @@ impl Site {
         since.elapsed()
     }
 
+    /// A page that answers with 503 from its first moment under the service's name.
+    pub fn sick_page(&self) -> SickPage {
+        let page = SickPage(format!("{}-sick", self.stack));
+        let image = format!("{}-bowline-demo:1", self.stack);
+        let sick = "UNHEALTHY_FILE=/bowline";
+        docker(&["run", "-d", "--name", &page.0, "-e", sick, &image, "serve"]);
+        let network = format!("{}_back", self.stack);
+        docker(&["network", "connect", "--alias", "page", &network, &page.0]);
+        page
+    }
+
     /// Its name.
     pub fn stack(&self) -> &str {
         &self.stack
@@ -127,6 +139,15 @@ impl Site {
         let pages = containers(&self.stack).into_values().filter(is_running);
         let version = |page: &Value| variable(page, "VERSION").map(str::to_owned);
         pages.filter_map(|page| Some((id(&page), version(&page)?))).collect()
+    }
+}
+
+/// A container that is none of the stack's.
+pub struct SickPage(String);
+
+impl Drop for SickPage {
+    fn drop(&mut self) {
+        docker(&["rm", "-f", &self.0]);
     }
 }
 
