@@ -2,7 +2,7 @@
 //! proves who he is: what comes is as good as the network, unless the source is verified.
 
 use super::error::Fault;
-use super::limits::Attempt;
+use super::limits::{Attempt, Limits};
 use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
 use super::smart::{
@@ -89,7 +89,7 @@ impl<'s> Server<'s> {
             match connected {
                 Ok((ours, reader)) => {
                     if hand.send(Stream(ours)).is_ok() {
-                        pump(reader, &parts, |error| unreachable(&error));
+                        pump(reader, &parts, |error| silent_or_broken(&error, limits));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -129,6 +129,16 @@ fn connect(host: &str, port: u16, patience: std::time::Duration) -> io::Result<T
         }
     }
     Err(last)
+}
+
+/// Of an error while bytes are waited for.
+fn silent_or_broken(error: &io::Error, limits: Limits) -> Fault {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            Fault::TimedOut { during: "waiting for an answer", after: limits.idle }
+        }
+        _ => unreachable(error),
+    }
 }
 
 fn unreachable(error: &io::Error) -> Fault {
