@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
 use support::agent::{Agent, Settings};
+use support::docker::docker;
 use support::packed::Image;
 use support::registry::Registry;
 use support::repository::Git;
@@ -212,6 +213,50 @@ fn bad_commits_end_with_the_former_version_serving_and_the_reason_told() {
         let status = agent.until_stack(case.name, |status| status["applied_revision"] == *mended);
         assert_eq!(status["held_back"], Value::Null, "{}", case.name);
     }
+    assert!(agent.terminate().success());
+}
+
+#[test]
+fn while_a_registry_is_away_what_waits_for_it_is_repaired_as_it_held_before() {
+    if support::engine().is_none() {
+        return;
+    }
+    let (image, name) = ("e2e-away-busybox:1", "e2e-away");
+    let _image = Image::of_busybox(image);
+    let _stacks = Stacks::named(&[name]);
+    // Nobody listens there any more.
+    let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let service = |image: &str| format!("image: '{image}'\n{SLEEP}\n{WELL}\nnetwork_mode: none");
+    let (good, bad) = (service(image), service(&format!("{away}/e2e-away:2")));
+    let case = Case { name, good, bad, reason: String::new(), cause: "" };
+    let git = Git::new();
+    case.write(&git, 1);
+    let first = git.push("Good");
+    let settings = Settings::new(name, &git.url(), "monitor: 1s");
+    let agent = Agent::start(&settings);
+    agent.until_stack(name, |status| status["applied_revision"] == *first);
+    case.write(&git, 2);
+    git.push("Of a registry that is away");
+    let kept = format!("{} is kept for web", &first[..12]);
+    let is_kept = |status: &Value| status["message"].as_str().unwrap().contains(&kept);
+    let status = agent.until_stack(name, is_kept);
+    assert!(status["message"].as_str().unwrap().contains("refused"), "{}", status["message"]);
+    assert_eq!(status["held_back"], Value::Null);
+    for repair in ["kill", "rm"] {
+        let before = lives(name);
+        docker(
+            &[&[repair][..], if repair == "rm" { &["-f"] } else { &[] }, &["e2e-away-web-1"]]
+                .concat(),
+        );
+        until(&format!("a repair after {repair}"), || {
+            let now = lives(name);
+            (case.version().as_deref() == Some("1") && now.is_disjoint(&before)).then_some(())
+        });
+    }
+    case.write(&git, 3);
+    let mended = git.push("Mend");
+    case.until_version("3");
+    agent.until_stack(name, |status| status["applied_revision"] == *mended);
     assert!(agent.terminate().success());
 }
 
