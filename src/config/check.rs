@@ -1,6 +1,7 @@
 //! What the values of a configuration mean, and whether they hold together.
 
 use super::login::login;
+use super::schedule::windows;
 use super::{Config, ConfigError, Log, Prune, Source, place, raw};
 use crate::model::{SourceName, StackName};
 use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
@@ -78,6 +79,7 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
         keep_images: raw.images.keep,
         socket: socket(raw.socket.as_deref(), at)?,
         age_key_file: raw.sops.age_key_file.as_deref().map(|path| from_file(at, path)),
+        windows: windows(raw.schedule.as_ref(), "schedule", at)?,
     })
 }
 
@@ -109,6 +111,7 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
         ssh,
         webhook_secret: raw.webhook.as_ref().map(|webhook| from_file(at, &webhook.secret_file)),
         submodules: raw.submodules,
+        windows: windows(raw.schedule.as_ref(), &format!("{field}.schedule"), at)?,
         variables: raw.variables.clone(),
         profiles: raw.profiles.iter().cloned().collect(),
     })
