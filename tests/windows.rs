@@ -22,6 +22,9 @@ const EVENING: &str =
 const OPENS: &str = "2026-11-22T22:00:00+01:00";
 const SHUTS: &str = "2026-11-23T00:00:00+01:00";
 
+/// How long a state may take to come, in the time of the test.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -86,8 +89,15 @@ fn just(at: Timestamp, expected: &str) {
 }
 
 async fn shown(agent: &Agent, what: &str, fits: impl Fn(&StackStatus) -> bool) -> StackStatus {
-    until(what, async || agent.stack("web").is_some_and(|stack| fits(&stack))).await;
-    agent.stack("web").unwrap()
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let stack = agent.stack("web");
+        match stack.filter(|stack| fits(stack)) {
+            Some(stack) => return stack,
+            None => assert!(Instant::now() < end, "waited for {what}: {:#?}", agent.stack("web")),
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// The stack once it waits for its window, with what it asks for.
