@@ -92,7 +92,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
 
 /// Fetches once, and takes in what came; while the source is away, what an earlier process fetched.
 pub(super) async fn fetch_once(world: &Arc<World>, watched: &Watched) {
-    sync(world, watched, true).await;
+    sync(world, watched, &mut Pace::new(None), true).await;
 }
 
 /// Takes in what an earlier process fetched, and asks nobody for more.
@@ -103,7 +103,7 @@ pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), 
     let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
     let kept = kept.map_err(|error| error.to_string())?;
     let checkout = kept.ok_or("nothing was fetched yet")?;
-    take_in(world, watched, repository, checkout.revision).await;
+    take_in(world, watched, repository, (checkout.revision, None)).await;
     Ok(())
 }
 
