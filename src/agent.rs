@@ -6,6 +6,7 @@ mod backoff;
 mod by_hand;
 mod chance;
 mod cleaning;
+mod clock;
 mod course;
 mod crashes;
 mod desired;
@@ -18,6 +19,7 @@ mod jobs;
 mod keeping;
 mod load;
 mod memory;
+mod pace;
 mod pulls;
 mod queue;
 mod schedule;
@@ -28,8 +30,10 @@ mod telling;
 mod turn;
 mod views;
 mod waiting;
+mod windows;
 
 pub use alone::Alone;
+pub use clock::Clock;
 pub use error::AgentError;
 pub use views::Views;
 
@@ -279,9 +283,12 @@ impl World {
     /// `name` is due at once. A pass that works towards something else, and may be waiting for a
     /// container of it, is ended.
     fn renew(&self, name: &StackName) {
-        let want = self.desired().wish(name).map(|wish| wish.want);
+        let wish = self.desired().wish(name);
+        // What has to wait for a window disturbs nobody.
+        let is_shut = wish.as_ref().is_some_and(|wish| self.is_shut(wish));
         if let Some(under_way) = self.memory().under_way.get(name)
-            && Some(&under_way.want) != want.as_ref()
+            && Some(&under_way.want) != wish.as_ref().map(|wish| &wish.want)
+            && !is_shut
         {
             under_way.stop.cancel();
         }
@@ -335,6 +342,7 @@ impl World {
         memory.stuck.remove(name);
         memory.short.remove(name);
         memory.good.remove(name);
+        memory.begun.remove(name);
         drop(memory);
         self.views.forget(name);
     }

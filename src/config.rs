@@ -8,6 +8,7 @@ mod login;
 mod place;
 mod raw;
 mod reach;
+mod schedule;
 
 pub use error::ConfigError;
 pub use keys::{keys_by_hand, keys_in};
@@ -15,7 +16,7 @@ pub use login::{Auth, Secret};
 pub use reach::{Reach, Through};
 
 use crate::log::Format;
-use crate::model::{Sensitive, SourceName, StackName};
+use crate::model::{Sensitive, SourceName, StackName, Windows};
 use crate::source::{Limits, Location, Reference, Ssh, Verify};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,8 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// The age keys that open files that sops encrypted; `None`: there are none.
     pub age_key_file: Option<PathBuf>,
+    /// When something new may be begun, in any stack.
+    pub windows: Windows,
 }
 
 /// What becomes of stacks that left a source.
@@ -98,6 +101,8 @@ pub struct Source {
     pub submodules: bool,
     /// Who must have signed a revision before it is deployed; `None`: anybody who can push.
     pub verify: Option<Verify>,
+    /// When something new may be begun, in its stacks.
+    pub windows: Windows,
     /// Variables for interpolation.
     pub variables: BTreeMap<String, String>,
     /// The Compose profiles that are on.

@@ -11,7 +11,7 @@ mod words;
 use crate::model::{SourceName, StackName};
 use crate::plan::Action;
 use crate::status::{
-    ConditionKind, DriftKind, PassResult, Report, SourceReport, StackStatus, Verdict,
+    ConditionKind, DriftKind, PassResult, Report, SourceReport, SourceStatus, StackStatus, Verdict,
 };
 use crate::webhook::{Answer, Provider};
 use families::Families;
@@ -120,6 +120,11 @@ impl Metrics {
     /// Counts a fetch.
     pub fn observe_source(&self, report: &SourceReport) {
         self.families.sources.observe(report);
+    }
+
+    /// Shows how a source is.
+    pub fn set_source_status(&self, status: &SourceStatus) {
+        self.families.sources.show(status);
     }
 
     /// Counts a webhook; `provider`: absent where it says nothing of that.

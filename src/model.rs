@@ -2,6 +2,7 @@
 //! throughout, without IO.
 
 mod asked;
+mod commit;
 mod container;
 mod hook;
 pub mod labels;
@@ -17,8 +18,10 @@ mod resources;
 mod sensitive;
 mod stack;
 mod update;
+mod window;
 
 pub use asked::{asked, recall};
+pub use commit::Commit;
 pub use container::{
     ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Healthcheck, HostPorts, Logging,
     PortBinding, Protocol, RestartPolicy,
@@ -39,3 +42,4 @@ pub use resources::{Blkio, Device, DeviceRequest, Limits, Ulimit};
 pub use sensitive::Sensitive;
 pub use stack::{Condition, Dependency, PullPolicy, Revision, Service, Stack, VolumeSpec};
 pub use update::{Canary, CanaryCheck, FailureAction, Order, Ratio, Rolling, UpdatePolicy};
+pub use window::{BadWindow, Passage, Turn, Window, Windows};

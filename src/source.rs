@@ -11,6 +11,7 @@
 
 mod checkout;
 mod daemon;
+mod describe;
 mod discover;
 mod error;
 mod files;

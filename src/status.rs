@@ -13,8 +13,10 @@ mod order;
 mod progress;
 mod report;
 mod rollout;
+mod sources;
 mod state;
 mod table;
+mod window;
 mod workload;
 
 pub use board::{Board, Snapshot};
@@ -31,7 +33,9 @@ pub use rollout::{
     Cause, HeldBackStatus, PausedStatus, RolloutPhase, RolloutReport, RolloutStatus,
     RolloutVerdict, ServiceRollout, SlotNotice, SlotPhase, SlotStatus,
 };
+pub use sources::sources;
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
 };
 pub use table::{elapsed, table};
+pub use window::WindowStatus;

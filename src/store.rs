@@ -24,7 +24,7 @@ pub use key::digest_key;
 pub use lock::{Lock, lock};
 pub use notes::Notes;
 pub use record::{
-    Applied, Good, HeldBack, HoldRecord, ImageRecord, Origin, Paused, ProgressRecord,
+    Applied, Begun, Good, HeldBack, HoldRecord, ImageRecord, Origin, Paused, ProgressRecord,
     RemovalRecord, StackRecord, UsedImage,
 };
 

@@ -13,9 +13,11 @@ use bowline::status::{
     ActionReport, Board, Cause, DriftKind, HeldBackStatus, PassResult, Report, RolloutReport,
     RolloutVerdict, SourceReport, Unverified, Workload,
 };
+use bowline::webhook::{Answer, Provider};
 use prometheus::{Prometheus, present};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,13 +61,24 @@ fn full_page() -> Metrics {
     note(&metrics, &report("shop", PassResult::Changed, "aaaa"));
     note(&metrics, &report("blog", PassResult::Failed, "aaaa"));
     let source = SourceName::new("main").unwrap();
+    let mut board = Board::default();
     for outcome in [Ok(Revision("aaaa".into())), Err("cannot be reached".into())] {
         let started = "2026-01-01T00:00:00Z".parse().unwrap();
         let took = Duration::from_millis(40);
         let source = source.clone();
         let verification = Some(outcome.is_ok().then(|| "commit signed".into()).ok_or(Unverified));
-        metrics.observe_source(&SourceReport { source, started, took, outcome, verification });
+        let next = Some("2026-01-01T00:01:00Z".parse().unwrap());
+        let shown = None;
+        let report = SourceReport { source, started, took, outcome, verification, shown, next };
+        metrics.observe_source(&report);
+        board.note_source(&report);
+        metrics.set_source_status(board.sources().next().unwrap());
     }
+    metrics.webhook(Some(Provider::Gitea), Answer::Accepted);
+    metrics.webhook(None, Answer::Unauthorized);
+    metrics.departed(1, 0);
+    metrics.inventory_up(true);
+    metrics.image_removed();
     metrics.engine_request("list_networks", true, Duration::from_millis(4));
     metrics.engine_event("die");
     metrics.event_stream_reconnected();
@@ -77,35 +90,48 @@ fn lines<'a>(page: &'a str, start: &str) -> Vec<&'a str> {
     page.lines().filter(|line| line.starts_with(start)).collect()
 }
 
+/// Families with the names of their labels, as `docs/metrics.md` lists them.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let text = std::fs::read_to_string(docs).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `bowline_"));
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    rows.map(|row| {
+        let mut cells = row.split('|').skip(1);
+        let names: Vec<String> = quoted(cells.next().unwrap());
+        (names[0].clone(), quoted(cells.next().unwrap()).into_iter().collect())
+    })
+    .collect()
+}
+
+/// The same as they are on a page.
+fn on_page(page: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE bowline_"));
+    types
+        .map(|line| {
+            let name = format!("bowline_{}", line.split(' ').next().unwrap());
+            let series = page.lines().find(|line| {
+                let rest = line.strip_prefix(&name);
+                rest.is_some_and(|rest| {
+                    ['{', ' '].iter().any(|next| rest.starts_with(*next))
+                        || rest.starts_with("_bucket{")
+                })
+            });
+            let labels = series.and_then(|line| line.split(['{', '}']).nth(1)).unwrap_or_default();
+            let labels = labels.split(',').filter_map(|label| label.split_once('='));
+            let labels = labels.map(|(label, _)| label.to_owned()).filter(|label| label != "le");
+            (name.clone(), labels.collect())
+        })
+        .collect()
+}
+
 #[test]
-fn every_promised_family_is_on_the_page() {
+fn the_page_has_the_families_and_labels_that_are_documented_and_no_others() {
     let page = full_page().render();
-    for family in [
-        "bowline_build_info",
-        "bowline_stack_info",
-        "bowline_stack_condition",
-        "bowline_drift_fields",
-        "bowline_drift_fields_total",
-        "bowline_reconcile_total",
-        "bowline_reconcile_duration_seconds",
-        "bowline_last_success_timestamp_seconds",
-        "bowline_actions_total",
-        "bowline_rollouts_total",
-        "bowline_rollout_phase",
-        "bowline_rollbacks_total",
-        "bowline_stack_held_back",
-        "bowline_engine_requests_total",
-        "bowline_engine_request_duration_seconds",
-        "bowline_engine_events_total",
-        "bowline_engine_event_stream_reconnects_total",
-        "bowline_source_fetch_total",
-        "bowline_source_fetch_duration_seconds",
-        "bowline_source_verified",
-        "bowline_queue_depth",
-        "process_resident_memory_bytes",
-        "process_cpu_seconds_total",
-        "process_start_time_seconds",
-    ] {
+    assert_eq!(on_page(&page), documented());
+    for family in
+        ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds"]
+    {
         assert!(page.contains(&format!("# TYPE {family} ")), "{family} is missing from\n{page}");
     }
     for line in [
@@ -120,6 +146,13 @@ fn every_promised_family_is_on_the_page() {
         r#"bowline_stack_condition{stack="blog",status="True",type="Ready"} 0"#,
         r#"bowline_source_fetch_total{result="error",source="main"} 1"#,
         r#"bowline_source_verified{source="main"} 0"#,
+        r#"bowline_source_info{revision="aaaa",source="main"} 1"#,
+        r#"bowline_source_consecutive_failures{source="main"} 1"#,
+        r#"bowline_source_last_success_timestamp_seconds{source="main"} 1767225600.04"#,
+        r#"bowline_source_next_fetch_timestamp_seconds{source="main"} 1767225660"#,
+        r#"bowline_stack_waits_for_window{stack="shop"} 0"#,
+        r#"bowline_webhook_requests_total{provider="gitea",result="accepted"} 1"#,
+        r#"bowline_webhook_requests_total{provider="other",result="unauthorized"} 1"#,
         r#"bowline_engine_requests_total{operation="list_networks",result="success"} 1"#,
     ] {
         assert!(page.lines().any(|shown| shown == line), "{line} is missing from\n{page}");
@@ -196,7 +229,7 @@ fn the_series_of_a_removed_stack_and_source_go_away_and_others_stay() {
     metrics.forget_source(&SourceName::new("main").unwrap());
     let page = metrics.render();
     assert!(!page.contains(r#""shop""#), "{page}");
-    assert!(lines(&page, "bowline_source_fetch").is_empty(), "{page}");
+    assert!(lines(&page, "bowline_source_").is_empty(), "{page}");
     assert!(page.contains(r#"bowline_reconcile_total{result="failed",stack="blog"} 1"#), "{page}");
 }
 

@@ -31,8 +31,7 @@ impl Scene {
         let sim = Sim::with_api(41);
         let config = ImageConfig { command: vec!["serve".to_owned()], ..ImageConfig::default() };
         sim.image_add("app:1", config, Behaviour::default());
-        let recorder = Recorder::over(Arc::new(sim.clone()));
-        let engine = Arc::clone(&recorder) as Arc<dyn Engine>;
+        let (engine, recorder) = Recorder::over(Arc::new(sim.clone()));
         let scene = Self { sim, engine, recorder, service, networks };
         assert!(scene.pass(1).await, "the first version");
         scene.recorder.take();

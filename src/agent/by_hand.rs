@@ -2,7 +2,6 @@
 //! was answered is obeyed also after a crash.
 
 use super::desired::{Want, Wish};
-use super::turn::definition;
 use super::{World, jobs, keeping};
 use crate::model::StackName;
 use crate::pass::preview_in;
@@ -32,7 +31,7 @@ impl World {
         let wish = self.known(name)?;
         let did = match order {
             Order::Rollback(to) => self.rollback(name, &wish, to)?,
-            Order::Retry => self.retry(name),
+            Order::Retry => self.retry(name, &wish),
             Order::Pause => self.pause(name),
             Order::Resume => self.resume(name),
             Order::Sync => self.sync(name, &wish),
@@ -95,9 +94,14 @@ impl World {
         Ok(format!("going back to {}; {from} is held back", named(&instead)))
     }
 
-    fn retry(&self, name: &StackName) -> String {
+    fn retry(&self, name: &StackName, wish: &Wish) -> String {
         let mut released = None;
         self.inventory.update(name, |record| released = record.release());
+        if self.begin_by_hand(name, wish) {
+            let begins = "what git asks for waits for its window no longer";
+            let more = released.map(|released| format!(", and {released}")).unwrap_or_default();
+            released = Some(format!("{begins}{more}"));
+        }
         let mut memory = self.memory();
         memory.stuck.remove(name);
         memory.crashes.forget(name);
@@ -141,7 +145,7 @@ impl World {
         })
     }
 
-    /// What git asks for now.
+    /// What git asks for now, or did when a window was open.
     fn wanted(&self, name: &StackName, wish: &Wish) -> Result<Wanted, Refusal> {
         let stack = match &wish.want {
             Want::Run(stack) | Want::Invalid { last_good: Some(stack), .. } => stack,
@@ -156,8 +160,8 @@ impl World {
                 )));
             }
         };
-        let definition = definition(stack, &self.digest_key);
-        Ok(Wanted { revision: wish.revision.clone(), definition })
+        let (definition, revision) = self.counts(name, wish, stack);
+        Ok(Wanted { revision, definition })
     }
 }
 

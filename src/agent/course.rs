@@ -67,7 +67,7 @@ impl World {
         let (instead, services) = match &course {
             Course::Asked => {
                 self.memory().short.remove(name);
-                self.show_newest(name, &wish.source).await;
+                self.show_begun(name, wish, asked, &record).await?;
                 return Ok((Arc::clone(asked), course, Holds::of(&record)));
             }
             Course::Back(held) => {
@@ -79,7 +79,8 @@ impl World {
         let good = self.former(name, &wish.source, instead).await;
         let good = good.map_err(|problem| unreadable(&course, &problem))?;
         let stack = partly(asked, &good, &services);
-        self.show_former(name, &wish.source, &stack, instead, &course).await?;
+        let at = instead.revision.clone();
+        self.show_former(name, &wish.source, &stack, at, |it| course.is_former(it)).await?;
         Ok((Arc::new(stack), course, Holds::of(&record)))
     }
 
@@ -148,7 +149,7 @@ impl World {
                 report.message.push_str(&told);
             }
         }
-        let file = self.desired().file_of(&name).unwrap_or_default();
+        let file = self.file_at(&name, report.revision.as_ref());
         let changed = self.inventory.update(&name, |record| {
             // An order may have come in this very moment.
             if *holds != Holds::of(record) {

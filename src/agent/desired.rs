@@ -8,6 +8,7 @@ mod dependence;
 pub(crate) use alike::{Outline, outline_of};
 pub(crate) use dependence::REMOVAL_PATIENCE;
 
+use super::windows::Shut;
 use crate::model::{Revision, Service, ServiceName, SourceName, Stack, StackName};
 use crate::store::{HoldRecord, Origin, RemovalRecord};
 use jiff::Timestamp;
@@ -63,6 +64,8 @@ pub(crate) struct Wish {
     pub revision: Option<Revision>,
     /// What it asks for.
     pub want: Want,
+    /// The window that has to open before; `None`: it may be begun.
+    pub shut: Option<Shut>,
 }
 
 /// What is asked for.
@@ -166,7 +169,7 @@ impl Desired {
                 Some((source.clone(), Want::Gone(removal.clone())))
             };
             let (source, want) = held().or_else(gone)?;
-            return Some(Wish { source, revision: None, want });
+            return Some(Wish { source, revision: None, want, shut: None });
         };
         let other = all.get(1).filter(|(_, _, other)| other.stack.is_ok());
         let want = match (other, &item.stack) {
@@ -184,7 +187,8 @@ impl Desired {
                 Want::Invalid { problem: problem.clone(), last_good }
             }
         };
-        Some(Wish { source: source.clone(), revision: content.revision.clone(), want })
+        let (source, revision) = (source.clone(), content.revision.clone());
+        Some(Wish { source, revision, want, shut: None })
     }
 
     /// Stacks that may run though it is not known which services they have: those that are held, or

@@ -2,10 +2,9 @@
 
 use super::World;
 use super::load::{Reading, load_former};
-use super::steering::Course;
-use crate::model::{MountSource, ServiceName, SourceName, Stack, StackName};
+use crate::model::{MountSource, Revision, ServiceName, SourceName, Stack, StackName};
 use crate::source::{Laid, Layer, Repository, Spec};
-use crate::store::Good;
+use crate::store::{Begun, Good};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,32 +21,60 @@ impl World {
         if let Some((_, stack)) = known.filter(|(definition, _)| *definition == good.definition) {
             return Ok(stack);
         }
-        let Some(revision) = good.revision.clone() else {
-            return Err("its commit is not known".to_owned());
-        };
-        let (mut repository, reading) = self.repository_of(source)?;
-        let (stack, file) = (name.clone(), good.file.clone());
-        let reads = move || {
-            let files = repository.files_of(&revision).map_err(|error| error.to_string())?;
-            load_former(&reading, &files, &stack, &file)
-        };
-        let stack = Arc::new(blocking(reads).await?);
+        let stack = self.read_at(name, source, good.revision.clone(), &good.file).await?;
         self.memory().good.insert(name.clone(), (good.definition.clone(), Arc::clone(&stack)));
         Ok(stack)
     }
 
-    /// Has the checkout show what containers of `stack` mount as it was when it held.
+    /// The definition that was begun last.
+    pub(super) async fn defined(
+        &self,
+        name: &StackName,
+        source: &SourceName,
+        begun: &Begun,
+    ) -> Result<Arc<Stack>, String> {
+        let known = self.memory().begun.get(name).cloned();
+        if let Some((_, stack)) = known.filter(|(definition, _)| *definition == begun.definition) {
+            return Ok(stack);
+        }
+        let stack = self.read_at(name, source, begun.revision.clone(), &begun.file).await?;
+        self.memory().begun.insert(name.clone(), (begun.definition.clone(), Arc::clone(&stack)));
+        Ok(stack)
+    }
+
+    /// A stack as it was in `file` at a commit.
+    async fn read_at(
+        &self,
+        name: &StackName,
+        source: &SourceName,
+        revision: Option<Revision>,
+        file: &str,
+    ) -> Result<Arc<Stack>, String> {
+        let Some(revision) = revision else {
+            return Err("its commit is not known".to_owned());
+        };
+        let (mut repository, reading) = self.repository_of(source)?;
+        let (stack, file) = (name.clone(), file.to_owned());
+        let reads = move || {
+            let files = repository.files_of(&revision).map_err(|error| error.to_string())?;
+            load_former(&reading, &files, &stack, &file)
+        };
+        blocking(reads).await.map(Arc::new)
+    }
+
+    /// Has the checkout show what containers of these services (none: of all) of `stack` mount as it was at
+    /// `revision`.
     pub(super) async fn show_former(
         &self,
         name: &StackName,
         source: &SourceName,
         stack: &Stack,
-        instead: &Good,
-        course: &Course,
+        revision: Option<Revision>,
+        is_former: impl Fn(&ServiceName) -> bool,
     ) -> Result<(), String> {
-        let Some(revision) = instead.revision.clone() else { return Ok(()) };
+        let Some(revision) = revision else { return Ok(()) };
         let (repository, _) = self.repository_of(source)?;
-        let paths = mounted(stack, &repository.root(), |service| course.is_former(service));
+        let paths = mounted(stack, &repository.root(), is_former);
         self.memory().unlaid.remove(name);
         let layer = (!paths.is_empty()).then_some(Layer { revision, paths });
         lay(repository, name, layer).await

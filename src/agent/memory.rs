@@ -26,6 +26,8 @@ pub(super) struct Memory {
     pub(super) under_way: BTreeMap<StackName, UnderWay>,
     /// The last definition of each stack that held, as this process knows it.
     pub(super) good: BTreeMap<StackName, (ContentDigest, Arc<Stack>)>,
+    /// The definition of each stack that was begun last, as this process knows it.
+    pub(super) begun: BTreeMap<StackName, (ContentDigest, Arc<Stack>)>,
     /// Stacks for which the checkout shows nothing but the newest files.
     pub(super) unlaid: BTreeSet<StackName>,
     /// Which stacks have services that wait for images, and what is kept so long.

@@ -1,15 +1,18 @@
 //! One task a source: waits for a wake-up, fetches, loads, and says which stacks are concerned.
 
+mod ended;
+
 use super::World;
 use super::chance::chance;
 use super::desired::{Outline, outline_of};
 use super::load::{Reading, load};
+use super::pace::Pace;
 use super::schedule::Schedule;
 use crate::config::Source;
 use crate::engine::EngineError;
-use crate::model::{Revision, SourceName, StackName};
+use crate::model::{Commit, Revision, SourceName, StackName};
 use crate::source::{Checkout, Fault, Location, Repository, SourceError, Spec, watch};
-use crate::status::{SourceReport, Unverified};
+use ended::{Fetched, tell};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -39,10 +42,11 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     let name = watched.config.name.clone();
     let due = world.due.get(&name).cloned().unwrap_or_default();
     let mut watch = None;
-    let wake = Arc::clone(&due);
-    let stop = world.stop.clone();
-    let (interval, cron) = (watched.config.interval, watched.config.cron.clone());
-    let schedule = Schedule::start(interval, cron, move || wake.notify_one(), stop);
+    let tick = Arc::new(Notify::new());
+    let wake = Arc::clone(&tick);
+    let cron = watched.config.cron.clone();
+    let schedule = Schedule::start(cron, move || wake.notify_one(), world.stop.clone());
+    let mut pace = Pace::new(watched.config.interval);
     if matches!(&watched.config.location, Location::Remote(url) if url.scheme() == "git") {
         tracing::warn!(
             source = %name,
@@ -57,7 +61,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         // the repository may only have come to be.
         watch = watch.or_else(|| watch_local(&watched.config, &due));
         let began = Instant::now();
-        let synced = sync(&world, &watched, first).await;
+        let (synced, next) = sync(&world, &watched, &mut pace, first).await;
         first &= synced == Synced::Nothing;
         match synced {
             Synced::Loaded => (prune_due, read) = (true, true),
@@ -72,7 +76,10 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         }
         world.source_tried(&name);
         tokio::select! {
+            // Somebody knows that it moved, or wants to know.
             () = due.notified() => {}
+            () = tick.notified(), if pace.failures() == 0 => {}
+            () = sleep_until(next.unwrap_or(began)), if next.is_some() => {}
             () = world.stop.cancelled() => return schedule.ended().await,
         }
         let pause = match watched.config.location {
@@ -85,7 +92,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
 
 /// Fetches once, and takes in what came; while the source is away, what an earlier process fetched.
 pub(super) async fn fetch_once(world: &Arc<World>, watched: &Watched) {
-    sync(world, watched, true).await;
+    sync(world, watched, &mut Pace::new(None), true).await;
 }
 
 /// Takes in what an earlier process fetched, and asks nobody for more.
@@ -96,7 +103,7 @@ pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), 
     let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
     let kept = kept.map_err(|error| error.to_string())?;
     let checkout = kept.ok_or("nothing was fetched yet")?;
-    take_in(world, watched, repository, checkout.revision).await;
+    take_in(world, watched, repository, (checkout.revision, None)).await;
     Ok(())
 }
 
@@ -128,39 +135,31 @@ enum Synced {
     Loaded,
 }
 
-/// One fetch, and what follows from it.
-async fn sync(world: &Arc<World>, watched: &Watched, first: bool) -> Synced {
-    let name = &watched.config.name;
-    let (started, began) = (Timestamp::now(), Instant::now());
+/// One fetch, and what follows from it; and when the next one is due by itself, but for its cron
+/// expression.
+async fn sync(
+    world: &Arc<World>,
+    watched: &Watched,
+    pace: &mut Pace,
+    first: bool,
+) -> (Synced, Option<Instant>) {
+    let began = Instant::now();
     let repository = repository(watched);
-    let (last, result) = match &repository {
+    let fetched = match &repository {
         Ok(repository) => fetch(world, repository.clone(), first).await,
-        Err(error) => (None, Err(Failure::from(error.clone()))),
+        Err(error) => Fetched::failed(error.clone()),
     };
-    world.note_source(&SourceReport {
-        source: name.clone(),
-        started,
-        took: began.elapsed(),
-        outcome: match &result {
-            Ok(checkout) => Ok(checkout.revision.clone()),
-            Err(failure) => Err(failure.message.clone()),
-        },
-        verification: match &result {
-            Ok(Checkout { verified, .. }) => verified.as_ref().map(|it| Ok(it.to_string())),
-            Err(failure) => failure.is_unverified.then_some(Err(Unverified)),
-        },
-    });
+    let due = tell(world, &watched.config, pace, &fetched, began.elapsed());
+    let Fetched { last, result, shown } = fetched;
     let checkout = match result {
         Ok(checkout) => Some(checkout).filter(|checkout| checkout.moved || first),
-        Err(failure) => {
-            tracing::error!(source = %name, "{}", failure.message);
-            last
-        }
+        Err(_) => last,
     };
     let (Some(checkout), Ok(repository)) = (checkout, repository) else {
-        return if first { Synced::Nothing } else { Synced::AsBefore };
+        return (if first { Synced::Nothing } else { Synced::AsBefore }, due);
     };
-    take_in(world, watched, repository, checkout.revision).await
+    let synced = take_in(world, watched, repository, (checkout.revision, shown)).await;
+    (synced, due)
 }
 
 /// Why a fetch failed.
@@ -211,11 +210,7 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
 
 /// Fetches off the async threads. At the start, while the source is away, what an earlier process
 /// fetched will do: it comes first.
-async fn fetch(
-    world: &Arc<World>,
-    mut repository: Repository,
-    first: bool,
-) -> (Option<Checkout>, Result<Checkout, Failure>) {
+async fn fetch(world: &Arc<World>, mut repository: Repository, first: bool) -> Fetched {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let needed = world.needed_revisions(repository.name());
@@ -227,7 +222,12 @@ async fn fetch(
             tracing::warn!("cannot keep the commits at which stacks ran well: {error}");
         }
         let last = if first { last(&repository) } else { None };
-        (last, repository.sync(&flag).map_err(Failure::from))
+        let result = repository.sync(&flag).map_err(Failure::from);
+        let checkout = result.as_ref().ok().or(last.as_ref());
+        let shown = checkout.and_then(|checkout| {
+            Some((checkout.revision.clone(), repository.describe(&checkout.revision)?))
+        });
+        Fetched { last, result, shown }
     });
     let joined = tokio::select! {
         joined = &mut work => joined,
@@ -236,7 +236,7 @@ async fn fetch(
             work.await
         }
     };
-    joined.unwrap_or_else(|error| (None, Err(format!("a defect of Bowline: {error}").into())))
+    joined.unwrap_or_else(|error| Fetched::failed(format!("a defect of Bowline: {error}")))
 }
 
 /// What an earlier process left, if it may be used.
@@ -251,7 +251,7 @@ async fn take_in(
     world: &Arc<World>,
     watched: &Watched,
     mut repository: Repository,
-    revision: Revision,
+    (revision, shown): (Revision, Option<(Revision, Commit)>),
 ) -> Synced {
     let name = &watched.config.name;
     let former = world.desired().names_in(name);
@@ -273,7 +273,10 @@ async fn take_in(
         tracing::error!(source = %name, "{problem}");
     }
     let count = content.stacks.len();
-    tracing::info!(source = %name, revision = revision.short(), "revision {}, stacks: {count}", revision.short());
+    let short = revision.short();
+    let told = shown.map(|(_, Commit { author, subject })| format!("; {subject} ({author})"));
+    let told = told.unwrap_or_default();
+    tracing::info!(source = %name, revision = short, "revision {short}, stacks: {count}{told}");
     let concerned = world.desired().set(name, content, Timestamp::now());
     world.remember();
     for stack in concerned {

@@ -6,6 +6,7 @@ use super::sources::jittered;
 use super::stacks_in_order::Leave;
 use super::steering::{self, Course};
 use super::waiting::refused;
+use super::windows::Shut;
 use super::{World, telling};
 use crate::manifest::DigestKey;
 use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
@@ -31,8 +32,10 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
     };
     world.views.begin(&name, wish.revision.as_ref());
     let (superseded, brake) = world.under_way(&name, &wish);
-    let report = world.reconcile(&name, &wish, &superseded, brake.clone()).await;
+    let counts = world.at_its_window(&name, &wish).await;
+    let report = world.reconcile(&name, &counts, &superseded, brake.clone()).await;
     let report = world.with_holds(report);
+    let report = counts.tell(report, &wish);
     world.memory().under_way.remove(&name);
     if brake.is_cancelled() && !report.result.is_success() && report.rollouts.is_empty() {
         tracing::info!(stack = %name, "paused in the middle");
@@ -66,8 +69,11 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         world.forget(&name);
         // Some may have waited for what it held: a port, a name.
         world.desired().names().into_iter().for_each(|other| world.queue.add(other));
-    } else if let Some(wait) = world.until_next(&report) {
-        world.queue.add_after(name.clone(), wait);
+    } else {
+        let waits = [world.until_next(&report), world.until_its_window_turns(&wish)];
+        if let Some(wait) = waits.into_iter().flatten().min() {
+            world.queue.add_after(name.clone(), wait);
+        }
     }
     if is_short && outcome == Outcome::Failed {
         // What ended while it was tried to pull.
@@ -121,11 +127,12 @@ impl World {
             Want::Gone(removal) => {
                 let departure = Departure { since: removal.since, held: None };
                 let first = self.desired().goes_before(name, Timestamp::now());
-                let report = match first {
-                    Some(other) => Report {
-                        result: PassResult::Waiting,
-                        ..invalid(name, wish, &format!("waiting for stack {other} to go first"))
-                    },
+                let first = first.map(|other| format!("waiting for stack {other} to go first"));
+                let window = wish.shut.as_ref().and_then(Shut::obstacle);
+                let report = match window.or(first) {
+                    Some(why) => {
+                        Report { result: PassResult::Waiting, ..invalid(name, wish, &why) }
+                    }
                     None => self.take_away(&means, name, source).await,
                 };
                 Report { departure: Some(departure), ..report }
@@ -199,9 +206,14 @@ impl World {
                 }
             };
             let (target, leave) = match course {
-                Course::Asked | Course::Short(_) => (digest.clone(), self.leave(asked)),
+                Course::Asked | Course::Short(_) => {
+                    (digest.clone(), self.leave_in_its_window(wish, asked))
+                }
                 Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
             };
+            if leave == Leave::Begin && !matches!(course, Course::Back(_)) {
+                self.note_begun(name, wish, &target);
+            }
             let way = (&course, &target, &leave);
             let report = self.work_towards(means, name, wish, &stack, way).await;
             if course.short().is_some_and(|short| short.has_all(&report)) {
@@ -237,7 +249,8 @@ impl World {
         let subject = Subject { stack, source, revision };
         let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
         let now = Instant::now();
-        let due = move |image: &_, policy| pulls.is_due(image, policy, resync, now);
+        let is_shut = wish.shut.is_some();
+        let due = move |image: &_, policy| !is_shut && pulls.is_due(image, policy, resync, now);
         let resting = self.memory().crashes.resting(name, now);
         let stuck = self.memory().stuck_of(name, stack);
         let record = self.inventory.stack(name);
@@ -251,7 +264,7 @@ impl World {
             self.unsaved.notify_one();
         }
         let settle = Duration::ZERO;
-        let pinned = course.pinned();
+        let pinned = wish.pinned(course, &record, aim);
         let moment = Moment {
             now: Timestamp::now(),
             due: &due,

@@ -1,6 +1,7 @@
 //! What the agent shows of itself: one place where reports become status, metrics and a word to
 //! systemd.
 
+use super::Clock;
 use crate::http::{Liveness, Shared};
 use crate::metrics::Metrics;
 use crate::model::{Revision, StackName};
@@ -15,13 +16,15 @@ use std::time::Duration;
 /// The longest time between two beats of a living loop.
 const LIVENESS_BOUND: Duration = Duration::from_secs(10);
 
-/// Status, metrics and their pages.
+/// Status, metrics and their pages, and the time that the agent goes by.
 #[derive(Clone)]
 pub struct Views {
     /// What the HTTP pages read.
     pub shared: Arc<Shared>,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// What windows are judged by.
+    pub clock: Clock,
 }
 
 impl Default for Views {
@@ -29,7 +32,7 @@ impl Default for Views {
         let metrics = Arc::new(Metrics::new());
         let page = Arc::clone(&metrics);
         let shared = Shared::new(Liveness::new(LIVENESS_BOUND), move || page.render());
-        Self { shared: Arc::new(shared), metrics }
+        Self { shared: Arc::new(shared), metrics, clock: Clock::default() }
     }
 }
 
@@ -79,7 +82,11 @@ impl Views {
 
     pub(super) fn note_source(&self, report: &SourceReport) {
         self.metrics.observe_source(report);
-        self.shared.board_mut().note_source(report);
+        let mut board = self.shared.board_mut();
+        board.note_source(report);
+        if let Some(status) = board.sources().find(|status| status.name == report.source) {
+            self.metrics.set_source_status(status);
+        }
     }
 
     pub(super) fn forget(&self, stack: &StackName) {

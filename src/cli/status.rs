@@ -6,7 +6,7 @@ use super::socket::Socket;
 use super::{Common, engine};
 use crate::control::AskError;
 use crate::model::{Container, Health, Query, SourceName, StackName, State};
-use crate::status::{Snapshot, StackStatus, detail, table};
+use crate::status::{Snapshot, StackStatus, detail, sources, table};
 use anyhow::{Context, bail};
 use clap::Args;
 use jiff::Timestamp;
@@ -91,14 +91,7 @@ fn show(snapshot: &Snapshot, output: Output) -> anyhow::Result<()> {
         Output::Json => println!("{}", serde_json::to_string_pretty(snapshot)?),
         Output::Text => {
             print!("{}", table(&snapshot.stacks, Timestamp::now()));
-            for source in &snapshot.sources {
-                if let (Some(verified), Some(revision)) = (&source.verified, &source.revision) {
-                    println!("source {}: {}, {verified}", source.name, revision.short());
-                }
-                if !source.message.is_empty() {
-                    println!("{}", source.message);
-                }
-            }
+            print!("\n{}", sources(&snapshot.sources, Timestamp::now()));
         }
     }
     Ok(())

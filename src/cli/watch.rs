@@ -50,9 +50,9 @@ pub(super) async fn watch(doer: &Doer, done: &Done, bound: Duration) -> anyhow::
                 rows.show(shown);
             }
             let pass = status.last_pass.as_ref().filter(|pass| pass.started >= done.at);
-            // What waits for other stacks goes on when those are ready.
+            // What waits for other stacks goes on when those are ready; a window may be days off.
             let is_waiting = pass.is_some_and(|pass| pass.result == PassResult::Waiting);
-            let waits = is_waiting && doer.sees_to_all();
+            let waits = is_waiting && status.window.is_none() && doer.sees_to_all();
             if let (Some(pass), None, false) = (pass, under_way, waits) {
                 rows.end();
                 return Ok(told(&status, pass.result, done.goes_back));

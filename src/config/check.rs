@@ -2,6 +2,7 @@
 
 use super::login::login;
 use super::reach::{limits, reach};
+use super::schedule::windows;
 use super::{Config, ConfigError, Log, Prune, Source, place, raw};
 use crate::model::{SourceName, StackName};
 use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
@@ -79,6 +80,7 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
         keep_images: raw.images.keep,
         socket: socket(raw.socket.as_deref(), at)?,
         age_key_file: raw.sops.age_key_file.as_deref().map(|path| from_file(at, path)),
+        windows: windows(raw.schedule.as_ref(), "schedule", at)?,
     })
 }
 
@@ -113,6 +115,7 @@ fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigE
         limits: limits(raw.limits.as_ref(), &format!("{field}.limits"), at)?,
         webhook_secret: raw.webhook.as_ref().map(|webhook| from_file(at, &webhook.secret_file)),
         submodules: raw.submodules,
+        windows: windows(raw.schedule.as_ref(), &format!("{field}.schedule"), at)?,
         variables: raw.variables.clone(),
         profiles: raw.profiles.iter().cloned().collect(),
     })

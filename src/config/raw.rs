@@ -37,6 +37,25 @@ pub(super) struct Config {
     pub(super) socket: Option<PathBuf>,
     #[serde(default)]
     pub(super) sops: Sops,
+    pub(super) schedule: Option<Schedule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Schedule {
+    #[serde(default)]
+    pub(super) allow: Vec<Window>,
+    #[serde(default)]
+    pub(super) deny: Vec<Window>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Window {
+    pub(super) cron: String,
+    #[serde(rename = "for")]
+    pub(super) lasts: Span,
+    pub(super) timezone: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,6 +132,7 @@ pub(super) struct Source {
     pub(super) limits: Option<Limits>,
     pub(super) webhook: Option<Webhook>,
     pub(super) verify: Option<Verify>,
+    pub(super) schedule: Option<Schedule>,
     #[serde(default)]
     pub(super) submodules: bool,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! What a configuration means and what its errors say.
 
 use super::*;
+use crate::model::Window;
 use crate::source::VerifyMode;
 
 const LEAST: &str = "sources:\n  - url: https://git.example.org/Infra.git\n";
@@ -52,6 +53,23 @@ fn every_key_is_read() {
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!(config.resync, Duration::from_secs(600));
     assert_eq!(config.age_key_file.unwrap(), Path::new("/etc/bowline/age.key"));
+}
+
+#[test]
+fn windows_are_for_the_agent_and_for_a_source() {
+    let window = |cron, hours: u64, zone| {
+        Window::new(cron, Duration::from_secs(hours * 3600), zone).unwrap()
+    };
+    let config = parse(&format!(
+        "{LEAST}    schedule: {{ deny: [{{ cron: '0 9 * * MON-FRI', for: 8h }}] }}\n\
+         schedule:\n  allow:\n    - {{ cron: 0 22 * * *, for: 2h, timezone: Europe/Berlin }}\n"
+    ))
+    .unwrap();
+    let allow = vec![window("0 22 * * *", 2, Some("Europe/Berlin"))];
+    assert_eq!(config.windows, Windows { allow, deny: vec![] });
+    let deny = vec![window("0 9 * * MON-FRI", 8, None)];
+    assert_eq!(config.sources[0].windows, Windows { allow: vec![], deny });
+    assert_eq!(parse(LEAST).unwrap().windows, Windows::default());
 }
 
 #[test]
@@ -132,6 +150,27 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         ("prune: { sure: true }", "3:10: prune: unknown field `sure`"),
         ("prune: 3", "3:8: prune: invalid type"),
         ("images: { keep: -1 }", "3:17: images.keep: invalid type"),
+        (
+            "schedule: { allow: [{ cron: '0 22 * *', for: 2h }] }",
+            "3:29: schedule.allow[0].cron: `0 22 * *` is no schedule: it has 4 fields",
+        ),
+        (
+            "    schedule:\n      deny:\n        - { cron: '0 22 * * *', for: 30s }",
+            "5:38: sources[0].schedule.deny[0].for: must be from 1m up to 366 days",
+        ),
+        (
+            "schedule: { deny: [{ cron: '0 22 * * *', for: 2h, timezone: Europe/Berln }] }",
+            "3:61: schedule.deny[0].timezone: `Europe/Berln` is no time zone; did you mean",
+        ),
+        (
+            "schedule: { allow: [{ cron: '0 22 * * *' }] }",
+            "3:21: schedule.allow[0]: missing field `for`",
+        ),
+        (
+            "schedule: { allow: [{ cron: '0 2 * * *', for: 2 }] }",
+            "3:47: schedule.allow[0].for: invalid",
+        ),
+        ("schedule: { alow: [] }", "3:13: schedule: unknown field `alow`"),
         ("log: { level: loud }", "3:15: log.level: `loud` is no level"),
     ];
     for (line, expected) in cases {

@@ -64,6 +64,7 @@ pub(crate) fn stack(
         networks,
         volumes,
         policy: settings.policy.clone(),
+        windows: settings.windows.clone(),
         places: Places::default(),
     }
 }

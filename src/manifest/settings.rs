@@ -3,6 +3,7 @@
 
 mod canary;
 mod misplaced;
+mod schedule;
 
 use super::lint::LINTS;
 use super::node::{Map, Mark, Node, Value};
@@ -12,6 +13,7 @@ use super::shape::suggestion;
 use super::units::parse_duration;
 use crate::model::{
     Canary, DriftPolicy, FieldPattern, OnContentChange, Order, Policy, RollbackPolicy, StackName,
+    Windows,
 };
 use misplaced::{other_place, warn_of_near_misses};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,7 @@ const OF_THE_STACK: &[&str] = &[
     "on_content_change",
     "order",
     "rollback",
+    "schedule",
     "start_timeout",
 ];
 /// The key of the stacks that one waits for.
@@ -49,6 +52,7 @@ const FURTHER_FIELDS: [&str; 2] = ["replicas", "state"];
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
+    pub(crate) windows: Windows,
     /// Lints that are switched off everywhere.
     pub(crate) allow: BTreeSet<String>,
     on_content_change: Option<OnContentChange>,
@@ -148,6 +152,7 @@ impl Settings {
         self.order = at.order(node);
         self.start_timeout = at.start_timeout(node);
         self.drain = at.duration(node, "drain");
+        self.windows = at.schedule(node);
     }
 
     fn of_service(&mut self, node: &Node, name: &str, at: &mut At<'_>) -> OfService {

@@ -2,7 +2,8 @@
 
 use crate::manifest::{DigestKey, Request, load};
 use crate::model::{
-    CanaryCheck, DriftPolicy, OnContentChange, Order, RollbackPolicy, ServiceName, Stack, StackName,
+    CanaryCheck, DriftPolicy, OnContentChange, Order, RollbackPolicy, ServiceName, Stack,
+    StackName, Window, Windows,
 };
 use std::path::PathBuf;
 
@@ -295,4 +296,60 @@ fn an_interval_above_the_hold_is_a_warning() {
         let told = "compose.yaml:7:19: services.a.x-bowline.canary.interval: is longer than `hold`";
         assert_eq!(warnings.contains(told), is_told, "{warnings}");
     }
+}
+
+#[test]
+fn windows_are_read_where_they_stand() {
+    let window = |cron: &str, hours: u64, zone| {
+        Window::new(cron, std::time::Duration::from_secs(hours * 3600), zone).unwrap()
+    };
+    let top = "{ schedule: { allow: [{ cron: '0 22 * * *', for: 2h, timezone: Europe/Berlin }], \
+               deny: [{ cron: '0 0 24 12 *', for: 3d }] } }";
+    let windows = stack(top, "{}").unwrap().windows;
+    assert_eq!(windows.allow, [window("0 22 * * *", 2, Some("Europe/Berlin"))]);
+    assert_eq!(windows.deny, [window("0 0 24 12 *", 72, None)]);
+    assert_eq!(stack("{}", "{}").unwrap().windows, Windows::default());
+}
+
+#[test]
+fn a_window_that_cannot_be_is_an_error_at_its_place() {
+    for (schedule, expected) in [
+        (
+            "{ allow: [{ cron: often, for: 2h }] }",
+            "1:42: x-bowline.schedule.allow[0].cron: `often` is no schedule: it has 1 fields",
+        ),
+        (
+            "{ allow: [{ cron: '0 22 * * *', for: 0 }] }",
+            "1:61: x-bowline.schedule.allow[0].for: must be from 1m",
+        ),
+        (
+            "{ allow: [{ cron: '0 22 * * *', for: 20 }] }",
+            "1:61: x-bowline.schedule.allow[0].for: `20` is no duration",
+        ),
+        (
+            "{ deny: [{ cron: '0 22 * * *', for: 2h, timezone: Berlin }] }",
+            "1:74: x-bowline.schedule.deny[0].timezone: `Berlin` is no time zone",
+        ),
+        (
+            "{ deny: [{ cron: '0 22 * * *' }] }",
+            "x-bowline.schedule.deny[0].for: is missing: it says how long it is open",
+        ),
+        (
+            "{ deny: [{ for: 2h }] }",
+            "x-bowline.schedule.deny[0].cron: is missing: it says when it begins",
+        ),
+        (
+            "{ deny: [{ cron: '0 22 * * *', for: 2h, zone: UTC }] }",
+            "x-bowline.schedule.deny[0]: unknown key `zone`",
+        ),
+        ("{ deny: [soon] }", "x-bowline.schedule.deny[0]: must be a mapping"),
+        ("{ alow: [] }", "x-bowline.schedule: unknown key `alow`"),
+        ("soon", "x-bowline.schedule: must be a mapping"),
+        ("{ allow: soon }", "x-bowline.schedule.allow: must be a list of windows"),
+    ] {
+        let problems = stack(&format!("{{ schedule: {schedule} }}"), "{}").unwrap_err();
+        assert!(problems.contains(expected), "{expected}:\n{problems}");
+    }
+    let problems = stack("{}", "{ schedule: { allow: [] } }").unwrap_err();
+    assert!(problems.contains("`schedule` goes into the `x-bowline` at the top"), "{problems}");
 }

@@ -76,10 +76,11 @@ impl Families {
                 &["stack"],
                 PASS_SECONDS,
             ),
-            last_success: page.keep(built(GaugeVec::new(
-                named("last_success_timestamp_seconds", "When a pass last succeeded, unix time."),
+            last_success: page.times(
+                "last_success_timestamp_seconds",
+                "When a pass last succeeded, unix time.",
                 &["stack"],
-            ))),
+            ),
             actions: page.counters(
                 "actions_total",
                 "Changes made to a stack's objects, those that failed included.",
@@ -144,6 +145,10 @@ impl Page<'_> {
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.keep(built(IntGaugeVec::new(named(name, help), labels)))
+    }
+
+    pub(super) fn times(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.keep(built(GaugeVec::new(named(name, help), labels)))
     }
 
     pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

@@ -16,6 +16,7 @@ pub(super) struct Updates {
     phase: IntGaugeVec,
     rollbacks: IntCounterVec,
     held_back: IntGaugeVec,
+    waits: IntGaugeVec,
 }
 
 impl Updates {
@@ -39,6 +40,11 @@ impl Updates {
             held_back: page.gauges(
                 "stack_held_back",
                 "1 while the last good definition runs in place of what git asks for.",
+                &["stack"],
+            ),
+            waits: page.gauges(
+                "stack_waits_for_window",
+                "1 while what git asks for waits for a window to be begun.",
                 &["stack"],
             ),
         }
@@ -70,6 +76,7 @@ impl Updates {
     pub(super) fn show(&self, status: &StackStatus) {
         let stack = status.name.as_str();
         self.held_back.with_label_values(&[stack]).set(i64::from(status.held_back.is_some()));
+        self.waits.with_label_values(&[stack]).set(i64::from(status.window.is_some()));
         let phase = status.rollout.as_ref().map(|rollout| rollout.phase);
         for known in RolloutPhase::ALL {
             let labels = [stack, known.word()];
@@ -89,6 +96,7 @@ impl Updates {
             gone(self.phase.remove_label_values(&[stack, phase.word()]));
         }
         gone(self.held_back.remove_label_values(&[stack]));
+        gone(self.waits.remove_label_values(&[stack]));
     }
 }
 

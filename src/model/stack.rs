@@ -2,7 +2,7 @@
 
 use super::{
     ContainerSpec, Hooks, ImageRef, NetworkSpec, OnContentChange, Places, Policy, Rolling,
-    ServiceName, Slot, StackName,
+    ServiceName, Slot, StackName, Windows,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,9 @@ pub struct Stack {
     pub volumes: BTreeMap<String, VolumeSpec>,
     /// How it is treated.
     pub policy: Policy,
+    /// When another definition of it may be begun. No part of what it is: who changes it changes nothing
+    /// that runs.
+    pub windows: Windows,
     /// Where each field was written.
     pub places: Places,
 }

@@ -27,6 +27,7 @@ pub(super) fn unseen(name: StackName) -> StackStatus {
         rollout: None,
         held_back: None,
         paused: None,
+        window: None,
         departure: None,
     }
 }
@@ -103,6 +104,7 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     status.departure.clone_from(&report.departure);
     status.held_back.clone_from(&report.held_back);
     status.paused.clone_from(&report.paused);
+    status.window.clone_from(&report.window);
     progress::pass(status, report, ended);
     status.problems = report.problems.iter().map(problem).collect();
     if report.result.is_success() {
@@ -122,28 +124,38 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
 /// A fetch has ended.
 pub(super) fn fetch(former: Option<SourceStatus>, report: &SourceReport) -> SourceStatus {
     let ended = end(report.started, report.took);
-    let (revision, verified, last_success, conditions) =
-        former.map(|f| (f.revision, f.verified, f.last_success, f.conditions)).unwrap_or_default();
-    let mut status = SourceStatus {
-        name: report.source.clone(),
-        revision,
-        verified,
-        conditions,
-        last_fetch: LastFetch {
-            ok: report.outcome.is_ok(),
-            started: report.started,
-            took_seconds: report.took.as_secs_f64(),
-        },
-        last_success,
-        message: String::new(),
+    let last_fetch = LastFetch {
+        ok: report.outcome.is_ok(),
+        started: report.started,
+        took_seconds: report.took.as_secs_f64(),
     };
+    let mut status = former.unwrap_or_else(|| SourceStatus {
+        name: report.source.clone(),
+        revision: None,
+        commit: None,
+        verified: None,
+        conditions: Conditions::default(),
+        last_fetch: last_fetch.clone(),
+        failures: 0,
+        next_fetch: None,
+        last_success: None,
+        message: String::new(),
+    });
+    (status.last_fetch, status.next_fetch) = (last_fetch, report.next);
     match &report.outcome {
         Ok(revision) => {
             status.revision = Some(revision.clone());
             status.verified = report.verification.clone().and_then(Result::ok);
-            status.last_success = Some(ended);
+            (status.last_success, status.failures) = (Some(ended), 0);
+            status.message = String::new();
         }
-        Err(message) => status.message.clone_from(message),
+        Err(message) => {
+            status.failures = status.failures.saturating_add(1);
+            status.message.clone_from(message);
+        }
+    }
+    if let Some((revision, commit)) = report.shown.clone() {
+        (status.revision, status.commit) = (Some(revision), Some(commit));
     }
     let reason = match (&report.outcome, &report.verification) {
         (Ok(_), _) => "Fetched",

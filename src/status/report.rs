@@ -1,7 +1,7 @@
 //! What a pass and a fetch tell about themselves. They return these instead of errors.
 
-use super::{Departure, HeldBackStatus, PausedStatus, RolloutReport, Seen};
-use crate::model::{Revision, ServiceName, SourceName, StackName};
+use super::{Departure, HeldBackStatus, PausedStatus, RolloutReport, Seen, WindowStatus};
+use crate::model::{Commit, Revision, ServiceName, SourceName, StackName};
 use crate::plan::{Action, Change, Object, Problem, Reason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ pub struct Report {
     pub held_back: Option<HeldBackStatus>,
     /// That containers are not exchanged for now.
     pub paused: Option<PausedStatus>,
+    /// That what git asks for waits for a window.
+    pub window: Option<WindowStatus>,
     /// That the stack left its source.
     pub departure: Option<Departure>,
 }
@@ -73,6 +75,7 @@ impl Report {
             rollouts: Vec::new(),
             held_back: None,
             paused: None,
+            window: None,
             departure: None,
         }
     }
@@ -114,7 +117,7 @@ pub enum PassResult {
     RolledBack,
     /// It differs from what a former pass brought about, and the stack's policy is to tell so.
     Drifted,
-    /// It waits for other stacks; nothing was touched.
+    /// It waits for other stacks, or for its window: what git asks for is not begun.
     Waiting,
     /// The stack and what it owned are gone.
     Removed,
@@ -249,6 +252,10 @@ pub struct SourceReport {
     pub outcome: Result<Revision, String>,
     /// By whom the commit is signed, or that it is not as it should be; `None`: that was not looked at.
     pub verification: Option<Result<String, Unverified>>,
+    /// The commit that is checked out now, and what it says of itself, where that is known.
+    pub shown: Option<(Revision, Commit)>,
+    /// When the next fetch is due by itself.
+    pub next: Option<Timestamp>,
 }
 
 /// A commit that is not taken, because nobody who is known signed it.

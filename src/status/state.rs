@@ -5,8 +5,9 @@
 
 use super::{
     Conditions, Departure, DriftKind, HeldBackStatus, PassResult, PausedStatus, RolloutStatus,
+    WindowStatus,
 };
-use crate::model::{Revision, SourceName, StackName};
+use crate::model::{Commit, Revision, SourceName, StackName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -95,6 +96,9 @@ pub struct StackStatus {
     /// That its containers are not exchanged for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PausedStatus>,
+    /// That what git asks for waits for a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowStatus>,
     /// That it left its source: why it is kept, or that it is being taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,
@@ -129,6 +133,9 @@ pub struct SourceStatus {
     pub name: SourceName,
     /// The commit that is checked out; on an error the former one stays.
     pub revision: Option<Revision>,
+    /// Who made that commit, and what for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
     /// By whom that commit is signed, where the source is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<String>,
@@ -136,6 +143,12 @@ pub struct SourceStatus {
     pub conditions: Conditions,
     /// The last fetch.
     pub last_fetch: LastFetch,
+    /// How many fetches failed since then.
+    #[serde(default)]
+    pub failures: u32,
+    /// When it is fetched next by itself; absent: not yet known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_fetch: Option<Timestamp>,
     /// When the last fetch that succeeded ended.
     pub last_success: Option<Timestamp>,
     /// Why the last fetch failed; empty when it did not.

@@ -12,15 +12,22 @@ const MESSAGE_CHARS: usize = 80;
 /// One line a stack under a line of headings. AGE is the time since the last pass ended, DRIFT how
 /// many fields differed when it began.
 pub fn table(stacks: &[StackStatus], now: Timestamp) -> String {
-    let rows: Vec<_> = stacks.iter().map(|stack| row(stack, now)).collect();
-    let rows = || std::iter::once(HEAD.map(str::to_owned)).chain(rows.iter().cloned());
-    let mut widths = [0; HEAD.len()];
-    for cells in rows() {
-        for (width, cell) in widths.iter_mut().zip(&cells) {
+    aligned(HEAD, stacks.iter().map(|stack| row(stack, now)))
+}
+
+/// Rows under a line of headings.
+pub(super) fn aligned<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for cells in &rows {
+        for (width, cell) in widths.iter_mut().zip(cells) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    rows().map(|cells| line(&cells, &widths)).collect()
+    rows.iter().map(|cells| line(cells, &widths)).collect()
 }
 
 fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
@@ -39,7 +46,9 @@ fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
 /// The commit that git asks for; behind the one that runs, where that is another.
 pub(super) fn revision(stack: &StackStatus) -> String {
     let Some(wanted) = &stack.revision else { return "-".to_owned() };
-    let instead = stack.held_back.as_ref().and_then(|held| held.instead.as_ref());
+    let held_back = || stack.held_back.as_ref().and_then(|held| held.instead.as_ref());
+    let window = || stack.window.as_ref().and_then(|window| window.instead.as_ref());
+    let instead = held_back().or_else(window);
     match instead.or(stack.applied_revision.as_ref()) {
         Some(runs) if runs != wanted => format!("{} -> {}", runs.short(), wanted.short()),
         _ => wanted.short().to_owned(),

@@ -11,7 +11,15 @@ const LOCK_FILE: &str = "agent.lock";
 
 /// Keeps other agents off a state directory, as long as it lives.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code)] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that was forked a moment ago has the file open, too. It fails only
+        // where closing does all there is to do.
+        let _ = self.0.unlock();
+    }
+}
 
 /// Locks the state directory for one agent; the system unlocks it when the process ends, however
 /// that comes about.

@@ -21,6 +21,8 @@ pub struct StackRecord {
     /// The keyed digest of the definition that a pass brought about in full; of stacks whose drift
     /// is only reported.
     pub definition: Option<ContentDigest>,
+    /// The definition that was begun last: what counts until a window lets another one through.
+    pub begun: Option<Begun>,
     /// The definition that was brought about last and seen to hold.
     pub good: Option<Good>,
     /// Those before it, the newest first.
@@ -57,12 +59,25 @@ impl StackRecord {
         }
     }
 
+    /// Notes that a definition is begun, unless it was before.
+    pub fn note_begun(&mut self, begun: Begun) {
+        if self.begun.as_ref().is_none_or(|last| last.definition != begun.definition) {
+            self.begun = Some(begun);
+        }
+    }
+
+    /// What was begun last, as far as that is known.
+    pub fn last_begun(&self) -> Option<Begun> {
+        self.begun.clone().or_else(|| self.good.as_ref().map(Begun::from))
+    }
+
     /// Takes in what an earlier process wrote that is known only now. What came later prevails.
     pub(super) fn take_in(&mut self, earlier: &Self) {
         let late = self.good.take().into_iter().chain(std::mem::take(&mut self.former));
         let late: Vec<Good> = late.collect();
         (self.good, self.former) = (earlier.good.clone(), earlier.former.clone());
         late.into_iter().rev().for_each(|good| self.note_good(good));
+        self.begun = self.begun.take().or_else(|| earlier.begun.clone());
         self.held_back = self.held_back.take().or_else(|| earlier.held_back.clone());
         self.origin = self.origin.take().or_else(|| earlier.origin.clone());
         self.applied = self.applied.take().or_else(|| earlier.applied.clone());
@@ -75,11 +90,12 @@ impl StackRecord {
         }
     }
 
-    /// The commits to which the stack can go back.
+    /// The commits to which the stack can go back, and that which it came from.
     pub fn revisions(&self) -> BTreeSet<Revision> {
         let instead = self.held_back.iter().map(|held_back| &held_back.instead);
-        let all = self.good.iter().chain(&self.former).chain(instead);
-        all.filter_map(|good| good.revision.clone()).collect()
+        let all = self.good.iter().chain(&self.former).chain(instead).map(|good| &good.revision);
+        let begun = self.begun.iter().map(|begun| &begun.revision);
+        all.chain(begun).filter_map(Clone::clone).collect()
     }
 
     /// The ids of the images that the stack needs to go back to where it was last.
@@ -115,6 +131,24 @@ pub struct Applied {
     pub result: PassResult,
     /// When it began.
     pub at: Timestamp,
+}
+
+/// A definition that a pass was let bring about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The commit that it was begun at, where known.
+    pub revision: Option<Revision>,
+    /// Its first file there, relative to the checkout.
+    pub file: String,
+    /// Its keyed digest.
+    pub definition: ContentDigest,
+}
+
+impl From<&Good> for Begun {
+    fn from(good: &Good) -> Self {
+        let Good { revision, file, definition, .. } = good.clone();
+        Self { revision, file, definition }
+    }
 }
 
 /// A definition that held: every container was up and stayed so while it was watched.
@@ -364,6 +398,19 @@ mod tests {
         });
         assert_eq!(texts(record.revisions()), ["1", "2", "3"]);
         assert_eq!(record.images(), ["b", "c"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn what_was_begun_last_is_known_by_what_held_in_records_of_an_earlier_form() {
+        let mut record = StackRecord::default();
+        assert_eq!(record.last_begun(), None);
+        record.note_good(good("1", "a"));
+        assert_eq!(record.last_begun(), Some(Begun::from(&good("1", "a"))));
+        record.note_begun(Begun::from(&good("2", "a")));
+        let again = Begun { revision: None, ..Begun::from(&good("2", "a")) };
+        record.note_begun(again);
+        assert_eq!(record.last_begun(), Some(Begun::from(&good("2", "a"))));
+        assert_eq!(texts(record.revisions()), ["1", "2"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::program::{Ended, command, run};
 use super::repository::Git;
-use bowline::agent::{self, AgentError, Views};
+use bowline::agent::{self, AgentError, Clock, Views};
 use bowline::config::Config;
 use bowline::engine::Engine;
 use bowline::engine::sim::{Behaviour, Sim};
@@ -82,7 +82,12 @@ impl Site {
     }
 
     pub fn start(&self) -> Agent {
-        let (views, stop) = (Views::default(), CancellationToken::new());
+        self.start_at(Clock::default())
+    }
+
+    /// An agent that goes by another clock.
+    pub fn start_at(&self, clock: Clock) -> Agent {
+        let (views, stop) = (Views { clock, ..Views::default() }, CancellationToken::new());
         let engine = Arc::new(self.sim.clone());
         let run = tokio::spawn(agent::run(self.config(), engine, views.clone(), stop.clone()));
         Agent { views, stop, run }

@@ -45,6 +45,7 @@ fn stack(text: &str, image: &str) -> Stack {
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),
         policy: crate::model::Policy::default(),
+        windows: crate::model::Windows::default(),
         places: crate::model::Places::default(),
     }
 }

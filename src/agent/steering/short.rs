@@ -92,7 +92,8 @@ impl Short {
             names.join(", ")
         );
         if own != self.why && !own.is_empty() {
-            report.message.push_str(&format!("\n{own}"));
+            report.message.push('\n');
+            report.message.push_str(&own);
         }
         if report.result.is_success() || report.result == PassResult::Paused {
             report.result = PassResult::Failed;

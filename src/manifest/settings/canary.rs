@@ -125,7 +125,7 @@ impl At<'_> {
     }
 
     /// The value of a key that must be there and not be empty.
-    fn needed<'n>(
+    pub(super) fn needed<'n>(
         &mut self,
         node: &'n Node,
         key: &str,

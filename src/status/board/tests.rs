@@ -1,10 +1,11 @@
 //! What reports make of the board, and how it reads.
 
 use super::*;
-use crate::model::{Place, SourceName};
+use crate::model::{Commit, Place, SourceName};
 use crate::plan::Problem;
 use crate::status::{
-    ConditionKind, DriftKind, HealthStatus, SyncStatus, Unverified, Verdict, Workload, table,
+    ConditionKind, DriftKind, HealthStatus, SyncStatus, Unverified, Verdict, Workload, sources,
+    table,
 };
 use std::time::Duration;
 
@@ -134,6 +135,8 @@ fn a_fetch_that_fails_keeps_the_former_revision() {
         took: Duration::from_secs(1),
         outcome,
         verification,
+        shown: None,
+        next: Some(at(second + 60)),
     };
     let mut board = Board::default();
     let signed = Some(Ok("commit signed with a key".to_owned()));
@@ -150,6 +153,56 @@ fn a_fetch_that_fails_keeps_the_former_revision() {
     board.note_source(&fetched(120, Err("not signed".into()), Some(Err(Unverified))));
     let ready = board.sources().next().unwrap().conditions.get(ConditionKind::Ready).unwrap();
     assert_eq!((ready.status, ready.reason.as_str()), (Verdict::False, "VerificationFailed"));
+}
+
+#[test]
+fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
+    let mut board = Board::default();
+    let report = SourceReport {
+        source: SourceName::new("infra").unwrap(),
+        started: at(0),
+        took: Duration::from_secs(1),
+        outcome: Ok(Revision("0123456789abcdef".into())),
+        verification: Some(Ok("commit signed with a key".to_owned())),
+        shown: Some((
+            Revision("0123456789abcdef".into()),
+            Commit::new(b"Anna", b"Bump web to 1.5\n\nMore."),
+        )),
+        next: Some(at(63)),
+    };
+    board.note_source(&report);
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)), @r"
+    SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
+    infra   0123456789ab  True   12s      50s   Bump web to 1.5 (Anna), commit signed with a key
+    ");
+    let outcome = Err("cannot reach git.example:\n no \u{1b}[31mroute".to_owned());
+    for started in [at(60), at(120)] {
+        let next = Some(at(400));
+        let (verification, shown, outcome) = (None, None, outcome.clone());
+        board.note_source(&SourceReport {
+            started,
+            outcome,
+            verification,
+            shown,
+            next,
+            ..report.clone()
+        });
+    }
+    assert_eq!(board.sources().next().unwrap().failures, 2);
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(130)), @r"
+    SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
+    infra   0123456789ab  False  2m       4m    failed 2 times: cannot reach git.example:;  no  [31mroute
+    ");
+    board.note_source(&report);
+    assert_eq!(board.sources().next().unwrap().failures, 0);
+    // After a restart nothing was fetched yet, but what was fetched before is there.
+    let mut board = Board::default();
+    let (outcome, next) = (Err("away".to_owned()), None);
+    board.note_source(&SourceReport { outcome, next, verification: None, ..report });
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)), @r"
+    SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
+    infra   0123456789ab  False  -        -     away
+    ");
 }
 
 #[test]
