@@ -11,6 +11,7 @@ mod deadline;
 mod demo;
 mod doer;
 mod engine;
+mod lint;
 mod onlooker;
 mod order;
 mod pause;
@@ -26,7 +27,9 @@ mod socket;
 mod status;
 mod sync;
 mod target;
+mod template;
 mod validate;
+mod values;
 mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -110,6 +113,12 @@ enum Verb {
     Sync(sync::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
     Validate(validate::Arguments),
+    /// Print the compose file that a chart puts out for a stack, or with its own values. Values from
+    /// encrypted files are left out.
+    Template(template::Arguments),
+    /// Check charts by themselves, with their own values and those given. Exit code 0: all are fine; 1:
+    /// some are not.
+    Lint(lint::Arguments),
     /// Print the resolved model as `docker compose config --format json` does.
     Config(config::Arguments),
     /// Show the stacks of the agent on this host, or one of them with all that is known of it; where
@@ -141,6 +150,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Resume(arguments) => block_on(resume::run(&common, &arguments)),
         Verb::Sync(arguments) => block_on(sync::run(&arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),
+        Verb::Template(arguments) => template::run(&common, &arguments),
+        Verb::Lint(arguments) => lint::run(&arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),

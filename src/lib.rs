@@ -18,6 +18,7 @@
 //! Pure rooms, without IO, async, clock or chance:
 //! - [`model`]: the words. What should run, and what does.
 //! - [`sops`]: encrypted files to what they hold.
+//! - [`chart`]: templates and values to the text of a compose file.
 //! - [`manifest`]: text to [`model::Stack`]; every problem has its place in the file.
 //! - [`plan`]: a stack and a snapshot to a [`plan::Plan`] with its reasons.
 //! - [`rollout`]: paces the changes of one service; a state machine that is given the time.
@@ -55,6 +56,7 @@
 //! 8. No manifest key is ignored in silence.
 
 pub mod agent;
+pub mod chart;
 pub mod cli;
 pub mod config;
 pub mod control;

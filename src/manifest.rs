@@ -3,6 +3,7 @@
 //! environment itself.
 //!
 //! ```text
+//! stack.yaml -> values -> chart (templates) -> bytes                      if it is made of a chart
 //! bytes -> yaml (places) -> interpolate -> include, extends -> merge, unique
 //!       -> shape (checked against schema) -> canonical (long form)          a document at a time
 //!       -> paths -> normalise (names, defaults) -> check -> config (JSON)   the whole
@@ -38,13 +39,14 @@ mod support;
 mod trail;
 mod unique;
 mod units;
+mod values;
 mod yaml;
 
 pub use attributes::{Effect, attributes};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::DigestKey;
 pub use lint::{LINTS, Lint};
-pub use load::{load, resolve};
+pub use load::{load, resolve, template};
 pub(crate) use units::parse_bytes;
 
 use crate::model::Stack;
@@ -53,8 +55,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The names under which a stack's file is looked for, in this order.
-pub const FILE_NAMES: [&str; 4] =
-    ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+pub const FILE_NAMES: [&str; 5] =
+    ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", STACK_FILE];
+/// The file of a stack that is made of a chart.
+pub const STACK_FILE: &str = "stack.yaml";
 
 /// What to load.
 #[derive(Debug, Clone)]
@@ -82,6 +86,10 @@ pub struct Request {
     pub roots: Vec<PathBuf>,
     /// Lints that are switched off, by name.
     pub allow: BTreeSet<String>,
+    /// Files of values that are laid over those of the first file's chart. Absolute.
+    pub values: Vec<PathBuf>,
+    /// Values for it by their dotted names, over all others.
+    pub set: Vec<(String, String)>,
     /// Whether variables are put in; without, their names stay.
     pub interpolate: bool,
     /// Whether the parts must fit together: references, dependencies, names.
@@ -103,6 +111,8 @@ impl Request {
             display_root: None,
             roots: vec![],
             allow: BTreeSet::new(),
+            values: vec![],
+            set: vec![],
             interpolate: true,
             consistency: true,
         }
@@ -125,6 +135,15 @@ pub struct Resolved {
     pub warnings: Diagnostics,
     /// Every file that was read.
     pub inputs: BTreeSet<PathBuf>,
+}
+
+/// What a chart puts out for a stack.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// The text of a compose file. Values from encrypted files are left out.
+    pub text: String,
+    /// What has no effect, or another than one might think.
+    pub warnings: Diagnostics,
 }
 
 /// What a config or secret holds.

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 /// Rooms without IO, async, clock and chance.
-const PURE: [&str; 7] = ["model", "sops", "manifest", "plan", "rollout", "status", "webhook"];
+const PURE: [&str; 8] =
+    ["model", "sops", "chart", "manifest", "plan", "rollout", "status", "webhook"];
 /// Rooms that each know one outside system.
 const EDGES: [&str; 7] = ["source", "engine", "store", "control", "http", "metrics", "systemd"];
 /// What a pure room must not name.

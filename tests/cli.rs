@@ -40,7 +40,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 16] = [
+    let verbs: [(&str, &[&str]); 18] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel", "--wait", "--timeout", "--dry-run"]),
@@ -53,6 +53,8 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
         ("resume", &["<STACK>", "--no-wait", "--timeout", "--socket"]),
         ("sync", &["<STACK>", "--socket"]),
         ("validate", &["--output"]),
+        ("template", &["--values", "--set"]),
+        ("lint", &["[CHART]", "--values", "--set", "--env "]),
         (
             "config",
             &[
@@ -78,7 +80,8 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
     for (verb, own) in verbs {
         assert!(all.contains(&format!("\n  {verb} ")), "{verb} is not in:\n{all}");
         let help = run(&[verb, "--help"]).expect(0).out;
-        let reads_stacks = ["plan", "apply", "adopt", "validate", "config"].contains(&verb);
+        let reads_stacks =
+            ["plan", "apply", "adopt", "validate", "config", "template"].contains(&verb);
         let target = if reads_stacks { &TARGET[..] } else { &[] };
         for flag in own.iter().chain(target).chain(&COMMON) {
             assert!(help.contains(flag), "`bowline {verb} --help` has no {flag}:\n{help}");

@@ -2,6 +2,7 @@
 //! a git repository.
 
 use super::Common;
+use crate::chart::CHART_FILE;
 use crate::config::keys_by_hand;
 use crate::manifest::{
     self, Diagnostic, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request, Severity, stacks,
@@ -84,7 +85,7 @@ impl Target {
         }
         let key = DigestKey::new(store::digest_key(&common.state_dir())?);
         let adopted = Adopted::of(&common.state_dir());
-        let variables = self.variables()?;
+        let variables = variables(&self.variables)?;
         let entries = stacks
             .into_iter()
             .map(|files| {
@@ -129,9 +130,25 @@ impl Target {
     /// What to load for the one stack there is, for `config`.
     pub(super) fn only_request(&self, common: &Common) -> anyhow::Result<Request> {
         let (root, _) = self.root(common)?;
-        let mut stacks = stack_files(&root)?;
+        self.only_request_in(&root)
+    }
+
+    /// The same, or the chart that is there, for `template`.
+    pub(super) fn chart_request(&self, common: &Common) -> anyhow::Result<Request> {
+        let (root, _) = self.root(common)?;
+        let chart = root.join(CHART_FILE);
+        if !chart.is_file() {
+            return self.only_request_in(&root);
+        }
+        Ok(self.request(&root, vec![chart], variables(&self.variables)?, no_key()))
+    }
+
+    fn only_request_in(&self, root: &Path) -> anyhow::Result<Request> {
+        let mut stacks = stack_files(root)?;
         match (stacks.pop(), stacks.len()) {
-            (Some(files), 0) => Ok(self.request(&root, files, self.variables()?, no_key())),
+            (Some(files), 0) => {
+                Ok(self.request(root, files, variables(&self.variables)?, no_key()))
+            }
             (_, others) => {
                 bail!("there are {} stacks here; name the directory of one", others + 1)
             }
@@ -141,7 +158,7 @@ impl Target {
     /// What to load for these files, relative to `here`.
     pub(super) fn request_for(&self, here: &Path, files: &[PathBuf]) -> anyhow::Result<Request> {
         let files = files.iter().map(|file| here.join(file)).collect();
-        Ok(self.request(here, files, self.variables()?, no_key()))
+        Ok(self.request(here, files, variables(&self.variables)?, no_key()))
     }
 
     fn request(
@@ -192,22 +209,23 @@ impl Target {
         let checkout = Repository::open(spec, &state).sync(&AtomicBool::new(false))?;
         Ok((checkout.root, Some(checkout.revision)))
     }
+}
 
-    fn variables(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        self.variables
-            .iter()
-            .map(|given| match given.split_once('=') {
-                Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-                None => std::env::var(given)
-                    .map(|value| (given.clone(), value))
-                    .with_context(|| format!("--env {given} takes it from the environment")),
-            })
-            .collect()
-    }
+/// The variables that are given as `KEY=VALUE`, or `KEY` for one of this environment.
+pub(super) fn variables(given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    given
+        .iter()
+        .map(|given| match given.split_once('=') {
+            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+            None => std::env::var(given)
+                .map(|value| (given.clone(), value))
+                .with_context(|| format!("--env {given} takes it from the environment")),
+        })
+        .collect()
 }
 
 /// A key for what is not digested.
-fn no_key() -> DigestKey {
+pub(super) fn no_key() -> DigestKey {
     DigestKey::new([0; 32])
 }
 

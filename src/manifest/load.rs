@@ -1,10 +1,13 @@
 //! The order of the steps from files to stack. It decides nothing that a step decides.
 
+mod charts;
 mod contents;
 mod door;
 mod extends;
 mod include;
 mod layers;
+
+pub use charts::template;
 
 use super::config::Style;
 use super::hidden::Hidden;
@@ -118,6 +121,10 @@ struct Loader<'a> {
     copied: usize,
     /// The variables that the files name.
     variables: BTreeMap<String, Variable>,
+    /// The files among those noted that are encrypted.
+    sealed: BTreeSet<usize>,
+    /// Whether charts are given something else for what such files hold.
+    masks: bool,
     /// What configs and secrets take from variables, by their path and the variable's name.
     given: BTreeMap<(String, String), String>,
 }
@@ -132,6 +139,8 @@ impl<'a> Loader<'a> {
             extended: BTreeMap::new(),
             copied: 0,
             variables: BTreeMap::new(),
+            sealed: BTreeSet::new(),
+            masks: false,
             given: BTreeMap::new(),
         }
     }
@@ -146,7 +155,7 @@ impl<'a> Loader<'a> {
         let files: Vec<PathBuf> =
             self.request.files.iter().map(|file| paths::clean(file)).collect();
         let layers: Vec<Layer> =
-            files.iter().map(|path| self.layer(path, Mark::default(), "")).collect();
+            files.iter().map(|path| self.layer(path, &scope, Mark::default(), "")).collect();
         if self.notes.has_errors() {
             return None;
         }

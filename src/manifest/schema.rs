@@ -2,6 +2,7 @@
 //! schema, no code. What of it Bowline can run is in [`support`](super::support).
 
 mod build;
+mod chart;
 mod deploy;
 mod resource;
 
@@ -14,6 +15,8 @@ use super::shape::{Field, Pattern, Rule};
 use build::{BUILD, DEVELOP};
 use deploy::DEPLOY;
 use resource::{CONFIG, MODEL, NETWORK, SECRET, VOLUME};
+
+pub(crate) use chart::{CHART, ORDER, ORDER_KEYS};
 
 const fn some(name: &'static str, rule: Rule) -> Field {
     Field { name, presence: Optional(rule) }

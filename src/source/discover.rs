@@ -1,6 +1,8 @@
-//! Finds the directories that hold a compose file. Looks at names only; reads no file.
+//! Finds the directories that hold a compose file, or the file of a stack that is made of a chart. Looks at names only; reads no file.
 
 use super::view::View;
+use crate::chart::{CHART_FILE, TEMPLATES};
+use crate::manifest::STACK_FILE;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -49,8 +51,9 @@ impl fmt::Display for Trouble {
 }
 
 /// Every directory at or below `root` that holds a file of one of `names`, the earlier name first,
-/// with the file of the same name and `.override` before its extension. Hidden directories and
-/// links to directories are passed over; a link to a file counts if it stays below `root`.
+/// with the file of the same name and `.override` before its extension. Hidden directories, links to
+/// directories and the templates of charts are passed over; a link to a file counts if it stays below
+/// `root`.
 pub fn discover(root: &Path, names: &[&str]) -> Discovery {
     discover_in(&View::default(), root, names)
 }
@@ -107,14 +110,17 @@ impl Search<'_> {
         };
         self.entries += listed.count;
         let names = self.names;
-        let overrides: Vec<String> = names.iter().map(|name| override_of(name)).collect();
+        let compose = names.iter().filter(|name| **name != STACK_FILE);
+        let overrides: Vec<String> = compose.map(|name| override_of(name)).collect();
         let files = self.first(dir, &listed.files, names.iter().copied());
         if let Some(file) = files {
             let beside = self.first(dir, &listed.files, overrides.iter().map(String::as_str));
             let files = std::iter::once(file).chain(beside).collect();
             self.found.stacks.push(Found { dir: dir.to_owned(), files });
         }
-        listed.dirs.into_iter().map(|name| dir.join(name)).collect()
+        let is_chart = listed.files.contains(CHART_FILE);
+        let below = listed.dirs.into_iter().filter(|name| !(is_chart && *name == *TEMPLATES));
+        below.map(|name| dir.join(name)).collect()
     }
 
     /// The first of `names` that is there.

@@ -83,3 +83,32 @@ fn what_cannot_be_looked_at_is_a_problem() {
     assert!(found.stacks.is_empty());
     assert!(found.problems[0].to_string().contains("16 deep"), "{found:?}");
 }
+
+#[test]
+fn a_stack_of_a_chart_is_found_and_the_templates_of_charts_are_none() {
+    let root = tempfile::tempdir().unwrap();
+    for file in [
+        "shop/stack.yaml",
+        "shop/compose.override.yaml",
+        "shop/stack.override.yaml",
+        "both/compose.yaml",
+        "both/stack.yaml",
+        "charts/web/Chart.yaml",
+        "charts/web/templates/compose.yaml",
+        "charts/web/example/compose.yaml",
+        "plain/templates/compose.yaml",
+    ] {
+        write(&root.path().join(file), "");
+    }
+    let found = discover(root.path(), &bowline::manifest::FILE_NAMES);
+    assert_eq!(
+        lines(root.path(), &found),
+        [
+            "both/compose.yaml",
+            "charts/web/example/compose.yaml",
+            "plain/templates/compose.yaml",
+            "shop/stack.yaml + shop/compose.override.yaml",
+        ]
+    );
+    assert!(found.warnings[0].to_string().contains("remove stack.yaml"), "{found:?}");
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 
 /// What a repository of stacks can name.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 19] = [
     (
         "web/compose.yaml",
         "include: [../common/compose.yaml]
@@ -51,6 +51,14 @@ secrets: { token: { file: ./token } }
         "common/base.yaml",
         "services: { base: { cap_add: [NET_ADMIN], volumes: ['./shared:/shared:ro'] } }\n",
     ),
+    ("made/stack.yaml", "chart: ../charts/c\nvalues: v.yaml\n"),
+    ("made/v.yaml", "tag: made:1\n"),
+    ("charts/c/Chart.yaml", "apiVersion: bowline/v1\nname: c\nversion: 1.0.0\n"),
+    ("charts/c/values.yaml", "tag: null\n"),
+    (
+        "charts/c/templates/compose.yaml",
+        "services: { app: { image: '{{ Values.tag }}', volumes: ['{{ Chart.Path }}/rules:/r:ro'] } }\n",
+    ),
 ];
 
 /// A repository, the state directory of its source, and how it is read.
@@ -76,6 +84,7 @@ impl Scene {
             scene.write(path, text);
         }
         scene.write("common/shared/x", "x\n");
+        scene.write("charts/c/rules/a", "a\n");
         std::os::unix::fs::symlink("v1", scene.path("web/current")).unwrap();
         scene
     }
@@ -155,6 +164,7 @@ fn name(text: &str) -> StackName {
 }
 
 const WEB: &str = "web/compose.yaml";
+const MADE: &str = "made/stack.yaml";
 
 /// Whether the stack is as [`FILES`] say, with nothing passed over.
 fn is_rich(stack: &Stack) {
@@ -192,11 +202,16 @@ fn a_former_commit_is_loaded_as_it_was_when_it_was_the_newest() {
     let second = scene.commit();
     let now = scene.load(&second);
     assert_ne!(now[WEB], then[WEB]);
-    assert_eq!(now.len(), 3);
+    assert_ne!(now[MADE], then[MADE]);
+    assert_eq!(now.len(), 4);
 
     let former = scene.former(&first, "web", WEB).unwrap();
     assert_eq!(former, then[WEB]);
     assert_eq!(scene.load(&first), then);
+    let made = scene.former(&first, "made", MADE).unwrap();
+    assert_eq!(made, then[MADE]);
+    let paths_of_made = scene.lay(&made, &first);
+    assert_eq!(paths_of_made, [PathBuf::from("charts/c/rules")].into());
     let paths = scene.lay(&former, &first);
     let laid: Vec<_> = paths.iter().map(|path| path.to_str().unwrap()).collect();
     let expected = [
@@ -258,7 +273,7 @@ fn a_stack_that_moved_is_found_where_it_was() {
     let mounts = then[WEB].services.values().flat_map(|it| it.container.mounts.values());
     assert!(mounts.map(bind).all(|path| fs::read_to_string(path).unwrap() == "one"));
     assert!(!scene.shown("web/compose.yaml").exists());
-    assert_eq!(scene.load(&second).len(), 2, "what is laid is no stack");
+    assert_eq!(scene.load(&second).len(), 3, "what is laid is no stack");
 }
 
 #[test]

@@ -110,6 +110,18 @@ impl<'a> Door<'a> {
         self.decoded(path, bytes)
     }
 
+    /// The text of a template, nothing if there is none, or why it cannot be read.
+    pub(super) fn optional_text(&mut self, path: &Path) -> Result<Option<String>, String> {
+        let bytes = self.optional_bytes(path)?;
+        bytes.map(|bytes| self.decoded(path, bytes)).transpose()
+    }
+
+    /// The text of a file of values, and whether it is encrypted.
+    pub(super) fn values(&mut self, path: &Path) -> Result<(String, bool), String> {
+        let Content { bytes, sealed } = self.content(path)?;
+        Ok((self.decoded(path, bytes)?, sealed))
+    }
+
     fn decoded(&self, path: &Path, bytes: Vec<u8>) -> Result<String, String> {
         yaml::decode(bytes).map_err(|message| format!("{} {message}", self.shown(path)))
     }

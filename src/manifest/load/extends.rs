@@ -170,7 +170,7 @@ impl Loader<'_> {
 
     fn services_of(&mut self, path: &Path, at: &At<'_>, scope: &Scope) -> Option<Services> {
         let before = self.notes.errors();
-        let layer = self.layer(path, at.mark, at.field);
+        let layer = self.layer(path, scope, at.mark, at.field);
         let mut merged = Node::map(Mark::default());
         let mut all_resets = Vec::new();
         for mut document in layer.documents {

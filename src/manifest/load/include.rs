@@ -94,7 +94,8 @@ impl Loader<'_> {
         let inner = self.scope_of(entry, main, scope)?;
         let paths: Vec<PathBuf> = entry.paths.iter().map(|path| scope.absolute(path)).collect();
         let before = self.notes.errors();
-        let layers = paths.iter().map(|path| self.layer(path, entry.mark, "include")).collect();
+        let layers =
+            paths.iter().map(|path| self.layer(path, &inner, entry.mark, "include")).collect();
         if self.notes.errors() > before {
             return None;
         }

@@ -2,6 +2,7 @@
 //! and checked (specification, "Merge"). It never looks at how the parts of the result fit together.
 
 use super::Loader;
+use super::charts::is_charted;
 use crate::manifest::lint::DEPRECATED;
 use crate::manifest::node::{Mark, Node};
 use crate::manifest::support::VERSION;
@@ -42,8 +43,12 @@ pub(super) struct Layer {
 impl Loader<'_> {
     /// The documents of `path`; what is wrong with the file is noted, at `mark` if it cannot be
     /// read.
-    pub(super) fn layer(&mut self, path: &Path, mark: Mark, field: &str) -> Layer {
+    pub(super) fn layer(&mut self, path: &Path, scope: &Scope, mark: Mark, field: &str) -> Layer {
         let mut layer = Layer { path: path.to_owned(), documents: vec![] };
+        if is_charted(path) {
+            layer.documents = self.charted(path, scope, mark, field);
+            return layer;
+        }
         match self.door.text(path) {
             Ok(text) => {
                 let file = self.notes.add_file(self.door.shown(path), text);
