@@ -463,7 +463,7 @@ async fn a_job_fails(policy: &str, result: PassResult) -> (Site, support::site::
     ends_as(&agent, result).await;
     let status = agent.stack("s").unwrap();
     assert_eq!(status.revision.unwrap().0, bad);
-    let why = "job: container s-job-1 is exited (3), but should end with exit code 0; its last output: no such table";
+    let why = "container s-job-1 is exited (3), but should end with exit code 0; its last output: no such table";
     assert!(status.message.contains(why), "{}", status.message);
     (site, agent)
 }
