@@ -157,6 +157,7 @@ async fn nothing_is_removed_while_the_inventory_cannot_be_read_and_what_was_held
     site.git.remove("b");
     site.write("bee", "b:1").git.push("Rename one");
     agent.held("b").await;
+    site.runs("bee").await;
     agent.end().await;
 
     // Another process has it open.

@@ -37,7 +37,8 @@ pub(super) async fn end_well(
 
 /// Returns when `container`, which is up, ends, is started anew or turns unhealthy; `None` when it was
 /// well when it was looked at once more after `enough`, or cannot be told any more because we were told to
-/// stop. What happened while the engine was away is the engine's error.
+/// stop. What happened while the engine was away is the engine's error, and so is a last look that it did not
+/// answer.
 pub(super) async fn until_it_fails(
     engine: &dyn Engine,
     container: &ContainerRef,
@@ -61,6 +62,8 @@ pub(super) async fn until_it_fails(
             }
             // Somebody took it away, which says nothing about it.
             Err(EngineError::NotFound { .. }) => return None,
+            // Nor is it one that all is well, at the end of which others follow.
+            Err(error) if is_last => return Some(error.into()),
             Err(error) => {
                 silence = Some(error);
                 None

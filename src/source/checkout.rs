@@ -5,7 +5,7 @@ use super::error::Fault;
 use super::mirror::{Home, Mirror};
 use super::place::{Fresh, place};
 use git2::build::CheckoutBuilder;
-use git2::{Delta, FileMode, ObjectType, Oid, Repository, Tree};
+use git2::{Delta, ErrorClass, FileMode, ObjectType, Oid, Repository, Tree};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -28,10 +28,13 @@ pub(super) fn bound_for(mirror: &Mirror) -> Option<Oid> {
     interrupted(mirror).or_else(|| mirror.shown())
 }
 
-/// What the checkout shows; a switch that was interrupted is finished before.
+/// What the checkout shows; a switch that was interrupted is finished before, or taken back if it cannot be.
 pub(super) fn settled(mirror: &Mirror, home: &Home) -> Result<Option<Oid>, Fault> {
-    if let Some(begun) = interrupted(mirror) {
-        show(mirror, home, begun)?;
+    if let Some(begun) = interrupted(mirror)
+        && let Err(fault) = show(mirror, home, begun)
+    {
+        let former = mirror.shown().ok_or(fault)?;
+        show(mirror, home, former)?;
     }
     Ok(mirror.shown())
 }
@@ -51,7 +54,12 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     let tree = repository.find_commit(commit).and_then(|commit| commit.tree()).map_err(failed)?;
     // Names that no checkout takes are refused before it is begun. What this reads is read anew below.
     if mirror.shown() != Some(commit) {
-        repository.index().and_then(|mut index| index.read_tree(&tree)).map_err(failed)?;
+        let mut index = repository.index().map_err(failed)?;
+        index.read_tree(&tree).map_err(|error| match error.class() {
+            // The clone is well; it is the commit that no checkout takes.
+            ErrorClass::Index => Fault::Unsupported { what: format!("an {}", error.message()) },
+            _ => failed(error),
+        })?;
     }
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     repository.set_head_detached(commit).map_err(failed)?;

@@ -142,11 +142,15 @@ impl SshAddress {
         path: &str,
     ) -> Result<Self, InvalidLocation> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
+        // A `ProxyCommand` of the operator's may hand host and user to a shell; `.gitmodules` can name them.
         let is_plain = |text: &str| {
-            let plain = |c: char| !c.is_whitespace() && !c.is_control();
+            let plain = |c: char| {
+                !c.is_whitespace() && !c.is_control() && !"'\"`$\\;&<>|(){}*?!#".contains(c)
+            };
             !text.is_empty() && !text.starts_with('-') && text.chars().all(plain)
         };
-        let is_path = !path.is_empty() && !path.starts_with('-') && !path.contains(['\n', '\0']);
+        let is_path =
+            !path.is_empty() && !path.starts_with('-') && !path.contains(|c: char| c.is_control());
         if !is_plain(host) || !user.is_none_or(is_plain) || !is_path {
             return Err(InvalidLocation::Ssh);
         }
@@ -232,6 +236,9 @@ mod tests {
             "a b@h:r",
             "ssh://h/r?x",
             "ssh://h/r%0A",
+            "ssh://h/r%1B",
+            "$(reboot)@h:r",
+            "a@`reboot`:r",
             "ssh://h/%FF",
             "ssh:///r",
             "h:-r",

@@ -14,6 +14,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Files and directories of a commit, its submodules' among them. A commit of a kilobyte can name a billion.
+const MAX_ENTRIES: usize = 1_000_000;
+/// Directories in one another: libgit2 walks them by recursion.
+const MAX_DEPTH: usize = 256;
+
 /// The commit that the checkout shows in full, with what is laid over it. `HEAD` is the one that it was begun with: they
 /// differ after an interrupted switch.
 const SHOWN: &str = "refs/bowline/shown";
@@ -230,14 +235,22 @@ impl Mirror {
         }
     }
 
-    /// That the files of `commit` are not more than is accepted, however small they came.
+    /// That the files of `commit`, and of its submodules, are not more than is accepted, however small they came.
     pub(super) fn check_size(&self, commit: Oid, attempt: &Attempt<'_>) -> Result<(), Fault> {
         let limit = attempt.limits.bytes;
         let failed = |error: git2::Error| Fault::git("read the sizes of files", &error);
-        let tree = self.repository.find_commit(commit).and_then(|it| it.tree()).map_err(failed)?;
+        let tree = self.files_of(commit).map_err(failed)?;
         let odb = self.repository.odb().map_err(failed)?;
-        let (mut left, mut fault) = (limit, None);
-        let walked = tree.walk(TreeWalkMode::PreOrder, |_, entry| {
+        let (mut left, mut entries, mut fault) = (limit, 0, None);
+        let walked = tree.walk(TreeWalkMode::PreOrder, |root, entry| {
+            entries += 1;
+            if entries > MAX_ENTRIES || root.bytes().filter(|byte| *byte == b'/').count() > MAX_DEPTH {
+                let what = format!(
+                    "a commit of more than {MAX_ENTRIES} files, or deeper than {MAX_DEPTH} directories,"
+                );
+                fault = Some(Fault::Unsupported { what });
+                return TreeWalkResult::Abort;
+            }
             let size = match entry.kind() {
                 Some(ObjectType::Blob) => odb.read_header(entry.id()).map(|(size, _)| size as u64),
                 _ => Ok(0),

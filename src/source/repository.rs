@@ -136,10 +136,18 @@ impl Repository {
         let Some(commit) = bound_for(&mirror).map(|shown| commit_of(&mirror, shown)) else {
             return Ok(None);
         };
-        let object = mirror.tag_of(commit).unwrap_or(commit);
-        let verified = self.verify(&mirror, Fetched { object, commit }, &self.spec.reference)?;
-        settled(&mirror, &self.home)?;
-        Ok(Some(Passed { commit, verified }))
+        let judge = |commit| {
+            let object = mirror.tag_of(commit).unwrap_or(commit);
+            self.verify(&mirror, Fetched { object, commit }, &self.spec.reference)
+        };
+        let verified = judge(commit)?;
+        match settled(&mirror, &self.home)?.map(|shown| commit_of(&mirror, shown)) {
+            // The switch to it could not be ended.
+            Some(former) if former != commit => {
+                Ok(Some(Passed { commit: former, verified: judge(former)? }))
+            }
+            _ => Ok(Some(Passed { commit, verified })),
+        }
     }
 
     /// By whom it is signed, where that is asked; `reference` led to it.

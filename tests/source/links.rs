@@ -106,8 +106,12 @@ fn a_name_that_is_a_link_and_a_directory_leads_nothing_out() {
     ] {
         let commit = upstream.git(&["commit-tree", "-m", "x", &tree(&entries)]);
         upstream.git(&["update-ref", "refs/heads/main", &commit]);
-        // Refused or shown in part: never outside.
-        let _ = sync(&mut source);
+        // Refused or shown in part: never outside, and what was there is not taken for damaged.
+        if let Err(error) = sync(&mut source) {
+            assert!(!error.to_string().contains("damaged"), "{error}");
+        }
+        source.last().unwrap().unwrap();
+        source.files_of(&Revision(good.clone())).unwrap();
         is_untouched(&outside);
         for place in ["evil", ".git/evil", "../evil"] {
             assert!(!upstream.shown(place).exists(), "{place}");
@@ -117,6 +121,35 @@ fn a_name_that_is_a_link_and_a_directory_leads_nothing_out() {
     let mended = upstream.commit(&[("x", "two")]);
     assert_eq!(sync(&mut source).unwrap().revision.0, mended);
     assert_eq!(read(&upstream.shown("x")), "two");
+}
+
+#[test]
+fn a_commit_that_no_disk_takes_leaves_the_last_good_one() {
+    let (upstream, mut source, _) = scene(&[("x", "one")]);
+    let good = upstream.head();
+    let empty = upstream.git(&["hash-object", "-w", "/dev/null"]);
+    let tree = |entries: &str| {
+        let file = upstream.directory.path().join("entries");
+        fs::write(&file, entries).unwrap();
+        let command = format!("git mktree <{}", file.display());
+        upstream.git(&["-c", &format!("alias.made=!{command}"), "made"])
+    };
+    let long = tree(&format!("100644 blob {empty}\t{}\n", "n".repeat(300)));
+    let leaf = tree(&format!("100644 blob {empty}\tfile\n"));
+    let deep = (0..300).fold(leaf.clone(), |below, _| tree(&format!("040000 tree {below}\td\n")));
+    let wide = (0..7).fold(leaf, |below, _| {
+        let entries: Vec<_> = (0..10).map(|at| format!("040000 tree {below}\t{at}\n")).collect();
+        tree(&entries.concat())
+    });
+    for (tree, why) in [(long, "too long"), (deep, "deeper"), (wide, "more than")] {
+        let commit = upstream.git(&["commit-tree", "-m", "x", &tree]);
+        upstream.git(&["update-ref", "refs/heads/main", &commit]);
+        let error = sync(&mut source).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        source.files_of(&Revision(good.clone())).unwrap();
+        assert_eq!(source.last().unwrap().unwrap().revision.0, good);
+        assert_eq!(read(&upstream.shown("x")), "one");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -99,6 +100,18 @@ impl Server {
     pub(crate) fn requests(&self) -> Vec<String> {
         let text = fs::read_to_string(self.place("access.log")).unwrap();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Those after the first `before`, once one for `path` is among them: the log follows the answer.
+    pub(crate) fn requests_since(&self, before: usize, path: &str) -> Vec<String> {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let since = self.requests().split_off(before);
+            if since.iter().any(|line| line.contains(path)) || Instant::now() > end {
+                return since;
+            }
+            sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn place(&self, name: &str) -> PathBuf {

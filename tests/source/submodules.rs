@@ -249,7 +249,7 @@ fn a_submodule_over_http_is_fetched_once_without_history_and_with_the_login_of_i
     let Fault::Submodule { fault, .. } = &error.fault else { panic!("{error}") };
     assert!(matches!(**fault, Fault::LoginMissing { status: 401 }), "{error}");
     assert!(error.to_string().contains("is for its own host"), "{error}");
-    let asked = server.requests()[before..].to_vec();
+    let asked = server.requests_since(before, "/common.git/");
     let of_common = asked.iter().filter(|line| line.contains("/common.git/"));
     assert!(
         of_common.clone().count() == 1 && of_common.clone().all(|it| !it.contains(USER)),

@@ -130,6 +130,7 @@ impl Bring<'_> {
         let key_file = self.ssh.key_file.clone().filter(|_| is_same_host);
         let ssh = Ssh { key_file, ..self.ssh.clone() };
         let mut remote = Remote::of(&spec, self.way, &ssh)?;
+        self.into.sweep();
         if let Remote::Local(path) = remote {
             let from = local::open(path)?;
             from.find_commit(pin).map_err(|_| missing(pin))?;
