@@ -22,6 +22,7 @@ mod resume;
 mod retry;
 mod rollback;
 mod rows;
+mod schema;
 mod serve;
 mod socket;
 mod status;
@@ -127,6 +128,8 @@ enum Verb {
     /// See it work: a temporary repository, a stack, drift repaired, an update under load, a commit that
     /// fails and is taken back, metrics.
     Demo(demo::Arguments),
+    /// Print the schema of a file for editors, as JSON Schema.
+    Schema(schema::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
     /// Serve a page with version and health over HTTP: what the demo's containers run.
@@ -155,6 +158,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
+        Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),
         Verb::Serve(arguments) => block_on(serve::run(&arguments)),
     }

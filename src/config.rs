@@ -8,12 +8,14 @@ mod login;
 mod place;
 mod raw;
 mod reach;
+mod reference;
 mod schedule;
 
 pub use error::ConfigError;
 pub use keys::{keys_by_hand, keys_in};
 pub use login::{Auth, Secret};
 pub use reach::{Reach, Through};
+pub use reference::{reference, schema};
 
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName, StackName, Windows};

@@ -17,7 +17,17 @@ const TELLTALES: [&str; 6] = ["bollard", "hyper", "hyper_util", "h2", "ureq", "u
 const TELLTALE_LEVEL: Level = Level::INFO;
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Deserialize,
+    schemars::JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// To the journal where stderr is the journal, else lines for people.

@@ -47,7 +47,8 @@ fn walk(rule: &Rule, path: &str, found: &mut BTreeMap<String, Effect>) {
     }
 }
 
-fn effect(path: &str) -> Effect {
+/// What becomes of the attribute at `path`.
+pub(super) fn effect(path: &str) -> Effect {
     let covers = |gap: &&Gap| gap.path == path && gap.value.is_none();
     match GAPS.iter().chain(TOLD_ELSEWHERE).find(covers) {
         None => Effect::Works,

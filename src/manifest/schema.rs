@@ -5,6 +5,7 @@ mod build;
 mod chart;
 mod deploy;
 mod resource;
+mod settings;
 
 use super::shape::Presence::{Optional, Required};
 use super::shape::Rule::{
@@ -17,6 +18,9 @@ use deploy::DEPLOY;
 use resource::{CONFIG, MODEL, NETWORK, SECRET, VOLUME};
 
 pub(crate) use chart::{CHART, ORDER, ORDER_KEYS};
+pub(crate) use settings::{
+    OF_A_CANARY, OF_A_SCHEDULE, OF_A_SERVICE, OF_A_WINDOW, OF_HTTP, OF_PROMETHEUS, OF_THE_STACK,
+};
 
 const fn some(name: &'static str, rule: Rule) -> Field {
     Field { name, presence: Optional(rule) }

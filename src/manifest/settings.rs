@@ -8,8 +8,8 @@ mod schedule;
 use super::lint::LINTS;
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
-use super::schema;
-use super::shape::suggestion;
+use super::schema::{self, OF_A_SERVICE, OF_THE_STACK};
+use super::shape::{Field, suggestion};
 use super::units::parse_duration;
 use crate::model::{
     Canary, DriftPolicy, FieldPattern, OnContentChange, Order, Policy, RollbackPolicy, StackName,
@@ -22,23 +22,6 @@ use std::time::Duration;
 /// The key of all of it.
 pub(crate) const KEY: &str = "x-bowline";
 
-/// What an `x-bowline` of a service may say.
-const OF_A_SERVICE: &[&str] =
-    &["allow", "canary", "drain", "ignore", "on_content_change", "start_timeout"];
-/// What one at the top may say.
-const OF_THE_STACK: &[&str] = &[
-    "adopt",
-    "allow",
-    "depends_on",
-    "drain",
-    "drift",
-    "ignore",
-    "on_content_change",
-    "order",
-    "rollback",
-    "schedule",
-    "start_timeout",
-];
 /// The key of the stacks that one waits for.
 const DEPENDS_ON: &str = "depends_on";
 /// The shortest time in which a container may have to come up.
@@ -186,13 +169,14 @@ impl At<'_> {
     }
 
     /// Whether it is a mapping; its keys must be among `known`.
-    fn known_keys(&mut self, node: &Node, known: &[&str]) -> bool {
+    fn known_keys(&mut self, node: &Node, known: &[Field]) -> bool {
+        let names = || known.iter().map(|field| field.name);
         if node.as_map().is_none() {
             let message = format!("must be a mapping, not {}", node.kind());
             self.notes.error(node.mark, &self.path, message);
         }
-        for (key, value) in node.entries().filter(|(key, _)| !known.contains(&key.as_str())) {
-            let help = other_place(key).or_else(|| suggestion(key, known.iter().copied()));
+        for (key, value) in node.entries().filter(|(key, _)| names().all(|name| *key != name)) {
+            let help = other_place(key).or_else(|| suggestion(key, names()));
             let message = format!("unknown key `{key}`");
             self.notes.error_with_help(value.place(), &self.path, message, help);
         }

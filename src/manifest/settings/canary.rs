@@ -2,14 +2,12 @@
 
 use super::At;
 use crate::manifest::node::Node;
+use crate::manifest::schema::{OF_A_CANARY, OF_HTTP, OF_PROMETHEUS};
 use crate::model::{Canary, CanaryCheck};
 use std::num::NonZeroU16;
 use std::time::Duration;
 use url::Url;
 
-const OF_A_CANARY: &[&str] = &["hold", "http", "interval", "prometheus", "slots"];
-const OF_HTTP: &[&str] = &["path", "port"];
-const OF_PROMETHEUS: &[&str] = &["query", "url"];
 /// Between two questions where nothing is said.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// The shortest time between two questions.

@@ -3,7 +3,7 @@
 use super::{KEY, OF_A_SERVICE, OF_THE_STACK};
 use crate::manifest::node::{Node, Text};
 use crate::manifest::notes::Notes;
-use crate::manifest::shape::suggestion;
+use crate::manifest::shape::{Field, suggestion};
 
 /// Keys of extensions are anybody's, so one that was to be ours is only warned of.
 pub(super) fn warn_of_near_misses<'n>(
@@ -23,8 +23,9 @@ pub(super) fn warn_of_near_misses<'n>(
 
 /// Where `key` may stand, if it is one of ours.
 pub(super) fn other_place(key: &str) -> Option<String> {
-    if OF_THE_STACK.contains(&key) {
+    let has = |fields: &[Field]| fields.iter().any(|field| field.name == key);
+    if has(OF_THE_STACK) {
         return Some(format!("`{key}` goes into the `{KEY}` at the top"));
     }
-    OF_A_SERVICE.contains(&key).then(|| format!("`{key}` goes into the `{KEY}` of a service"))
+    has(OF_A_SERVICE).then(|| format!("`{key}` goes into the `{KEY}` of a service"))
 }

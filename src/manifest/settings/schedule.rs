@@ -2,10 +2,8 @@
 
 use super::At;
 use crate::manifest::node::Node;
+use crate::manifest::schema::{OF_A_SCHEDULE, OF_A_WINDOW};
 use crate::model::{BadWindow, Window, Windows};
-
-const OF_A_SCHEDULE: &[&str] = &["allow", "deny"];
-const OF_A_WINDOW: &[&str] = &["cron", "for", "timezone"];
 
 impl At<'_> {
     pub(super) fn schedule(&mut self, node: &Node) -> Windows {
