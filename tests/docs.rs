@@ -70,7 +70,8 @@ fn anchors(text: &str) -> Vec<String> {
     let mut seen = BTreeMap::new();
     let mut anchors = Vec::new();
     for line in prose(text) {
-        if let Some(title) = line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))
+        if let Some(title) =
+            line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))
         {
             let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
             let title: String = title.to_lowercase().chars().filter(kept).collect();
@@ -97,7 +98,8 @@ fn relative_links_lead_to_files_and_headings_that_exist() {
             followed += 1;
             let (path, anchor) = target.split_once('#').unwrap_or((&target, ""));
             let to = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
-            let has = |text: String| anchor.is_empty() || anchors(&text).iter().any(|it| it == anchor);
+            let has =
+                |text: String| anchor.is_empty() || anchors(&text).iter().any(|it| it == anchor);
             let leads = to.exists() && (to.is_dir() || fs::read_to_string(&to).is_ok_and(has));
             if !leads {
                 broken.push(format!("{}: {target}", page.display()));
@@ -251,5 +253,8 @@ fn the_reader_of_sources_knows_what_is_a_literal() {
     assert_eq!(literals(source), ["a … {c} \"d\" e", "…: … s"]);
     assert!(tells("a … e", "a … {c} e") && tells("a …", "a b") && tells("… e", "a … e"));
     assert!(!tells("b …", "a b c") && !tells("… d", "a d e") && !tells("x", "y"));
-    assert_eq!(anchors("# A `b`, c-d\n```\n# no\n```\n## A b c-d\n<a id=\"e\"></a>"), ["a-b-c-d", "a-b-c-d-1", "e"]);
+    assert_eq!(
+        anchors("# A `b`, c-d\n```\n# no\n```\n## A b c-d\n<a id=\"e\"></a>"),
+        ["a-b-c-d", "a-b-c-d-1", "e"]
+    );
 }
