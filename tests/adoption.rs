@@ -155,7 +155,12 @@ fn take_over(program: &Path, version: &str) {
     let place = directory.to_str().unwrap();
 
     let told = bowline(state.path(), &["plan", place]);
-    assert!(told.out.contains("exists and is not Bowline's"), "{}{}", told.out, told.err);
+    assert!(
+        told.out.contains("Docker Compose made it for this project"),
+        "{}{}",
+        told.out,
+        told.err
+    );
     let told = bowline(state.path(), &["adopt", place]);
     for word in ["replace ", "create ", "start ", "restart ", "problem", "reconnect "] {
         assert!(!told.out.contains(word), "Compose {version}: {}", told.out);

@@ -9,6 +9,9 @@ use crate::model::{
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is to be done about an object of another owner.
+const USE_IT: &str = "set `external: true` to use it, or give another `name`";
+
 impl<'a> Draft<'a> {
     /// Makes what is missing and replaces what differs.
     pub(super) fn networks(&mut self) {
@@ -210,13 +213,18 @@ impl<'a> Draft<'a> {
         let is_user = |service: &Service| is_on(service, &desired.name);
         let name = &desired.name;
         if !self.owns(found.stack.as_ref()) {
-            let owner = match &found.stack {
-                Some(stack) => format!("belongs to the stack {stack}"),
-                None => "is not Bowline's".to_owned(),
+            let project = found.spec.labels.get(labels::PROJECT).map(String::as_str);
+            let is_its_project = project == Some(self.desired.name.as_str());
+            let message = match &found.stack {
+                Some(stack) => {
+                    format!("network {name} exists and belongs to the stack {stack}; {USE_IT}")
+                }
+                None if is_its_project => format!(
+                    "network {name} exists and Docker Compose made it for this project; take the project \
+                     over with `bowline adopt` or `x-bowline: {{ adopt: true }}`"
+                ),
+                None => format!("network {name} exists and is not Bowline's; {USE_IT}"),
             };
-            let message = format!(
-                "network {name} exists and {owner}; set `external: true` to use it, or give another `name`"
-            );
             self.refuse(field.to_owned(), message, &self.users(is_user));
             return;
         }
