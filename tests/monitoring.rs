@@ -215,3 +215,136 @@ fn the_dashboard_is_one_that_grafana_takes_for_one_host_and_for_many() {
     }
     assert_eq!(rows, ["Overview", "Stacks", "Rollouts", "Sources", "Engine", "Agent"]);
 }
+
+/// What stands for the dashboard's variables.
+fn filled(expr: &str, instance: &str, stack: &str) -> String {
+    expr.replace("$instance", instance).replace("$stack", stack).replace("$__rate_interval", "1m")
+}
+
+/// What `query` gives: how many series that are not all `NaN`; `None` while Prometheus does not answer.
+fn series(prometheus: &Prometheus, query: &str) -> Option<usize> {
+    let encoded: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    let answer = prometheus.ask(&format!("query?query={encoded}"))?;
+    assert_eq!(answer["status"], "success", "{query}: {answer}");
+    let result = answer["data"]["result"].as_array().unwrap();
+    Some(result.iter().filter(|series| series["value"][1] != "NaN").count())
+}
+
+/// Waits until each query has data, but for those of the panels in `empty`, which must have none.
+async fn all_have_data(prometheus: &Prometheus, queries: &[(String, String)], empty: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut left: Vec<_> =
+        queries.iter().filter(|(panel, _)| !empty.contains(&panel.as_str())).collect();
+    while !left.is_empty() {
+        left.retain(|(_, query)| series(prometheus, query).is_none_or(|found| found == 0));
+        assert!(Instant::now() < deadline, "no data for {left:#?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    for (panel, query) in queries.iter().filter(|(panel, _)| empty.contains(&panel.as_str())) {
+        assert_eq!(series(prometheus, query), Some(0), "{panel} has data, and should have none");
+    }
+}
+
+/// The queries of the panels that `wanted` likes, for all hosts and stacks, and for these alone.
+fn asked(instance: &str, stacks: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let queries = queries().into_iter().filter(|query| wanted(&query.panel));
+    queries
+        .flat_map(|Query { panel, expr }| {
+            [(".*", ".*"), (instance, stacks)]
+                .map(|(instance, stack)| (panel.clone(), filled(&expr, instance, stack)))
+        })
+        .collect()
+}
+
+/// A request to an agent's page, whatever it answers.
+fn post(url: &str) {
+    let sent = ureq::post(url).config().http_status_as_error(false).build().send("{}");
+    sent.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_of_the_dashboard_and_every_rule_works_on_a_real_prometheus_and_a_real_agent() {
+    if !present("prometheus") {
+        return;
+    }
+    let mut site = Site::new("resync: 1s");
+    site.source = ", webhook: { secret_file: hook }";
+    let hook = site.dir.path().join("hook");
+    fs::write(&hook, "a secret of enough letters\n").unwrap();
+    fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    // One that is updated well, one whose update is watched for long, and one that cannot begin.
+    let slow = |image: &str| {
+        site.image(image);
+        let text = format!(
+            "services: {{ app: {{ image: {image}, deploy: {{ update_config: {{ monitor: 1h }} }} }} }}\n"
+        );
+        site.git.write("slow/compose.yaml", &text);
+    };
+    slow("slow:1");
+    site.write("shop", "shop:1");
+    site.git.write("broken/compose.yaml", "services: { app: { image: 'nowhere:1' } }\n");
+    site.git.push("Begin");
+    let agent = site.start();
+    site.runs("shop").await;
+    site.runs("slow").await;
+    agent.views.metrics.config_read(true, jiff::Timestamp::now());
+
+    let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let target = listener.local_addr().unwrap();
+    let cancel = CancellationToken::new();
+    let served = tokio::spawn(serve(listener, agent.views.shared.clone(), cancel.clone()));
+    let prometheus = Prometheus::start_with_rules(&[target], &[&file(RULES)]);
+    slow("slow:2");
+    site.write("shop", "shop:2");
+    site.git.push("Update");
+    let phase = |stack: &str| Some(agent.stack(stack)?.rollout?.phase.word());
+    until("slow to be watched", async || phase("slow") == Some("watching")).await;
+    until("shop to be updated", async || phase("shop") == Some("completed")).await;
+    let url = format!("http://{target}/v1/webhooks/infra");
+    tokio::task::spawn_blocking(move || post(&url)).await.unwrap();
+
+    let empty = [
+        "Alerts that fire", // Nothing is wrong for long enough; promtool tests what fires when.
+        "Calls",            // The simulated engine is not called; the test with Docker has these.
+        "Calls that failed",
+        "How long calls take",
+        "Revisions that are signed as they should be", // Nothing is verified.
+    ];
+    let queries = asked(&target.to_string(), "shop|slow|broken", |_| true);
+    all_have_data(&prometheus, &queries, &empty).await;
+
+    let rules = prometheus.ask("rules").unwrap();
+    let groups = rules["data"]["groups"].as_array().unwrap();
+    let rules: Vec<_> = groups.iter().flat_map(|it| it["rules"].as_array().unwrap()).collect();
+    assert_eq!(rules.len(), alerts().len());
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+    }
+    cancel.cancel();
+    served.await.unwrap().unwrap();
+    agent.end().await;
+}
+
+/// A line of the page.
+fn value(page: &str, series: &str) -> Option<f64> {
+    page.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_that_end_and_an_engine_that_is_away_are_told() {
+    let site = Site::new("");
+    let agent = site.begin(&["shop"]).await;
+    let told = |series: &str| value(&agent.views.metrics.render(), series);
+    let exits = r#"bowline_container_exits_total{stack="shop"}"#;
+    until("the pass to end", async || told(exits) == Some(0.0)).await;
+    assert_eq!(told("bowline_engine_up"), Some(1.0));
+    site.sim.crash("shop-app-1", 3);
+    until("the exit to be told", async || told(exits) == Some(1.0)).await;
+    until("all to be ready", async || told("bowline_ready") == Some(1.0)).await;
+
+    site.sim.go_down();
+    until("the engine to be away", async || told("bowline_engine_up") == Some(0.0)).await;
+    site.sim.come_back();
+    until("the engine to be back", async || told("bowline_engine_up") == Some(1.0)).await;
+    agent.end().await;
+}
