@@ -13,8 +13,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use support::agent::Settings;
+use support::packed::Image;
 use support::prometheus::{Prometheus, present};
+use support::repository::Git;
 use support::site::{Site, until};
+use support::stacks::Stacks;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -323,6 +327,38 @@ async fn every_query_of_the_dashboard_and_every_rule_works_on_a_real_prometheus_
     cancel.cancel();
     served.await.unwrap().unwrap();
     agent.end().await;
+}
+
+/// The panels whose series an agent on a simulated engine does not have.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_panels_about_calls_have_data_of_an_agent_on_docker() {
+    if support::engine().is_none() || !present("prometheus") {
+        return;
+    }
+    let names = ["e2e-watched", "e2e-watched-broken"];
+    let _stacks = Stacks::named(&names);
+    let image = Image::of_busybox("e2e-watched-busybox:1");
+    let service = |image: &str| {
+        format!(
+            "services: {{ one: {{ image: '{image}', command: [busybox, sleep, '3600'], stop_signal: SIGKILL }} }}\n"
+        )
+    };
+    let git = Git::new();
+    git.write("e2e-watched/compose.yaml", &service(&image.0));
+    git.write("e2e-watched-broken/compose.yaml", &service("nowhere.invalid/none:1"));
+    git.push("Begin");
+    let settings = Settings::new("e2e-watched", &git.url(), "resync: 1s");
+    let agent = support::agent::Agent::start(&settings);
+    agent.until_stack("e2e-watched", |stack| stack["sync"] == "Synced");
+    agent.until_stack("e2e-watched-broken", |stack| stack["last_pass"]["result"] == "failed");
+    let prometheus = Prometheus::start_with_rules(&[settings.address.parse().unwrap()], &[]);
+    let engine = ["Calls", "Calls that failed", "How long calls take", "Events", "Engines away"];
+    let process = ["The engine answers", "Restarts", "Memory", "CPU", "Open files", "Versions"];
+    let wanted = |panel: &str| engine.contains(&panel) || process.contains(&panel);
+    let queries = asked(&settings.address, "e2e-.*", wanted);
+    assert_eq!(queries.len(), 2 * (engine.len() + process.len()));
+    all_have_data(&prometheus, &queries, &[]).await;
+    assert!(agent.terminate().success());
 }
 
 /// A line of the page.
