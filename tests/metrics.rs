@@ -10,8 +10,9 @@ use bowline::metrics::Metrics;
 use bowline::model::{Revision, ServiceName, Slot, SourceName, StackName};
 use bowline::plan::{Action, Object};
 use bowline::status::{
-    ActionReport, Board, Cause, DriftKind, HeldBackStatus, PassResult, PausedStatus, Report,
-    RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, SourceReport, Unverified, Workload,
+    ActionReport, Board, Cause, Departure, DriftKind, HeldBackStatus, PassResult, PausedStatus,
+    Report, RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, SourceReport, Unverified,
+    Workload,
 };
 use bowline::webhook::{Answer, Provider};
 use prometheus::{Prometheus, present};
@@ -67,6 +68,8 @@ fn note_slot(metrics: &Metrics, board: &mut Board, phase: SlotPhase, at: &str) {
 /// A page on which every family has series.
 fn full_page() -> Metrics {
     let metrics = Metrics::new();
+    let mut board = Board::default();
+    note_slot(&metrics, &mut board, SlotPhase::Starting, "2026-01-01T00:00:00Z");
     note(&metrics, &report("shop", PassResult::Changed, "aaaa"));
     note(&metrics, &report("blog", PassResult::Failed, "aaaa"));
     let source = SourceName::new("main").unwrap();
@@ -86,8 +89,6 @@ fn full_page() -> Metrics {
     metrics.webhook(Some(Provider::Gitea), Answer::Accepted);
     metrics.webhook(None, Answer::Unauthorized);
     let stack = StackName::new("shop").unwrap();
-    let mut board = Board::default();
-    note_slot(&metrics, &mut board, SlotPhase::Starting, "2026-01-01T00:00:00Z");
     metrics.container_exited(&stack);
     metrics.ready();
     metrics.config_read(true, "2026-01-01T00:00:00Z".parse().unwrap());
@@ -238,6 +239,7 @@ fn the_page_has_the_families_and_labels_that_are_documented_and_no_others() {
         "bowline_ready 1",
         "bowline_engine_up 1",
         "bowline_passes_running 1",
+        r#"bowline_stack_condition{stack="shop",status="True",type="Ready"} 1"#,
         r#"bowline_stack_condition{stack="blog",status="True",type="Ready"} 0"#,
         r#"bowline_source_fetch_total{result="error",source="main"} 1"#,
         r#"bowline_source_verified{source="main"} 0"#,
@@ -389,6 +391,24 @@ fn a_pause_is_told_by_who_is_the_reason() {
             &[
                 &format!(r#"bowline_stack_paused{{reason="by_hand",stack="shop"}} {asked}"#),
                 &format!(r#"bowline_stack_paused{{reason="failed",stack="shop"}} {rests}"#),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_stack_that_left_its_source_is_told_until_it_is_back() {
+    let metrics = Metrics::new();
+    let since = "2026-01-01T00:00:00Z".parse().unwrap();
+    let kept = Departure { since, held: Some("why".into()) };
+    let goes = Departure { since, held: None };
+    for (departure, held, removing) in [(Some(kept), 1, 0), (Some(goes), 0, 1), (None, 0, 0)] {
+        note(&metrics, &Report { departure, ..report("shop", PassResult::Invalid, "aaaa") });
+        has(
+            &metrics,
+            &[
+                &format!(r#"bowline_stack_departed{{stack="shop",state="held"}} {held}"#),
+                &format!(r#"bowline_stack_departed{{stack="shop",state="removing"}} {removing}"#),
             ],
         );
     }

@@ -4,8 +4,8 @@ use super::families::Page;
 use super::{gauge, gone};
 use crate::model::StackName;
 use crate::status::{
-    Cause, PausedStatus, Report, RolloutPhase, RolloutReport, RolloutStatus, RolloutVerdict,
-    SlotPhase, SlotStatus, StackStatus,
+    Cause, Departure, PausedStatus, Report, RolloutPhase, RolloutReport, RolloutStatus,
+    RolloutVerdict, SlotPhase, SlotStatus, StackStatus,
 };
 use jiff::Timestamp;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
@@ -15,6 +15,9 @@ const RESULTS: [&str; 4] = ["completed", "paused", "rolled_back", "failed"];
 
 /// Why containers of a stack are not exchanged for now, and whether a pause that somebody asked for is so.
 const REASONS: [(&str, bool); 2] = [("by_hand", true), ("failed", false)];
+
+/// What becomes of a stack that left its source, and whether one that is held is so.
+const DEPARTED: [(&str, bool); 2] = [("held", true), ("removing", false)];
 
 /// The families about updates.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub(super) struct Updates {
     held_back: IntGaugeVec,
     paused: IntGaugeVec,
     waits: IntGaugeVec,
+    departed: IntGaugeVec,
 }
 
 impl Updates {
@@ -73,6 +77,11 @@ impl Updates {
                 "1 while containers of a stack are not exchanged for now, by why.",
                 &["stack", "reason"],
             ),
+            departed: page.gauges(
+                "stack_departed",
+                "1 while a stack that left its source is still there, by what becomes of it.",
+                &["stack", "state"],
+            ),
             waits: page.gauges(
                 "stack_waits_for_window",
                 "1 while what git asks for waits for a window to be begun.",
@@ -112,6 +121,11 @@ impl Updates {
             let so = |paused: &PausedStatus| paused.by_hand == by_hand;
             let holds = status.paused.as_ref().is_some_and(so);
             self.paused.with_label_values(&[stack, reason]).set(i64::from(holds));
+        }
+        for (state, held) in DEPARTED {
+            let so = |departure: &Departure| departure.held.is_some() == held;
+            let holds = status.departure.as_ref().is_some_and(so);
+            self.departed.with_label_values(&[stack, state]).set(i64::from(holds));
         }
         if let Some(rollout) = &status.rollout {
             self.show_times(stack, rollout);
@@ -158,6 +172,9 @@ impl Updates {
         }
         for (reason, _) in REASONS {
             gone(self.paused.remove_label_values(&[stack, reason]));
+        }
+        for (state, _) in DEPARTED {
+            gone(self.departed.remove_label_values(&[stack, state]));
         }
         gone(self.started.remove_label_values(&[stack]));
         gone(self.progress.remove_label_values(&[stack]));
