@@ -261,7 +261,7 @@ impl World {
         if !self.memory().ready {
             systemd::starting();
         }
-        self.views.beat(self.queue.depth());
+        self.views.beat(self.queue.depth(), self.queue.running());
     }
 
     fn wake_all(&self) {

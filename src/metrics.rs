@@ -4,6 +4,7 @@
 //! word becomes `other`, so nothing outside can make series without bound.
 
 mod families;
+mod passes;
 mod sources;
 mod updates;
 mod words;
@@ -15,6 +16,7 @@ use crate::status::{
 };
 use crate::webhook::{Answer, Provider};
 use families::Families;
+use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -55,13 +57,7 @@ impl Metrics {
         }
         let stack = report.stack.as_str();
         let families = &self.families;
-        for result in shown_results() {
-            families
-                .reconciles
-                .with_label_values(&[stack, result.word()])
-                .inc_by(u64::from(result == report.result));
-        }
-        families.reconcile_seconds.with_label_values(&[stack]).observe(report.took.as_secs_f64());
+        families.passes.observe(report);
         for kind in DriftKind::ALL {
             let found = report.drift.get(&kind).copied().unwrap_or(0);
             let left = if report.result.is_success() { 0 } else { found };
@@ -74,10 +70,6 @@ impl Metrics {
             families.actions.with_label_values(&[stack, action.word()]).inc_by(made as u64);
         }
         families.updates.observe(report);
-        if report.result.is_success() {
-            let ended = report.started.as_duration().as_secs_f64() + report.took.as_secs_f64();
-            families.last_success.with_label_values(&[stack]).set(ended);
-        }
     }
 
     /// Shows a stack's state in place of its former one.
@@ -151,15 +143,11 @@ impl Metrics {
             gone(families.drift_fields.remove_label_values(&[stack, kind.word()]));
             gone(families.drift_found.remove_label_values(&[stack, kind.word()]));
         }
-        for result in PassResult::ALL {
-            gone(families.reconciles.remove_label_values(&[stack, result.word()]));
-        }
         for action in Action::ALL {
             gone(families.actions.remove_label_values(&[stack, action.word()]));
         }
+        families.passes.forget(stack);
         families.updates.forget(stack);
-        gone(families.reconcile_seconds.remove_label_values(&[stack]));
-        gone(families.last_success.remove_label_values(&[stack]));
     }
 
     /// Removes every series of a source that is watched no more.
@@ -167,9 +155,23 @@ impl Metrics {
         self.families.sources.forget(source);
     }
 
-    /// Counts a call to the engine.
+    /// Counts that a container of a stack ended. `stack` is one that is asked for: anybody may write
+    /// any name on a container.
+    pub fn container_exited(&self, stack: &StackName) {
+        self.families.passes.exited(stack.as_str());
+    }
+
+    /// Whether the engine answers.
+    pub fn engine_up(&self, up: bool) {
+        self.families.engine_up.set(i64::from(up));
+    }
+
+    /// Counts a call to the engine. One that no object can be at fault for also tells whether it answers.
     pub fn engine_request(&self, operation: &str, ok: bool, took: Duration) {
         let operation = words::known_operation(operation);
+        if words::asks_for_all(operation) {
+            self.engine_up(ok);
+        }
         self.families.engine_requests.with_label_values(&[operation, result(ok)]).inc();
         let took = took.as_secs_f64();
         self.families.engine_seconds.with_label_values(&[operation]).observe(took);
@@ -188,6 +190,24 @@ impl Metrics {
     /// How many stacks wait for a pass now.
     pub fn queue_depth(&self, waiting: usize) {
         self.families.queue_depth.set(gauge(waiting));
+    }
+
+    /// How many passes are under way.
+    pub fn passes_running(&self, running: usize) {
+        self.families.passes_running.set(gauge(running));
+    }
+
+    /// Every source was tried and every stack had a pass.
+    pub fn ready(&self) {
+        self.families.ready.set(1);
+    }
+
+    /// The configuration was read at `now`: it is in use, or (`!well`) in error and the former one stays.
+    pub fn config_read(&self, well: bool, now: Timestamp) {
+        self.families.config_loaded.set(i64::from(well));
+        if well {
+            self.families.config_loaded_at.set(now.as_duration().as_secs_f64());
+        }
     }
 
     /// How many stacks that left their source are held, and how many are being taken away.
@@ -213,11 +233,6 @@ impl Metrics {
             .encode_to_string(&self.registry.gather())
             .expect("a registry gathers only families with a name and series")
     }
-}
-
-/// Every result begins at zero with a stack's first pass, so that a rate sees the first failure.
-fn shown_results() -> impl Iterator<Item = PassResult> {
-    PassResult::ALL.into_iter().filter(|result| *result != PassResult::Removed)
 }
 
 fn result(ok: bool) -> &'static str {

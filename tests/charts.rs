@@ -9,13 +9,13 @@ mod support;
 use bowline::engine::Engine;
 use bowline::engine::sim::{Behaviour, Sim};
 use bowline::manifest::{DigestKey, FILE_NAMES, Request, Template, load, resolve, template};
-use bowline::model::{ImageConfig, Query, Stack, StackName};
+use bowline::model::{ImageConfig, Query, ServiceName, Stack, StackName};
 use bowline::pass::preview;
 use bowline::source::{self, discover};
 use bowline::status::StackStatus;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use support::passes::pass;
@@ -184,14 +184,41 @@ fn prometheus_reads_the_configuration_and_the_rules_of_the_monitoring_chart() {
     for stack in ["monitoring", "watched"] {
         let text = place.content(stack, "prometheus");
         assert!(text.contains("127.0.0.1:9184"), "{text}");
+        // The rules ask for the agents by this name of their job.
+        assert!(text.contains("job_name: bowline\n"), "{text}");
+        // Where they are mounted nothing lies here.
+        assert!(text.contains("- /etc/prometheus/rules/*.yaml\n"), "{text}");
+        let text = text.replace("/etc/prometheus/rules", &place.path("charts/monitoring/rules"));
         place.write("prometheus.yml", &text);
-        checked("promtool", &["check", "config", "--syntax-only", &place.path("prometheus.yml")]);
+        let said = checked("promtool", &["check", "config", &place.path("prometheus.yml")]);
+        assert!(said.contains("rules/bowline.yaml") && said.contains("rules found"), "{said}");
     }
-    let rules = fs::read_dir(place.path("charts/monitoring/rules")).unwrap();
-    let rules: Vec<PathBuf> = rules.map(|entry| entry.unwrap().path()).collect();
-    assert!(!rules.is_empty());
-    for file in rules {
-        checked("promtool", &["check", "rules", file.to_str().unwrap()]);
+}
+
+/// The files that docs/metrics.md tells to copy are those that run, each the only one of its kind there.
+#[test]
+fn the_monitoring_chart_mounts_the_rules_and_the_dashboard_themselves() {
+    let place = Place::shipped();
+    let stack = place.stack("monitoring");
+    for (service, directory, target, file) in [
+        ("prometheus", "rules", "/etc/prometheus/rules", "bowline.yaml"),
+        ("grafana", "dashboards", "/etc/grafana/dashboards", "bowline.json"),
+    ] {
+        let service = &stack.services[&ServiceName::new(service).unwrap()];
+        let source =
+            place.0.path().canonicalize().unwrap().join("charts/monitoring").join(directory);
+        let mounts = format!("{:?}", service.container.mounts);
+        for expected in [source.to_str().unwrap(), target] {
+            assert!(mounts.contains(&format!("{expected:?}")), "no {expected} in {mounts}");
+        }
+        let files = fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(files.collect::<Vec<_>>(), [file]);
+    }
+    let provider = place.content("monitoring", "dashboards");
+    assert!(provider.contains("path: /etc/grafana/dashboards\n"), "{provider}");
+    let docs = fs::read_to_string(Path::new(CHARTS).join("../docs/metrics.md")).unwrap();
+    for file in ["rules/bowline.yaml", "dashboards/bowline.json"] {
+        assert!(docs.contains(&format!("(../charts/monitoring/{file})")), "{file}");
     }
 }
 
@@ -207,10 +234,11 @@ fn haproxy_reads_the_configuration_of_the_web_chart() {
     checked(HAPROXY, &["-c", "-f", &place.path("haproxy.cfg")]);
 }
 
-fn checked(program: &str, arguments: &[&str]) {
+fn checked(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    said
 }
 
 #[test]

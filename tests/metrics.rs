@@ -10,8 +10,9 @@ use bowline::metrics::Metrics;
 use bowline::model::{Revision, ServiceName, Slot, SourceName, StackName};
 use bowline::plan::{Action, Object};
 use bowline::status::{
-    ActionReport, Board, Cause, DriftKind, HeldBackStatus, PassResult, Report, RolloutReport,
-    RolloutVerdict, SourceReport, Unverified, Workload,
+    ActionReport, Board, Cause, Departure, DriftKind, HeldBackStatus, PassResult, PausedStatus,
+    Report, RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, SourceReport, Unverified,
+    Workload,
 };
 use bowline::webhook::{Answer, Provider};
 use prometheus::{Prometheus, present};
@@ -55,9 +56,20 @@ fn note(metrics: &Metrics, report: &Report) {
     metrics.set_status(board.stack(&report.stack).unwrap());
 }
 
+/// A slot of `shop` came to `phase`.
+fn note_slot(metrics: &Metrics, board: &mut Board, phase: SlotPhase, at: &str) {
+    let stack = StackName::new("shop").unwrap();
+    let slot = Slot { service: ServiceName::new("web").unwrap(), number: 1 };
+    let notice = SlotNotice { slot: &slot, phase, why: None, is_update: true };
+    board.note_slot(&stack, &notice, at.parse().unwrap());
+    metrics.set_status(board.stack(&stack).unwrap());
+}
+
 /// A page on which every family has series.
 fn full_page() -> Metrics {
     let metrics = Metrics::new();
+    let mut board = Board::default();
+    note_slot(&metrics, &mut board, SlotPhase::Starting, "2026-01-01T00:00:00Z");
     note(&metrics, &report("shop", PassResult::Changed, "aaaa"));
     note(&metrics, &report("blog", PassResult::Failed, "aaaa"));
     let source = SourceName::new("main").unwrap();
@@ -76,6 +88,12 @@ fn full_page() -> Metrics {
     }
     metrics.webhook(Some(Provider::Gitea), Answer::Accepted);
     metrics.webhook(None, Answer::Unauthorized);
+    let stack = StackName::new("shop").unwrap();
+    metrics.container_exited(&stack);
+    metrics.ready();
+    metrics.config_read(true, "2026-01-01T00:00:00Z".parse().unwrap());
+    metrics.engine_up(true);
+    metrics.passes_running(1);
     metrics.departed(1, 0);
     metrics.inventory_up(true);
     metrics.image_removed();
@@ -90,39 +108,107 @@ fn lines<'a>(page: &'a str, start: &str) -> Vec<&'a str> {
     page.lines().filter(|line| line.starts_with(start)).collect()
 }
 
-/// Families with the names of their labels, as `docs/metrics.md` lists them.
-fn documented() -> BTreeMap<String, BTreeSet<String>> {
+/// What a family is: its type and the names of its labels, but for the bounds of buckets.
+type Kind = (String, BTreeSet<String>);
+
+/// The rows of `docs/metrics.md`: a family, its type, its labels, what it tells.
+fn rows() -> Vec<[String; 4]> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let text = std::fs::read_to_string(docs).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| `bowline_"));
-    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     rows.map(|row| {
-        let mut cells = row.split('|').skip(1);
-        let names: Vec<String> = quoted(cells.next().unwrap());
-        (names[0].clone(), quoted(cells.next().unwrap()).into_iter().collect())
+        let row = row.trim().trim_start_matches('|').trim_end_matches('|');
+        let cells: Vec<_> = row.splitn(4, '|').map(|cell| cell.trim().to_owned()).collect();
+        cells.try_into().unwrap_or_else(|cells| panic!("{cells:?} are not four cells"))
     })
     .collect()
 }
 
-/// The same as they are on a page.
-fn on_page(page: &str) -> BTreeMap<String, BTreeSet<String>> {
+fn quoted(cell: &str) -> impl Iterator<Item = String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// Families as `docs/metrics.md` lists them.
+fn documented() -> BTreeMap<String, Kind> {
+    let rows = rows().into_iter().map(|[name, kind, labels, tells]| {
+        assert!(!tells.is_empty(), "{name} is not explained");
+        (quoted(&name).next().unwrap(), (kind, quoted(&labels).collect()))
+    });
+    rows.collect()
+}
+
+/// The labels of each series of a family.
+fn series<'a>(page: &'a str, name: &'a str) -> impl Iterator<Item = Vec<(String, String)>> + 'a {
+    let labels = page.lines().filter_map(move |line| {
+        let rest = line.strip_prefix(name)?;
+        let rest = rest.strip_prefix("_bucket").unwrap_or(rest);
+        rest.starts_with(['{', ' ']).then(|| rest.split(['{', '}']).nth(1).unwrap_or_default())
+    });
+    labels.map(|labels| {
+        let labels = labels.split(',').filter_map(|label| label.split_once('='));
+        let labels = labels.filter(|(label, _)| *label != "le");
+        labels
+            .map(|(label, value)| (label.to_owned(), value.trim_matches('"').to_owned()))
+            .collect()
+    })
+}
+
+/// Families as they are on a page. Each has a sentence of help.
+fn on_page(page: &str) -> BTreeMap<String, Kind> {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE bowline_"));
     types
         .map(|line| {
-            let name = format!("bowline_{}", line.split(' ').next().unwrap());
-            let series = page.lines().find(|line| {
-                let rest = line.strip_prefix(&name);
-                rest.is_some_and(|rest| {
-                    ['{', ' '].iter().any(|next| rest.starts_with(*next))
-                        || rest.starts_with("_bucket{")
-                })
-            });
-            let labels = series.and_then(|line| line.split(['{', '}']).nth(1)).unwrap_or_default();
-            let labels = labels.split(',').filter_map(|label| label.split_once('='));
-            let labels = labels.map(|(label, _)| label.to_owned()).filter(|label| label != "le");
-            (name.clone(), labels.collect())
+            let (name, kind) = line.split_once(' ').unwrap();
+            let name = format!("bowline_{name}");
+            let start = format!("# HELP {name} ");
+            let help = page.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default();
+            let is_sentence = help.ends_with('.') || help.ends_with("unix time.");
+            assert!(is_sentence && help.len() > 10, "the help of {name} is `{help}`");
+            let labels = series(page, &name).next().unwrap_or_default();
+            let labels = labels.into_iter().map(|(label, _)| label).collect();
+            (name, (kind.to_owned(), labels))
         })
         .collect()
+}
+
+/// Labels whose values are words that the agent chooses, and that a reader has to know.
+const WORDS: [&str; 10] = [
+    "action",
+    "health_status",
+    "kind",
+    "phase",
+    "provider",
+    "reason",
+    "result",
+    "state",
+    "status",
+    "sync_status",
+];
+
+#[test]
+fn every_word_that_a_label_may_be_is_documented() {
+    let page = full_page().render();
+    let mut seen = 0;
+    let rows = rows();
+    let tells = |name: &str| rows.iter().find(|row| quoted(&row[0]).any(|it| it == name));
+    for (name, _) in documented() {
+        // Of the engine's own words there are many.
+        if name.starts_with("bowline_engine_") {
+            continue;
+        }
+        let mut text = tells(&name).unwrap()[3].clone();
+        if text.contains("as of `bowline_reconcile_total`") {
+            text = tells("bowline_reconcile_total").unwrap()[3].clone();
+        }
+        let words: BTreeSet<_> = quoted(&text).collect();
+        for (label, value) in series(&page, &name).flatten() {
+            if WORDS.contains(&label.as_str()) || label == "type" {
+                assert!(words.contains(&value), "{name}: `{value}` of {label} is not documented");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} words were looked at");
 }
 
 #[test]
@@ -142,6 +228,17 @@ fn the_page_has_the_families_and_labels_that_are_documented_and_no_others() {
         r#"bowline_reconcile_duration_seconds_bucket{stack="shop",le="1800"} 1"#,
         r#"bowline_actions_total{action="replace",stack="shop"} 1"#,
         r#"bowline_last_success_timestamp_seconds{stack="shop"} 1767225602"#,
+        r#"bowline_last_reconcile_timestamp_seconds{stack="blog"} 1767225602"#,
+        r#"bowline_last_reconcile_result{result="changed",stack="shop"} 1"#,
+        r#"bowline_last_reconcile_result{result="changed",stack="blog"} 0"#,
+        r#"bowline_last_reconcile_result{result="failed",stack="blog"} 1"#,
+        r#"bowline_container_exits_total{stack="shop"} 1"#,
+        r#"bowline_container_exits_total{stack="blog"} 0"#,
+        "bowline_config_last_reload_successful 1",
+        "bowline_config_last_reload_success_timestamp_seconds 1767225600",
+        "bowline_ready 1",
+        "bowline_engine_up 1",
+        "bowline_passes_running 1",
         r#"bowline_stack_condition{stack="shop",status="True",type="Ready"} 1"#,
         r#"bowline_stack_condition{stack="blog",status="True",type="Ready"} 0"#,
         r#"bowline_source_fetch_total{result="error",source="main"} 1"#,
@@ -219,6 +316,145 @@ fn updates_are_counted_once_by_how_they_ended_and_the_way_back_is_no_further_one
     has(&page, r#"bowline_rollouts_total{result="paused",stack="shop"} 0"#);
     metrics.rolled_back_by_hand(&StackName::new("shop").unwrap());
     has(&metrics.render(), r#"bowline_rollbacks_total{reason="by_hand",stack="shop"} 1"#);
+}
+
+fn has(metrics: &Metrics, lines: &[&str]) {
+    let page = metrics.render();
+    for line in lines {
+        assert!(page.lines().any(|shown| shown == *line), "{line} is missing from\n{page}");
+    }
+}
+
+#[test]
+fn containers_are_counted_by_how_they_are_and_by_nothing_while_that_is_not_known() {
+    let metrics = Metrics::new();
+    let workload = Some(Workload { desired: 7, up: 3, starting: 1, unhealthy: 1 });
+    note(&metrics, &Report { workload, ..report("shop", PassResult::Failed, "aaaa") });
+    has(
+        &metrics,
+        &[
+            r#"bowline_stack_containers{stack="shop",state="up"} 3"#,
+            r#"bowline_stack_containers{stack="shop",state="starting"} 1"#,
+            r#"bowline_stack_containers{stack="shop",state="unhealthy"} 1"#,
+            r#"bowline_stack_containers{stack="shop",state="down"} 2"#,
+        ],
+    );
+    note(&metrics, &Report { workload: None, ..report("shop", PassResult::Failed, "aaaa") });
+    assert!(lines(&metrics.render(), "bowline_stack_containers{").is_empty());
+}
+
+#[test]
+fn an_update_has_a_beginning_and_a_last_step_and_a_new_one_has_its_own() {
+    let (metrics, mut board) = (Metrics::new(), Board::default());
+    note_slot(&metrics, &mut board, SlotPhase::Waiting, "2026-01-01T00:00:00Z");
+    note_slot(&metrics, &mut board, SlotPhase::Starting, "2026-01-01T00:00:10Z");
+    let began = r#"bowline_rollout_started_timestamp_seconds{stack="shop"} 1767225600"#;
+    has(
+        &metrics,
+        &[
+            began,
+            r#"bowline_rollout_last_progress_timestamp_seconds{stack="shop"} 1767225610"#,
+            r#"bowline_rollout_slots{phase="starting",stack="shop"} 1"#,
+            r#"bowline_rollout_slots{phase="waiting",stack="shop"} 0"#,
+        ],
+    );
+    note_slot(&metrics, &mut board, SlotPhase::Watching, "2026-01-01T00:00:20Z");
+    has(&metrics, &[began]);
+    let ended = Report {
+        started: "2026-01-01T00:00:00Z".parse().unwrap(),
+        took: Duration::from_secs(30),
+        ..report("shop", PassResult::Changed, "aaaa")
+    };
+    board.note(&ended);
+    metrics.set_status(board.stack(&ended.stack).unwrap());
+    has(&metrics, &[began, r#"bowline_rollout_phase{phase="completed",stack="shop"} 1"#]);
+    note_slot(&metrics, &mut board, SlotPhase::Waiting, "2026-01-01T01:00:00Z");
+    has(
+        &metrics,
+        &[
+            r#"bowline_rollout_started_timestamp_seconds{stack="shop"} 1767229200"#,
+            r#"bowline_rollout_last_progress_timestamp_seconds{stack="shop"} 1767229200"#,
+        ],
+    );
+}
+
+#[test]
+fn a_pause_is_told_by_who_is_the_reason() {
+    let metrics = Metrics::new();
+    for (by_hand, asked, rests) in [(true, 1, 0), (false, 0, 1)] {
+        let since = "2026-01-01T00:00:00Z".parse().unwrap();
+        let services = BTreeSet::new();
+        let paused = Some(PausedStatus { reason: "why".into(), since, services, by_hand });
+        note(&metrics, &Report { paused, ..report("shop", PassResult::Paused, "aaaa") });
+        has(
+            &metrics,
+            &[
+                &format!(r#"bowline_stack_paused{{reason="by_hand",stack="shop"}} {asked}"#),
+                &format!(r#"bowline_stack_paused{{reason="failed",stack="shop"}} {rests}"#),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_stack_that_left_its_source_is_told_until_it_is_back() {
+    let metrics = Metrics::new();
+    let since = "2026-01-01T00:00:00Z".parse().unwrap();
+    let kept = Departure { since, held: Some("why".into()) };
+    let goes = Departure { since, held: None };
+    for (departure, held, removing) in [(Some(kept), 1, 0), (Some(goes), 0, 1), (None, 0, 0)] {
+        note(&metrics, &Report { departure, ..report("shop", PassResult::Invalid, "aaaa") });
+        has(
+            &metrics,
+            &[
+                &format!(r#"bowline_stack_departed{{stack="shop",state="held"}} {held}"#),
+                &format!(r#"bowline_stack_departed{{stack="shop",state="removing"}} {removing}"#),
+            ],
+        );
+    }
+}
+
+#[test]
+fn the_engine_is_up_while_what_no_object_can_be_at_fault_for_succeeds() {
+    let metrics = Metrics::new();
+    has(&metrics, &["bowline_engine_up 0"]);
+    metrics.engine_request("list_containers", true, Duration::ZERO);
+    metrics.engine_request("start", false, Duration::ZERO);
+    metrics.engine_request("inspect_image", false, Duration::ZERO);
+    has(&metrics, &["bowline_engine_up 1"]);
+    metrics.engine_request("list_containers", false, Duration::ZERO);
+    has(&metrics, &["bowline_engine_up 0"]);
+}
+
+#[test]
+fn a_configuration_in_error_leaves_the_time_of_the_one_in_use() {
+    let metrics = Metrics::new();
+    metrics.config_read(true, "2026-01-01T00:00:00Z".parse().unwrap());
+    metrics.config_read(false, "2026-01-01T01:00:00Z".parse().unwrap());
+    has(
+        &metrics,
+        &[
+            "bowline_config_last_reload_successful 0",
+            "bowline_config_last_reload_success_timestamp_seconds 1767225600",
+        ],
+    );
+}
+
+#[test]
+fn a_stack_has_no_more_series_than_documented() {
+    let (few, many) = (Metrics::new(), Metrics::new());
+    let count =
+        |metrics: &Metrics| metrics.render().lines().filter(|line| !line.starts_with('#')).count();
+    for metrics in [&few, &many] {
+        note(metrics, &report("shop", PassResult::Changed, "aaaa"));
+        note_slot(metrics, &mut Board::default(), SlotPhase::Starting, "2026-01-01T00:00:00Z");
+    }
+    let before = count(&few);
+    many.observe(&report("shop", PassResult::Removed, "aaaa"));
+    let series = before - count(&many);
+    let told =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    assert!(told.contains(&format!("A stack has {series} series")), "it has {series}");
 }
 
 #[test]

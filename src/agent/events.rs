@@ -31,6 +31,7 @@ pub(super) async fn listen(world: Arc<World>) {
         };
         let error = match opened {
             Ok(stream) => {
+                world.views.metrics.engine_up(true);
                 if connected_before {
                     world.views.metrics.event_stream_reconnected();
                     tracing::info!("the engine's event stream is back; looking at all stacks");
@@ -56,6 +57,7 @@ pub(super) async fn listen(world: Arc<World>) {
         if world.stop.is_cancelled() {
             return;
         }
+        world.views.metrics.engine_up(false);
         if let Some(error) = error {
             tracing::warn!("no engine events: {error}");
         }
@@ -77,6 +79,7 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
         match event {
             Some(Ok(event)) => {
                 world.views.metrics.engine_event(&event.action);
+                note_exit(world, &event);
                 for stack in concerned(&world.snapshots, &event) {
                     if !FORERUNNERS.contains(&event.action.as_str()) && world.is_alive(&stack) {
                         world.heard_of(stack);
@@ -86,6 +89,16 @@ async fn follow(world: &World, mut stream: EventStream) -> Option<EngineError> {
             Some(Err(error)) => return Some(error),
             None => return None,
         }
+    }
+}
+
+/// Counts the end of a container, if it is one of a stack that is asked for.
+fn note_exit(world: &World, event: &Event) {
+    if event.action == "die"
+        && let Some(stack) = &event.stack
+        && world.desired().wish(stack).is_some()
+    {
+        world.views.metrics.container_exited(stack);
     }
 }
 

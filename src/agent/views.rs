@@ -96,13 +96,15 @@ impl Views {
 
     pub(super) fn ready(&self) {
         self.shared.readiness.ready();
+        self.metrics.ready();
         systemd::ready();
     }
 
-    /// The loop turns, with so many stacks waiting.
-    pub(super) fn beat(&self, waiting: usize) {
+    /// The loop turns, with so many stacks waiting, and so many passes under way.
+    pub(super) fn beat(&self, waiting: usize, running: usize) {
         self.shared.liveness.tick();
         self.metrics.queue_depth(waiting);
+        self.metrics.passes_running(running);
         self.tell_summary();
         systemd::alive();
     }

@@ -11,6 +11,7 @@ use crate::http;
 use crate::log::{self, Format};
 use anyhow::Context;
 use clap::Args;
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
 async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let views = Views::default();
+    views.metrics.config_read(true, Timestamp::now());
     let engine = open(common, &config, &views)?;
     let address = config.listen;
     let listener = match address {

@@ -1,16 +1,14 @@
 //! The metric families: names, labels, help and buckets. Puts no values into them.
 
+use super::passes::Passes;
 use super::sources::Sources;
 use super::updates::Updates;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, core::Collector,
 };
 
-/// From a look that finds nothing to a rollout of half an hour.
-const PASS_SECONDS: &[f64] =
-    &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0];
 /// From a local call to a long pull.
 const CALL_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
@@ -22,11 +20,10 @@ pub(super) struct Families {
     pub(super) stack_condition: IntGaugeVec,
     pub(super) drift_fields: IntGaugeVec,
     pub(super) drift_found: IntCounterVec,
-    pub(super) reconciles: IntCounterVec,
-    pub(super) reconcile_seconds: HistogramVec,
-    pub(super) last_success: GaugeVec,
+    pub(super) passes: Passes,
     pub(super) actions: IntCounterVec,
     pub(super) updates: Updates,
+    pub(super) engine_up: IntGauge,
     pub(super) engine_requests: IntCounterVec,
     pub(super) engine_seconds: HistogramVec,
     pub(super) engine_events: IntCounterVec,
@@ -34,6 +31,10 @@ pub(super) struct Families {
     pub(super) sources: Sources,
     pub(super) webhooks: IntCounterVec,
     pub(super) queue_depth: IntGauge,
+    pub(super) passes_running: IntGauge,
+    pub(super) ready: IntGauge,
+    pub(super) config_loaded: IntGauge,
+    pub(super) config_loaded_at: Gauge,
     pub(super) departed: IntGaugeVec,
     pub(super) inventory_up: IntGauge,
     pub(super) images_removed: IntCounter,
@@ -65,28 +66,14 @@ impl Families {
                 "Fields that differed when a pass began, by drift or by a new commit.",
                 &["stack", "kind"],
             ),
-            reconciles: page.counters(
-                "reconcile_total",
-                "Passes over a stack by how they ended.",
-                &["stack", "result"],
-            ),
-            reconcile_seconds: page.histograms(
-                "reconcile_duration_seconds",
-                "How long passes over a stack took.",
-                &["stack"],
-                PASS_SECONDS,
-            ),
-            last_success: page.times(
-                "last_success_timestamp_seconds",
-                "When a pass last succeeded, unix time.",
-                &["stack"],
-            ),
+            passes: Passes::register(&page),
             actions: page.counters(
                 "actions_total",
                 "Changes made to a stack's objects, those that failed included.",
                 &["stack", "action"],
             ),
             updates: Updates::register(&page),
+            engine_up: page.gauge("engine_up", "1 while the engine answers, else 0."),
             engine_requests: page.counters(
                 "engine_requests_total",
                 "Calls to the engine by how they ended.",
@@ -113,19 +100,29 @@ impl Families {
                 "Webhooks, by who they say they are from and how they were answered.",
                 &["provider", "result"],
             ),
-            queue_depth: page.keep(built(IntGauge::with_opts(named(
-                "queue_depth",
-                "Stacks that wait for a pass.",
+            queue_depth: page.gauge("queue_depth", "Stacks that wait for a pass."),
+            passes_running: page.gauge("passes_running", "Passes that are under way."),
+            ready: page.gauge(
+                "ready",
+                "1 once every source was tried and every stack had a pass, else 0.",
+            ),
+            config_loaded: page.gauge(
+                "config_last_reload_successful",
+                "1 while the configuration that was read last is in use, 0 if it was in error.",
+            ),
+            config_loaded_at: page.keep(built(Gauge::with_opts(named(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration in use was read, unix time.",
             )))),
             departed: page.gauges(
                 "departed_stacks",
                 "Stacks that left their source and are still there.",
                 &["state"],
             ),
-            inventory_up: page.keep(built(IntGauge::with_opts(named(
+            inventory_up: page.gauge(
                 "inventory_up",
                 "1 while the inventory in the state directory can be written, else 0.",
-            )))),
+            ),
             images_removed: page.keep(built(IntCounter::with_opts(named(
                 "images_removed_total",
                 "Images removed since no container and no stack needs them any more.",
@@ -141,6 +138,10 @@ impl Page<'_> {
         self.gauges("build_info", "What this agent was built from; always 1.", &["version"])
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.keep(built(IntGauge::with_opts(named(name, help))))
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {

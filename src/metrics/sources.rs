@@ -99,8 +99,11 @@ impl Sources {
         for (family, at) in
             [(&self.last_success, status.last_success), (&self.next_fetch, status.next_fetch)]
         {
-            if let Some(at) = at {
-                family.with_label_values(&[source]).set(at.as_duration().as_secs_f64());
+            match at {
+                Some(at) => {
+                    family.with_label_values(&[source]).set(at.as_duration().as_secs_f64());
+                }
+                None => gone(family.remove_label_values(&[source])),
             }
         }
     }

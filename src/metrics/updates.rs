@@ -1,22 +1,37 @@
 //! Counts updates: how they ended, why stacks went back, and where each is now.
 
 use super::families::Page;
-use super::gone;
+use super::{gauge, gone};
 use crate::model::StackName;
-use crate::status::{Cause, Report, RolloutPhase, RolloutReport, RolloutVerdict, StackStatus};
-use prometheus::{IntCounterVec, IntGaugeVec};
+use crate::status::{
+    Cause, Departure, PausedStatus, Report, RolloutPhase, RolloutReport, RolloutStatus,
+    RolloutVerdict, SlotPhase, SlotStatus, StackStatus,
+};
+use jiff::Timestamp;
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 /// How the update of a service ended.
 const RESULTS: [&str; 4] = ["completed", "paused", "rolled_back", "failed"];
+
+/// Why containers of a stack are not exchanged for now, and whether a pause that somebody asked for is so.
+const REASONS: [(&str, bool); 2] = [("by_hand", true), ("failed", false)];
+
+/// What becomes of a stack that left its source, and whether one that is held is so.
+const DEPARTED: [(&str, bool); 2] = [("held", true), ("removing", false)];
 
 /// The families about updates.
 #[derive(Debug)]
 pub(super) struct Updates {
     rollouts: IntCounterVec,
     phase: IntGaugeVec,
+    slots: IntGaugeVec,
+    started: GaugeVec,
+    progress: GaugeVec,
     rollbacks: IntCounterVec,
     held_back: IntGaugeVec,
+    paused: IntGaugeVec,
     waits: IntGaugeVec,
+    departed: IntGaugeVec,
 }
 
 impl Updates {
@@ -32,6 +47,21 @@ impl Updates {
                 "1 for the phase that a stack's update is in, 0 for the others.",
                 &["stack", "phase"],
             ),
+            slots: page.gauges(
+                "rollout_slots",
+                "Slots of a stack's update under way, or of the last one, by how far they are.",
+                &["stack", "phase"],
+            ),
+            started: page.times(
+                "rollout_started_timestamp_seconds",
+                "When a stack's update under way, or the last one, began, unix time.",
+                &["stack"],
+            ),
+            progress: page.times(
+                "rollout_last_progress_timestamp_seconds",
+                "When a slot of a stack's update last came to another phase, unix time.",
+                &["stack"],
+            ),
             rollbacks: page.counters(
                 "rollbacks_total",
                 "How often a stack went back to its last good definition, by why.",
@@ -41,6 +71,16 @@ impl Updates {
                 "stack_held_back",
                 "1 while the last good definition runs in place of what git asks for.",
                 &["stack"],
+            ),
+            paused: page.gauges(
+                "stack_paused",
+                "1 while containers of a stack are not exchanged for now, by why.",
+                &["stack", "reason"],
+            ),
+            departed: page.gauges(
+                "stack_departed",
+                "1 while a stack that left its source is still there, by what becomes of it.",
+                &["stack", "state"],
             ),
             waits: page.gauges(
                 "stack_waits_for_window",
@@ -77,11 +117,43 @@ impl Updates {
         let stack = status.name.as_str();
         self.held_back.with_label_values(&[stack]).set(i64::from(status.held_back.is_some()));
         self.waits.with_label_values(&[stack]).set(i64::from(status.window.is_some()));
+        for (reason, by_hand) in REASONS {
+            let so = |paused: &PausedStatus| paused.by_hand == by_hand;
+            let holds = status.paused.as_ref().is_some_and(so);
+            self.paused.with_label_values(&[stack, reason]).set(i64::from(holds));
+        }
+        for (state, held) in DEPARTED {
+            let so = |departure: &Departure| departure.held.is_some() == held;
+            let holds = status.departure.as_ref().is_some_and(so);
+            self.departed.with_label_values(&[stack, state]).set(i64::from(holds));
+        }
+        if let Some(rollout) = &status.rollout {
+            self.show_times(stack, rollout);
+        }
         let phase = status.rollout.as_ref().map(|rollout| rollout.phase);
         for known in RolloutPhase::ALL {
             let labels = [stack, known.word()];
             self.phase.with_label_values(&labels).set(i64::from(phase == Some(known)));
         }
+        let slots: Vec<_> = status.rollout.iter().flat_map(slots).collect();
+        for known in SlotPhase::ALL {
+            let there = slots.iter().filter(|slot| slot.phase == known).count();
+            self.slots.with_label_values(&[stack, known.word()]).set(gauge(there));
+        }
+    }
+
+    /// An update begins where none was shown to be under way.
+    fn show_times(&self, stack: &str, rollout: &RolloutStatus) {
+        let is_shown =
+            |phase: &RolloutPhase| self.phase.with_label_values(&[stack, phase.word()]).get() == 1;
+        let mut under_way = RolloutPhase::ALL.into_iter().filter(|phase| phase.is_under_way());
+        if rollout.phase.is_under_way() && !under_way.any(|phase| is_shown(&phase)) {
+            self.started.with_label_values(&[stack]).set(seconds(rollout.since));
+        }
+        let last = slots(rollout).map(|slot| slot.since).fold(rollout.since, Timestamp::max);
+        // A new pass tells the slots anew; what was done before it stays done.
+        let shown = self.progress.with_label_values(&[stack]);
+        shown.set(shown.get().max(seconds(last)));
     }
 
     /// Removes the series of a stack.
@@ -95,9 +167,28 @@ impl Updates {
         for phase in RolloutPhase::ALL {
             gone(self.phase.remove_label_values(&[stack, phase.word()]));
         }
+        for phase in SlotPhase::ALL {
+            gone(self.slots.remove_label_values(&[stack, phase.word()]));
+        }
+        for (reason, _) in REASONS {
+            gone(self.paused.remove_label_values(&[stack, reason]));
+        }
+        for (state, _) in DEPARTED {
+            gone(self.departed.remove_label_values(&[stack, state]));
+        }
+        gone(self.started.remove_label_values(&[stack]));
+        gone(self.progress.remove_label_values(&[stack]));
         gone(self.held_back.remove_label_values(&[stack]));
         gone(self.waits.remove_label_values(&[stack]));
     }
+}
+
+fn slots(rollout: &RolloutStatus) -> impl Iterator<Item = &SlotStatus> {
+    rollout.services.iter().flat_map(|service| &service.slots)
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
 }
 
 /// Whether the pass brought the last good definition back, rather than a new one about.

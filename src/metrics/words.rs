@@ -12,6 +12,7 @@ const OPERATIONS: &[&str] = &[
     "create_volume",
     "disconnect",
     "events",
+    "exec",
     "import",
     "info",
     "inspect_container",
@@ -74,6 +75,11 @@ const EVENTS: &[&str] = &[
     "untag",
     "update",
 ];
+
+/// Whether a call is about no object that could be missing or refuse: where it fails, the engine does.
+pub(super) fn asks_for_all(operation: &str) -> bool {
+    ["info", "list_containers", "list_networks", "list_volumes"].contains(&operation)
+}
 
 pub(super) fn known_operation(operation: &str) -> &'static str {
     known(operation, OPERATIONS)

@@ -29,6 +29,17 @@ pub enum SlotPhase {
 }
 
 impl SlotPhase {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Creating,
+        Self::Starting,
+        Self::Watching,
+        Self::Draining,
+        Self::Done,
+        Self::Failed,
+    ];
+
     /// The word in JSON, tables and on the terminal.
     pub fn word(self) -> &'static str {
         match self {

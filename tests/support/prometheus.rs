@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,13 +17,18 @@ pub struct Prometheus {
 impl Prometheus {
     /// One that asks `targets` for their metrics.
     pub fn start(targets: &[SocketAddr]) -> Self {
+        Self::start_with_rules(targets, &[])
+    }
+
+    /// The same with files of rules, looked at every second.
+    pub fn start_with_rules(targets: &[SocketAddr], rules: &[&Path]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = data.path().join("prometheus.yml");
         let targets: Vec<_> = targets.iter().map(|target| format!("'{target}'")).collect();
         let targets = targets.join(", ");
         let text = format!(
-            "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: bowline\n    \
-             static_configs: [{{ targets: [{targets}] }}]\n"
+            "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: {rules:?}\n\
+             scrape_configs:\n  - job_name: bowline\n    static_configs: [{{ targets: [{targets}] }}]\n"
         );
         std::fs::write(&config, text).unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -37,6 +43,14 @@ impl Prometheus {
             .spawn()
             .unwrap();
         Self { process, address, _data: data }
+    }
+
+    /// What it answers at `path` of its API; `None` while it does not.
+    pub fn ask(&self, path: &str) -> Option<serde_json::Value> {
+        let url = format!("http://{}/api/v1/{path}", self.address);
+        // An error of a query is an answer too.
+        let asked = ureq::get(&url).config().http_status_as_error(false).build().call();
+        serde_json::from_str(&asked.ok()?.body_mut().read_to_string().ok()?).ok()
     }
 
     /// The first value that `query` has, asked for until there is one.
