@@ -179,6 +179,9 @@ pub(super) struct Engine {
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
     pub(super) listen: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) credential: Option<String>,
+    pub(super) read: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -17,6 +17,7 @@ pub(super) struct Updates {
     rollbacks: IntCounterVec,
     held_back: IntGaugeVec,
     waits: IntGaugeVec,
+    suspended: IntGaugeVec,
 }
 
 impl Updates {
@@ -45,6 +46,11 @@ impl Updates {
             waits: page.gauges(
                 "stack_waits_for_window",
                 "1 while what git asks for waits for a window to be begun.",
+                &["stack"],
+            ),
+            suspended: page.gauges(
+                "stack_suspended",
+                "1 while nothing is done to a stack, since somebody said so.",
                 &["stack"],
             ),
         }
@@ -77,6 +83,7 @@ impl Updates {
         let stack = status.name.as_str();
         self.held_back.with_label_values(&[stack]).set(i64::from(status.held_back.is_some()));
         self.waits.with_label_values(&[stack]).set(i64::from(status.window.is_some()));
+        self.suspended.with_label_values(&[stack]).set(i64::from(status.suspended.is_some()));
         let phase = status.rollout.as_ref().map(|rollout| rollout.phase);
         for known in RolloutPhase::ALL {
             let labels = [stack, known.word()];
@@ -97,6 +104,7 @@ impl Updates {
         }
         gone(self.held_back.remove_label_values(&[stack]));
         gone(self.waits.remove_label_values(&[stack]));
+        gone(self.suspended.remove_label_values(&[stack]));
     }
 }
 
