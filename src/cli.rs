@@ -113,7 +113,7 @@ enum Verb {
     Suspend(suspend::Arguments),
     /// Go on with a stack that is suspended or paused, or whose update rests.
     Resume(resume::Arguments),
-    /// Have the agent fetch the source of a stack now, and look at the stack again.
+    /// Have the agent fetch the source of a stack now, and look at the stack again; or a source.
     Sync(sync::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
     Validate(validate::Arguments),

@@ -147,8 +147,13 @@ impl Means {
             };
             let ahead = if round == 0 { moment.ahead.clone() } else { Vec::new() };
             let source = subject.source.clone();
-            let around =
-                Circumstances { source, refresh, resting: resting.clone(), ahead, ..moment.around() };
+            let around = Circumstances {
+                source,
+                refresh,
+                resting: resting.clone(),
+                ahead,
+                ..moment.around()
+            };
             let plan = plan(subject.stack, &observed, &around);
             drop(look);
             notes.look(subject.stack, &observed, &plan, round);

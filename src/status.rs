@@ -26,8 +26,8 @@ pub use detail::detail;
 pub use holdings::{Holdings, RunImages, Seen};
 pub use obstacle::first_line;
 pub use order::{
-    Caller, Done, Grounds, NoGrounds, NoRevision, Order, PlannedChange, PlannedReason, Preview, Refusal,
-    RevisionPrefix, RollbackTo, SourceDone, Suspension,
+    Caller, Done, Grounds, NoGrounds, NoRevision, Order, PlannedChange, PlannedReason, Preview,
+    Refusal, RevisionPrefix, RollbackTo, SourceDone, Suspension,
 };
 pub use report::{
     ActionReport, Acts, DriftKind, PassResult, Report, Shortage, SourceReport, Unverified, Workload,

@@ -32,12 +32,7 @@ impl World {
         Ok(Done { did, ..done })
     }
 
-    fn begin_to_obey(
-        &self,
-        name: &StackName,
-        order: &Order,
-        by: &Caller,
-    ) -> Result<Done, Refusal> {
+    fn begin_to_obey(&self, name: &StackName, order: &Order, by: &Caller) -> Result<Done, Refusal> {
         let wish = self.known(name)?;
         let did = match order {
             Order::Rollback(to) => self.rollback(name, &wish, to)?,

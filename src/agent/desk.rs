@@ -40,7 +40,9 @@ impl Office for Desk {
         let Some(due) = self.0.due.get(source) else {
             let names: Vec<_> = self.0.due.keys().map(ToString::to_string).collect();
             let known = names.join(", ");
-            return Err(Refusal::Unknown(format!("there is no source {source}; known are: {known}")));
+            return Err(Refusal::Unknown(format!(
+                "there is no source {source}; known are: {known}"
+            )));
         };
         tracing::info!(source = %source, by = %by, "sync by hand, by {by}");
         let at = Timestamp::now();

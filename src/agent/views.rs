@@ -6,7 +6,8 @@ use crate::http::{Liveness, Shared};
 use crate::metrics::Metrics;
 use crate::model::{Revision, StackName};
 use crate::status::{
-    Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SuspendedStatus, SyncStatus,
+    Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SuspendedStatus,
+    SyncStatus,
 };
 use crate::systemd;
 use jiff::Timestamp;

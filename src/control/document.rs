@@ -1,4 +1,4 @@
-//! The description of the API for programs: OpenAPI, written by hand beside the routes.
+//! The description of the API for programs in `OpenAPI`, written by hand beside the routes.
 
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -12,7 +12,10 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 
-/// The document, in OpenAPI 3.1.
+/// The document, in `OpenAPI` 3.1.
 pub fn document() -> &'static Value {
     &DOCUMENT
 }
+
+#[cfg(test)]
+mod tests;

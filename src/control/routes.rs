@@ -120,22 +120,13 @@ struct Planned {
     to: Option<RevisionPrefix>,
 }
 
-async fn plan(
-    State(desk): Desk,
-    name: Name,
-    Query(planned): Query<Planned>,
-) -> Answer<Preview> {
+async fn plan(State(desk): Desk, name: Name, Query(planned): Query<Planned>) -> Answer<Preview> {
     let name = stack_name(name)?;
-    if planned.to.is_some() && !planned.rollback {
-        let what = "`to` is where to go back to; add `rollback=true`, or leave it out";
-        return Err(Trouble(StatusCode::BAD_REQUEST, what.to_owned()));
-    }
     let _look = desk.looks.acquire().await.ok();
-    let preview = match planned.rollback {
-        true => desk.office.preview_rollback(&name, RollbackTo { to: planned.to }).await?,
-        false => desk.office.preview(&name).await?,
-    };
-    Ok(Json(preview))
+    if !planned.rollback && planned.to.is_none() {
+        return Ok(Json(desk.office.preview(&name).await?));
+    }
+    Ok(Json(desk.office.preview_rollback(&name, RollbackTo { to: planned.to }).await?))
 }
 
 async fn rollback(

@@ -38,11 +38,11 @@ impl fmt::Debug for Access {
 
 /// The two ends of a connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Ends {
+pub(super) struct Ends {
     /// Who asks.
-    pub peer: SocketAddr,
+    pub(super) peer: SocketAddr,
     /// Where it asks.
-    pub local: SocketAddr,
+    pub(super) local: SocketAddr,
 }
 
 /// Why somebody is not let in.

@@ -2,10 +2,10 @@
 
 use super::guard::trouble;
 use super::{Shared, api, inbox};
+use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use axum::routing::{any, get, post};
 use std::sync::Arc;
 

@@ -17,7 +17,8 @@ pub fn detail(stack: &StackStatus, now: Timestamp) -> String {
     }
     if let Some(suspended) = &stack.suspended {
         let length = since(suspended.since);
-        let _ = writeln!(text, "suspended for {length}, by {}; nothing is done to it", suspended.by);
+        let _ =
+            writeln!(text, "suspended for {length}, by {}; nothing is done to it", suspended.by);
         suspended.reason.iter().for_each(|reason| indented(&mut text, reason));
     }
     if let Some(held) = &stack.held_back {

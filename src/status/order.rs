@@ -246,7 +246,8 @@ impl Preview {
             object: change.object.to_string(),
             reasons: change.reasons.iter().map(reason).collect(),
         });
-        let named = |wave: Vec<usize>| wave.iter().map(|&it| plan.changes[it].to_string()).collect();
+        let named =
+            |wave: Vec<usize>| wave.iter().map(|&it| plan.changes[it].to_string()).collect();
         Self {
             stack: plan.stack.clone(),
             revision,

@@ -243,7 +243,7 @@ mod tests {
             record.release().as_deref(),
             Some("cccc3333 is no longer held back, and the pause is over")
         );
-        assert_eq!((record.release(), record.resume()), (None, false));
+        assert_eq!((record.release(), record.resume()), (None, None));
         assert_eq!((record.held_back, record.progress), (None, None));
     }
 

@@ -5,7 +5,9 @@
 
 use crate::model::{ContentDigest, Revision, ServiceName, SourceName, StackName};
 use crate::rollout::Progress;
-use crate::status::{HeldBackStatus, HoldReason, Holdings, PassResult, PausedStatus, SuspendedStatus};
+use crate::status::{
+    HeldBackStatus, HoldReason, Holdings, PassResult, PausedStatus, SuspendedStatus,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
