@@ -13,6 +13,7 @@ mod desired;
 mod desk;
 mod error;
 mod events;
+mod foresight;
 mod former;
 mod inbox;
 mod jobs;
@@ -26,6 +27,7 @@ mod schedule;
 mod sources;
 mod stacks_in_order;
 mod steering;
+mod suspending;
 mod telling;
 mod turn;
 mod views;
@@ -104,11 +106,12 @@ pub async fn run(
     let world = World::open(config, engine, views, stop, inventory)?;
     world.desired().names().into_iter().for_each(|name| world.queue.add(name));
     world.views.shared.open_inbox(Arc::new(inbox::Ear::of(&world)));
+    let desk = Arc::new(desk::Desk(Arc::clone(&world)));
+    let api = world.views.shared.open_api(control::router(desk.clone()));
     let mut tasks = JoinSet::new();
     let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));
     if let Some(door) = door {
-        let office = Arc::new(desk::Desk(Arc::clone(&world)));
-        tasks.spawn(desk::answer(door, office, world.stop.clone()));
+        tasks.spawn(desk::answer(door, desk, world.stop.clone()));
     }
     tasks.spawn(events::listen(Arc::clone(&world)));
     for source in &world.config.sources {
@@ -117,6 +120,7 @@ pub async fn run(
     }
     let passes = work_off(&world).await;
     drain(&world, tasks, passes).await;
+    drop(api);
     keeping::end(&world, kept).await;
     Ok(())
 }

@@ -26,6 +26,7 @@ mod schema;
 mod serve;
 mod socket;
 mod status;
+mod suspend;
 mod sync;
 mod target;
 mod template;
@@ -108,9 +109,12 @@ enum Verb {
     Retry(retry::Arguments),
     /// Exchange no further container of a stack, until `bowline resume`. What is under way ends.
     Pause(pause::Arguments),
-    /// Go on with a stack whose update rests.
+    /// Do nothing at all to a stack, until `bowline resume`: no repairs, no commits, no pulls. It is
+    /// looked at, and told of.
+    Suspend(suspend::Arguments),
+    /// Go on with a stack that is suspended or paused, or whose update rests.
     Resume(resume::Arguments),
-    /// Have the agent fetch the source of a stack now, and look at the stack again.
+    /// Have the agent fetch the source of a stack now, and look at the stack again; or a source.
     Sync(sync::Arguments),
     /// Check stacks without an engine. Exit code 0: all are fine; 1: some are not.
     Validate(validate::Arguments),
@@ -150,6 +154,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Rollback(arguments) => block_on(rollback::run(&common, &arguments)),
         Verb::Retry(arguments) => block_on(retry::run(&common, &arguments)),
         Verb::Pause(arguments) => block_on(pause::run(&common, &arguments)),
+        Verb::Suspend(arguments) => block_on(suspend::run(&common, &arguments)),
         Verb::Resume(arguments) => block_on(resume::run(&common, &arguments)),
         Verb::Sync(arguments) => block_on(sync::run(&arguments)),
         Verb::Validate(arguments) => validate::run(&common, &arguments),

@@ -1,8 +1,10 @@
 //! The agent's configuration: text to a validated [`Config`]. It starts nothing; only [`load`],
-//! [`Auth::credentials`], [`Reach::proxy`], [`Source::webhook_secret`] and what reads keys read files.
+//! [`Auth::credentials`], [`Reach::proxy`], [`Source::webhook_secret`], [`Http::read_token`] and what reads
+//! keys read files.
 
 mod check;
 mod error;
+mod http;
 mod keys;
 mod login;
 mod place;
@@ -12,6 +14,7 @@ mod reference;
 mod schedule;
 
 pub use error::ConfigError;
+pub use http::Http;
 pub use keys::{keys_by_hand, keys_in};
 pub use login::{Auth, Secret};
 pub use reach::{Reach, Through};
@@ -23,7 +26,6 @@ use crate::source::{Limits, Location, Reference, Ssh, Verify};
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,8 +37,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// The engine's address, such as `unix:///var/run/docker.sock`; `None` for the default.
     pub engine_host: Option<String>,
-    /// Where metrics and health are served; `None` when switched off.
-    pub listen: Option<SocketAddr>,
+    /// Where metrics, health and the API are served, and to whom.
+    pub http: Http,
     /// Where checkouts and state live.
     pub state_dir: PathBuf,
     /// How often every stack gets a full look.
@@ -156,6 +158,9 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
             return Err(at.wrong(&field, format!("{error}; write a long random text into it")));
         }
     }
+    if let Some(Err(error)) = config.http.read_token() {
+        return Err(at.wrong(config.http.key(), error));
+    }
     config.age_key_file = config.age_key_file.or_else(keys::credential);
     if let Some(Err(error)) = config.age_key_file.as_deref().map(keys::read) {
         return Err(at.wrong("sops.age_key_file", error));
@@ -163,9 +168,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+impl Config {
+    /// The files with a login or token that others than their owner may use, as warnings.
+    pub fn exposed_files(&self) -> Vec<String> {
+        let sources = self.sources.iter().flat_map(Source::exposed_files);
+        sources.chain(self.http.exposed_file()).collect()
+    }
+}
+
 impl Source {
     /// The files with a login that others than their owner may use, as warnings.
-    pub fn exposed_files(&self) -> Vec<String> {
+    fn exposed_files(&self) -> Vec<String> {
         let of_proxy = match &self.reach.proxy {
             Through::Proxy { login: Some((_, password)), .. } => password.file(),
             _ => None,

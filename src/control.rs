@@ -1,29 +1,30 @@
-//! The socket by which commands speak with the agent that runs on this host: HTTP over a unix
-//! socket, for its owner and its group. It decides nothing: what is asked goes to an [`Office`].
+//! The API of the agent: one router, at a unix socket for its owner and its group, and over HTTP for who
+//! is let in there (see [`crate::http`]). It decides nothing: what is asked goes to an [`Office`].
 //!
-//! All bodies are JSON. What is not done is answered with `{"error": "why"}`.
-//!
-//! - `GET /v1/status`: a [`Snapshot`]; `GET /v1/stacks/NAME`: a [`StackStatus`].
-//! - `POST /v1/stacks/NAME/rollback` takes a [`RollbackTo`], `/retry`, `/pause`, `/resume` and `/sync`
-//!   take nothing; each answers with a [`Done`] before what follows from it is done.
-//! - `GET /v1/stacks/NAME/plan?rollback=true&to=REVISION`: a [`Preview`].
-//! - `GET /v1/held`: a list of [`Departed`]; `POST /v1/prune` takes a [`Confirmation`] and answers with
-//!   a [`Confirmed`].
+//! All bodies are JSON. What is not done is answered with `{"error": "what, and what to do"}`. What each
+//! address takes and answers stands in `openapi.yaml` beside this file, which is served as
+//! `GET /v1/openapi.json`; tests hold it against the router and against a real agent.
 
 mod answer;
 mod ask;
+mod document;
+mod peer;
 mod routes;
 mod socket;
 
 pub use ask::{AskError, Asker};
+pub use document::document;
+pub use peer::user;
+pub use routes::{ROUTES, router};
 pub use socket::{ControlError, Door, listen};
 
-use crate::model::StackName;
+use crate::model::{SourceName, StackName};
 use crate::status::{
-    Confirmation, Confirmed, Departed, Done, Order, Preview, Refusal, RollbackTo, Snapshot,
-    StackStatus,
+    Caller, Confirmation, Confirmed, Departed, Done, Order, Preview, Refusal, RollbackTo, Snapshot,
+    SourceDone, StackStatus,
 };
 use async_trait::async_trait;
+use peer::Peer;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub const SOCKET: &str = "/run/bowline/bowline.sock";
 /// How long answers under way may take once the end was asked for.
 const DRAIN_BOUND: Duration = Duration::from_secs(3);
 
-/// Who answers what is asked at the socket.
+/// Who answers what is asked.
 #[async_trait]
 pub trait Office: Send + Sync + 'static {
     /// What is known of all stacks and sources.
@@ -45,7 +46,13 @@ pub trait Office: Send + Sync + 'static {
     async fn stack(&self, name: &StackName) -> Option<StackStatus>;
 
     /// Takes an order; returns before what follows from it is done.
-    async fn obey(&self, name: &StackName, order: Order) -> Result<Done, Refusal>;
+    async fn obey(&self, name: &StackName, order: Order, by: &Caller) -> Result<Done, Refusal>;
+
+    /// Has a source fetched; returns before it is.
+    async fn fetch(&self, source: &SourceName, by: &Caller) -> Result<SourceDone, Refusal>;
+
+    /// What a pass would change now.
+    async fn preview(&self, name: &StackName) -> Result<Preview, Refusal>;
 
     /// What going back would change.
     async fn preview_rollback(&self, name: &StackName, to: RollbackTo) -> Result<Preview, Refusal>;
@@ -54,19 +61,20 @@ pub trait Office: Send + Sync + 'static {
     async fn departed(&self) -> Vec<Departed>;
 
     /// Has stacks that are held taken away; returns before they are gone.
-    async fn confirm(&self, wanted: Confirmation) -> Confirmed;
+    async fn confirm(&self, wanted: Confirmation, by: &Caller) -> Confirmed;
 }
 
-/// Answers until `cancel`, then lets answers under way end within a bound. The socket goes with
-/// the door.
+/// Answers at the socket until `cancel`, then lets answers under way end within a bound. The socket goes
+/// with the door.
 pub async fn serve(
     door: Door,
     office: Arc<dyn Office>,
     cancel: CancellationToken,
 ) -> io::Result<()> {
     let (listener, _socket) = door.open();
-    let server = axum::serve(listener, routes::router(office))
-        .with_graceful_shutdown(cancel.clone().cancelled_owned());
+    let service = peer::named(router(office)).into_make_service_with_connect_info::<Peer>();
+    let server =
+        axum::serve(listener, service).with_graceful_shutdown(cancel.clone().cancelled_owned());
     let bound = async {
         cancel.cancelled().await;
         tokio::time::sleep(DRAIN_BOUND).await;

@@ -1,20 +1,27 @@
-//! Shows metrics, health and status over HTTP, and takes webhooks. Changes nothing and knows no other
-//! edge: the page of metrics and who hears webhooks come in from outside.
+//! Shows metrics, health and the API over HTTP, and takes webhooks. Knows no other edge: the page of
+//! metrics, who answers the API and who hears webhooks come in from outside; who may ask the API is
+//! decided here.
 //!
 //! `GET /metrics` is Prometheus' text format; `/healthz` says 200 while the agent's loop turns and
-//! 503 otherwise; `/readyz` says 503 with the reason until every stack had its first pass;
-//! `/v1/status` is a [`crate::status::Snapshot`] in JSON. `POST /v1/webhooks/SOURCE` has a source
-//! fetched.
+//! 503 otherwise; `/readyz` says 503 with the reason until every stack had its first pass.
+//! `POST /v1/webhooks/SOURCE` has a source fetched. All else under `/v1` is the API.
 
+mod api;
+mod guard;
 mod inbox;
 mod pages;
 mod pulse;
+mod serve;
 
+pub use api::Open;
+pub use guard::{Access, Token};
 pub use inbox::Inbox;
 pub use pages::router;
 pub use pulse::{Liveness, Readiness};
+pub use serve::serve;
 
 use crate::status::Board;
+use axum::Router;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +29,6 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 /// How long answers under way may take once the end was asked for.
 pub const DRAIN_BOUND: Duration = Duration::from_secs(3);
@@ -47,9 +53,6 @@ pub enum HttpError {
         /// What the system said.
         source: io::Error,
     },
-    /// The server ended by itself.
-    #[error("the HTTP server ended")]
-    Serve(#[source] io::Error),
 }
 
 /// What the pages read, shared with the agent that writes it.
@@ -63,6 +66,9 @@ pub struct Shared {
     /// Who hears webhooks, once there is somebody.
     inbox: OnceLock<Arc<dyn Inbox>>,
     readers: Semaphore,
+    api: api::Counter,
+    /// Who may ask the API; once it is set.
+    access: OnceLock<Access>,
 }
 
 impl fmt::Debug for Shared {
@@ -88,12 +94,31 @@ impl Shared {
             readiness: Readiness::default(),
             inbox: OnceLock::new(),
             readers: inbox::readers(),
+            api: api::Counter::default(),
+            access: OnceLock::new(),
         }
     }
 
     /// Has webhooks heard by `inbox` from now on; the first one stays.
     pub fn open_inbox(&self, inbox: Arc<dyn Inbox>) {
         self.inbox.get_or_init(|| inbox);
+    }
+
+    /// Has the API answered by `router` from now on, until what is returned ends. It finds who asks as a
+    /// [`crate::status::Caller`] among a request's extensions.
+    pub fn open_api(self: &Arc<Self>, router: Router) -> Open {
+        self.api.set(Some(router));
+        Open(Arc::clone(self))
+    }
+
+    /// Lets in who `access` says; the first word stays. Without any, everybody may look and nobody more.
+    pub fn let_in(&self, access: Access) {
+        self.access.get_or_init(|| access);
+    }
+
+    fn access(&self) -> &Access {
+        static NOBODY: Access = Access { token: None, closed: false };
+        self.access.get().unwrap_or(&NOBODY)
     }
 
     /// The board, to read. Not to be held over an await.
@@ -113,22 +138,4 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, HttpError> {
         io::ErrorKind::AddrInUse => HttpError::AddressInUse { address },
         _ => HttpError::Listen { address, source },
     })
-}
-
-/// Answers until `cancel`, then lets answers under way end within [`DRAIN_BOUND`].
-pub async fn serve(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    cancel: CancellationToken,
-) -> Result<(), HttpError> {
-    let server = axum::serve(listener, router(shared))
-        .with_graceful_shutdown(cancel.clone().cancelled_owned());
-    let bound = async {
-        cancel.cancelled().await;
-        tokio::time::sleep(DRAIN_BOUND).await;
-    };
-    tokio::select! {
-        ended = async { server.await } => ended.map_err(HttpError::Serve),
-        () = bound => Ok(()),
-    }
 }

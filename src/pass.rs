@@ -74,6 +74,32 @@ impl Means {
         notes.finish()
     }
 
+    /// What a pass would do first, and how the stack is; changes nothing. The report is as of a pass that
+    /// found that nothing differs.
+    pub async fn foresee(
+        &self,
+        subject: &Subject<'_>,
+        moment: &Moment<'_>,
+    ) -> Result<(Plan, Report), EngineError> {
+        let mut notes = Notes::new(subject, moment.now);
+        let engine = Discreet::over(&self.engine, &Secrets::of(subject.stack));
+        let look = self.bounds.look().await;
+        let observed = engine.observe(&query(subject.stack, &moment.pinned)).await?;
+        let around = Circumstances {
+            source: subject.source.clone(),
+            refresh: images_due(subject.stack, &observed, moment),
+            resting: moment.resting.clone(),
+            ahead: moment.ahead.clone(),
+            ..moment.around()
+        };
+        let plan = plan(subject.stack, &observed, &around);
+        drop(look);
+        notes.look(subject.stack, &observed, &plan, 0);
+        notes.report.result = PassResult::Unchanged;
+        let paused = moment.paused.resting(&plan);
+        Ok((plan.without(|change| paused.contains(&act(change))), notes.finish()))
+    }
+
     /// Takes away all that the stack of `query` owns; its volumes only with `volumes`.
     pub async fn remove(&self, query: &Query, source: Option<SourceName>, volumes: bool) -> Report {
         let name = &query.stack;
@@ -119,20 +145,14 @@ impl Means {
             } else {
                 BTreeSet::new()
             };
+            let ahead = if round == 0 { moment.ahead.clone() } else { Vec::new() };
             let source = subject.source.clone();
             let around = Circumstances {
                 source,
                 refresh,
                 resting: resting.clone(),
-                pinned: moment.pinned.clone(),
-                held_with: moment.held_with.clone(),
-                aim: moment.aim,
-                back: moment.back.clone(),
-                kept: moment.kept.clone(),
-                ahead: if round == 0 { moment.ahead.clone() } else { Vec::new() },
-                way_back: moment.way_back,
-                monitor: moment.monitor,
-                completed: moment.completed.clone(),
+                ahead,
+                ..moment.around()
             };
             let plan = plan(subject.stack, &observed, &around);
             drop(look);

@@ -25,13 +25,16 @@ pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
 pub use detail::detail;
 pub use holdings::{Holdings, RunImages, Seen};
 pub use obstacle::first_line;
-pub use order::{Done, NoRevision, Order, Preview, Refusal, RevisionPrefix, RollbackTo};
+pub use order::{
+    Caller, Done, Grounds, NoGrounds, NoRevision, Order, PlannedChange, PlannedReason, Preview,
+    Refusal, RevisionPrefix, RollbackTo, SourceDone, Suspension,
+};
 pub use report::{
     ActionReport, Acts, DriftKind, PassResult, Report, Shortage, SourceReport, Unverified, Workload,
 };
 pub use rollout::{
     Cause, HeldBackStatus, PausedStatus, RolloutPhase, RolloutReport, RolloutStatus,
-    RolloutVerdict, ServiceRollout, SlotNotice, SlotPhase, SlotStatus,
+    RolloutVerdict, ServiceRollout, SlotNotice, SlotPhase, SlotStatus, SuspendedStatus,
 };
 pub use sources::sources;
 pub use state::{

@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used)] // A helper that fails fails its test.
 
 use bowline::http::{DRAIN_BOUND, HttpError, Liveness, Shared, listen, serve};
-use bowline::model::{SourceName, StackName};
-use bowline::status::{PassResult, Report, Snapshot, Workload};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +31,8 @@ async fn server() -> Server {
 /// The whole answer, head and body.
 async fn ask(server: &Server, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: bowline\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -42,16 +41,6 @@ async fn ask(server: &Server, method: &str, path: &str) -> String {
 
 fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").unwrap().1
-}
-
-fn report() -> Report {
-    Report {
-        source: Some(SourceName::new("main").unwrap()),
-        took: Duration::from_secs(1),
-        result: PassResult::Unchanged,
-        workload: Some(Workload { desired: 1, up: 1, starting: 0, unhealthy: 0 }),
-        ..Report::begun(StackName::new("shop").unwrap(), "2026-01-01T00:00:00Z".parse().unwrap())
-    }
 }
 
 #[tokio::test]
@@ -64,17 +53,20 @@ async fn the_metrics_page_has_the_type_that_prometheus_reads() {
 }
 
 #[tokio::test]
-async fn the_status_is_the_board_of_the_moment() {
+async fn the_api_is_answered_once_there_is_somebody_and_as_long_as_there_is() {
     let server = server().await;
-    let empty: Snapshot =
-        serde_json::from_str(body(&ask(&server, "GET", "/v1/status").await)).unwrap();
-    assert_eq!(empty, Snapshot::default());
-
-    server.shared.board_mut().note(&report());
     let answer = ask(&server, "GET", "/v1/status").await;
-    assert!(answer.contains("application/json"), "{answer}");
-    let shown: Snapshot = serde_json::from_str(body(&answer)).unwrap();
-    assert_eq!(shown.stacks[0].name, report().stack);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(body(&answer).contains("the agent is starting"), "{answer}");
+    let router = axum::Router::new().route("/v1/status", axum::routing::get(async || "here"));
+    let open = server.shared.open_api(router);
+    let answer = ask(&server, "GET", "/v1/status").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && body(&answer) == "here", "{answer}");
+    let answer = ask(&server, "POST", "/v1/status").await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(body(&answer).contains("http.token_file"), "{answer}");
+    drop(open);
+    assert!(ask(&server, "GET", "/v1/status").await.starts_with("HTTP/1.1 503 "));
 }
 
 #[tokio::test]
@@ -103,8 +95,11 @@ async fn other_addresses_name_the_pages_and_nothing_can_be_written() {
     let server = server().await;
     let answer = ask(&server, "GET", "/etc/passwd").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
-    assert!(body(&answer).contains("/v1/status"), "{answer}");
-    assert!(ask(&server, "POST", "/v1/status").await.starts_with("HTTP/1.1 405 "));
+    assert!(body(&answer).contains("/v1/openapi.json"), "{answer}");
+    let answer = ask(&server, "DELETE", "/metrics").await;
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(answer.to_lowercase().contains("\r\nallow: get,head\r\n"), "{answer}");
+    assert!(body(&answer).starts_with(r#"{"error":""#), "{answer}");
 }
 
 #[tokio::test]
@@ -129,4 +124,22 @@ async fn a_client_that_never_ends_its_request_holds_the_end_up_only_for_the_boun
     server.ended.await.unwrap().unwrap();
     assert!(asked.elapsed() <= DRAIN_BOUND + Duration::from_millis(10), "{:?}", asked.elapsed());
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_slow_is_let_go_and_others_are_answered_meanwhile() {
+    let server = server().await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost:").await.unwrap();
+        slow.push(stream);
+    }
+    assert!(ask(&server, "GET", "/healthz").await.starts_with("HTTP/1.1 200 "));
+    // No head comes to its end, so each connection ends by itself.
+    for mut stream in slow {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(120), stream.read_to_end(&mut rest));
+        assert!(ended.await.is_ok(), "the connection is still open");
+    }
 }

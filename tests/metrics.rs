@@ -248,6 +248,7 @@ fn the_page_has_the_families_and_labels_that_are_documented_and_no_others() {
         r#"bowline_source_last_success_timestamp_seconds{source="main"} 1767225600.04"#,
         r#"bowline_source_next_fetch_timestamp_seconds{source="main"} 1767225660"#,
         r#"bowline_stack_waits_for_window{stack="shop"} 0"#,
+        r#"bowline_stack_suspended{stack="shop"} 0"#,
         r#"bowline_webhook_requests_total{provider="gitea",result="accepted"} 1"#,
         r#"bowline_webhook_requests_total{provider="other",result="unauthorized"} 1"#,
         r#"bowline_engine_requests_total{operation="list_networks",result="success"} 1"#,

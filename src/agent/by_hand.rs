@@ -3,11 +3,12 @@
 
 use super::desired::{Want, Wish};
 use super::{World, jobs, keeping};
+use crate::engine::{Discreet, Secrets};
 use crate::model::StackName;
 use crate::pass::preview_in;
-use crate::plan::{Aim, Circumstances, Plan};
+use crate::plan::{Aim, Circumstances};
 use crate::rollout;
-use crate::status::{Done, Order, Preview, Refusal, RollbackTo};
+use crate::status::{Caller, Done, Order, Preview, Refusal, RollbackTo};
 use crate::store::{Good, Mishap, Wanted};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -18,8 +19,12 @@ impl World {
         self: &Arc<Self>,
         name: &StackName,
         order: &Order,
+        by: &Caller,
     ) -> Result<Done, Refusal> {
-        let done = self.begin_to_obey(name, order)?;
+        let done = self.begin_to_obey(name, order, by)?;
+        if matches!(order, Order::Suspend(_)) {
+            self.keep_files(name).await;
+        }
         let did = match keeping::write_now(self).await {
             None | Some(Mishap::Damaged { .. }) => done.did,
             Some(mishap) => format!("{}, but only until a restart: {mishap}", done.did),
@@ -27,16 +32,25 @@ impl World {
         Ok(Done { did, ..done })
     }
 
-    fn begin_to_obey(&self, name: &StackName, order: &Order) -> Result<Done, Refusal> {
+    fn begin_to_obey(&self, name: &StackName, order: &Order, by: &Caller) -> Result<Done, Refusal> {
         let wish = self.known(name)?;
         let did = match order {
             Order::Rollback(to) => self.rollback(name, &wish, to)?,
             Order::Retry => self.retry(name, &wish),
             Order::Pause => self.pause(name),
+            Order::Suspend(suspension) => self.suspend(name, suspension, by),
             Order::Resume => self.resume(name),
             Order::Sync => self.sync(name, &wish),
         };
-        tracing::warn!(stack = %name, order = order.word(), "{} by hand: {did}", order.word());
+        let is_suspended = self.inventory.stack(name).suspended.is_some();
+        let did = match order {
+            Order::Rollback(_) | Order::Retry | Order::Pause | Order::Sync if is_suspended => {
+                format!("{did}; it is suspended, so this takes effect with `bowline resume {name}`")
+            }
+            _ => did,
+        };
+        let word = order.word();
+        tracing::warn!(stack = %name, order = word, by = %by, "{word} by hand, by {by}: {did}");
         self.unsaved.notify_one();
         self.show_holds(name);
         // A pass that begins from here on has seen all of it.
@@ -71,10 +85,11 @@ impl World {
             completed: jobs::all(&stack, |_| true),
             ..Circumstances::default()
         };
-        let plan = preview_in(&around, &*self.engine, &stack)
+        let engine = Discreet::over(&self.engine, &Secrets::of(&stack));
+        let plan = preview_in(&around, &*engine, &stack)
             .await
             .map_err(|error| Refusal::Failed(error.to_string()))?;
-        Ok(shown(&plan, good))
+        Ok(Preview::of(&plan, rollout::waves(&plan), good.revision.clone()))
     }
 
     fn rollback(&self, name: &StackName, wish: &Wish, to: &RollbackTo) -> Result<String, Refusal> {
@@ -124,9 +139,12 @@ impl World {
     }
 
     fn resume(&self, name: &StackName) -> String {
-        let mut resumed = false;
-        self.inventory.update(name, |record| resumed = record.resume());
-        if resumed { "resumed; going on" } else { "it is not paused; looking again" }.to_owned()
+        let mut ended = None;
+        self.inventory.update(name, |record| ended = record.resume());
+        ended.map_or_else(
+            || "it is neither paused nor suspended; looking again".to_owned(),
+            |ended| format!("{ended}; going on"),
+        )
     }
 
     fn sync(&self, name: &StackName, wish: &Wish) -> String {
@@ -136,7 +154,7 @@ impl World {
         format!("fetching {} and looking again", wish.source)
     }
 
-    fn known(&self, name: &StackName) -> Result<Wish, Refusal> {
+    pub(super) fn known(&self, name: &StackName) -> Result<Wish, Refusal> {
         let desired = self.desired();
         desired.wish(name).ok_or_else(|| {
             let names: Vec<_> = desired.names().iter().map(ToString::to_string).collect();
@@ -167,17 +185,4 @@ impl World {
 
 fn named(good: &Good) -> &str {
     good.revision.as_ref().map_or("the former definition", |revision| revision.short())
-}
-
-fn shown(plan: &Plan, good: &Good) -> Preview {
-    let wave =
-        |wave: Vec<usize>| wave.iter().map(|&index| plan.changes[index].to_string()).collect();
-    Preview {
-        stack: plan.stack.clone(),
-        revision: good.revision.clone(),
-        changes: plan.changes.len(),
-        problems: plan.problems.len(),
-        plan: plan.to_string(),
-        waves: rollout::waves(plan).into_iter().map(wave).collect(),
-    }
 }

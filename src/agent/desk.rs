@@ -1,18 +1,18 @@
-//! Answers what is asked at the agent's socket, and takes orders.
+//! Answers what is asked of the agent, at its socket and over HTTP, and takes orders.
 
 use super::{World, keeping};
 use crate::control::{self, Door, Office};
 use crate::model::{SourceName, StackName};
 use crate::status::{
-    Confirmation, Confirmed, Departed, Departure, Done, Holdings, Order, Preview, Refusal,
-    RollbackTo, Snapshot, StackStatus,
+    Caller, Confirmation, Confirmed, Departed, Departure, Done, Holdings, Order, Preview, Refusal,
+    RollbackTo, Snapshot, SourceDone, StackStatus,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Who sits at the socket.
+/// Who answers.
 pub(super) struct Desk(pub(super) Arc<World>);
 
 /// Answers until the agent stops.
@@ -32,8 +32,26 @@ impl Office for Desk {
         self.0.views.shared.board().stack(name).cloned()
     }
 
-    async fn obey(&self, name: &StackName, order: Order) -> Result<Done, Refusal> {
-        self.0.obey(name, &order).await
+    async fn obey(&self, name: &StackName, order: Order, by: &Caller) -> Result<Done, Refusal> {
+        self.0.obey(name, &order, by).await
+    }
+
+    async fn fetch(&self, source: &SourceName, by: &Caller) -> Result<SourceDone, Refusal> {
+        let Some(due) = self.0.due.get(source) else {
+            let names: Vec<_> = self.0.due.keys().map(ToString::to_string).collect();
+            let known = names.join(", ");
+            return Err(Refusal::Unknown(format!(
+                "there is no source {source}; known are: {known}"
+            )));
+        };
+        tracing::info!(source = %source, by = %by, "sync by hand, by {by}");
+        let at = Timestamp::now();
+        due.notify_one();
+        Ok(SourceDone { source: source.clone(), at, did: format!("fetching {source}") })
+    }
+
+    async fn preview(&self, name: &StackName) -> Result<Preview, Refusal> {
+        self.0.preview(name).await
     }
 
     async fn preview_rollback(&self, name: &StackName, to: RollbackTo) -> Result<Preview, Refusal> {
@@ -67,11 +85,13 @@ impl Office for Desk {
         list
     }
 
-    async fn confirm(&self, wanted: Confirmation) -> Confirmed {
+    async fn confirm(&self, wanted: Confirmation, by: &Caller) -> Confirmed {
         let confirmed = self.0.desired().confirm(&wanted.stacks, Timestamp::now());
         self.0.remember();
         for stack in &confirmed.removing {
-            tracing::warn!(stack = %stack, "its removal was confirmed by hand; removing it");
+            tracing::warn!(
+                stack = %stack, by = %by, "its removal was confirmed by hand, by {by}; removing it"
+            );
             self.0.renew(stack);
         }
         keeping::write_now(&self.0).await;

@@ -160,7 +160,8 @@ impl World {
     pub(super) fn show_holds(&self, name: &StackName) {
         let record = self.inventory.stack(name);
         let (held_back, paused) = (record.held_back.as_ref(), record.paused.as_ref());
-        self.views.note_holds(name, held_back.map(Into::into), paused.map(Into::into));
+        let (held_back, paused) = (held_back.map(Into::into), paused.map(Into::into));
+        self.views.note_holds(name, held_back, paused, record.suspended.clone());
     }
 
     /// Has a report tell what is held back or rests, unless it does.
@@ -169,6 +170,7 @@ impl World {
         let held_back = record.held_back.as_ref().map(Into::into);
         report.held_back = report.held_back.or(held_back);
         report.paused = report.paused.or(record.paused.as_ref().map(Into::into));
+        report.suspended = report.suspended.or(record.suspended);
         report
     }
 

@@ -70,6 +70,7 @@ pub(super) fn ended(report: &Report, repeated: bool) {
         PassResult::RolledBack,
         PassResult::Drifted,
         PassResult::Waiting,
+        PassResult::Suspended,
     ];
     // An update that rests failed in the pass that tells so; later ones only say that it does.
     let gave_up = report.rollouts.iter().any(|it| it.verdict == RolloutVerdict::Paused);
@@ -78,7 +79,7 @@ pub(super) fn ended(report: &Report, repeated: bool) {
         result if standing.contains(&result) && repeated => {
             tracing::debug!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }
-        PassResult::Waiting => {
+        PassResult::Waiting | PassResult::Suspended => {
             tracing::info!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }
         PassResult::Paused if gave_up => {

@@ -96,7 +96,8 @@ impl World {
             | PassResult::Stalled
             | PassResult::Paused
             | PassResult::RolledBack
-            | PassResult::Drifted => Some(resync()),
+            | PassResult::Drifted
+            | PassResult::Suspended => Some(resync()),
             PassResult::Waiting => Some(resync().min(REMOVAL_PATIENCE.unsigned_abs())),
             // One whose containers rest has its own time; what this pass started may have ended again,
             // and rest less than the others.
@@ -113,6 +114,9 @@ impl World {
         stop: &CancellationToken,
         brake: CancellationToken,
     ) -> Report {
+        if let Some(suspended) = self.inventory.stack(name).suspended {
+            return self.only_look(name, wish, &suspended).await;
+        }
         let means = Means {
             engine: Arc::clone(&self.engine),
             bounds: self.bounds.clone(),
@@ -343,7 +347,7 @@ fn kept(mut report: Report, problem: &str) -> Report {
     report
 }
 
-fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
+pub(super) fn invalid(name: &StackName, wish: &Wish, problem: &str) -> Report {
     Report {
         source: Some(wish.source.clone()),
         revision: wish.revision.clone(),

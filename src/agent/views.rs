@@ -6,7 +6,8 @@ use crate::http::{Liveness, Shared};
 use crate::metrics::Metrics;
 use crate::model::{Revision, StackName};
 use crate::status::{
-    Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SyncStatus,
+    Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SuspendedStatus,
+    SyncStatus,
 };
 use crate::systemd;
 use jiff::Timestamp;
@@ -61,9 +62,10 @@ impl Views {
         stack: &StackName,
         held_back: Option<HeldBackStatus>,
         paused: Option<PausedStatus>,
+        suspended: Option<SuspendedStatus>,
     ) {
         let mut board = self.shared.board_mut();
-        board.note_holds(stack, held_back, paused);
+        board.note_holds(stack, held_back, paused, suspended);
         self.show(&board, stack);
     }
 

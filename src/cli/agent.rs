@@ -3,11 +3,11 @@
 use super::plan::counted;
 use super::{Common, EngineKind};
 use crate::agent::Views;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
-use crate::http;
+use crate::http::{self, Access, Token};
 use crate::log::{self, Format};
 use anyhow::Context;
 use clap::Args;
@@ -41,7 +41,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     if let Some(dir) = &common.state_dir {
         config.state_dir.clone_from(dir);
     }
-    let exposed: Vec<_> = config.sources.iter().flat_map(Source::exposed_files).collect();
+    let exposed = config.exposed_files();
     if arguments.check {
         for warning in exposed {
             anstream::eprintln!("warning: {warning}");
@@ -69,7 +69,8 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
     let views = Views::default();
     views.metrics.config_read(true, Timestamp::now());
     let engine = open(common, &config, &views)?;
-    let address = config.listen;
+    let address = config.http.listen;
+    views.shared.let_in(access(&config.http));
     let listener = match address {
         Some(address) => Some(http::listen(address).await?),
         None => None,
@@ -90,6 +91,16 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
     }
     tracing::info!("ended; what runs on the engine goes on");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who may ask the API over HTTP. The token is read for each request, so it can be exchanged in its file.
+fn access(http: &config::Http) -> Access {
+    let token = http.token.is_some().then(|| {
+        let http = http.clone();
+        let missing = || Err("there is no token".to_owned());
+        Box::new(move || http.read_token().unwrap_or_else(missing)) as Token
+    });
+    Access { token, closed: http.closed }
 }
 
 /// The engine that the arguments or the configuration ask for.

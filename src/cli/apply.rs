@@ -210,7 +210,8 @@ pub(super) fn print(report: &Report) {
         | PassResult::Paused
         | PassResult::RolledBack
         | PassResult::Drifted
-        | PassResult::Waiting => {
+        | PassResult::Waiting
+        | PassResult::Suspended => {
             println!("{}: {}", report.stack, report.result.word());
             print_errors(report);
         }

@@ -5,6 +5,7 @@ use super::Common;
 use super::doer::{Directly, Doer};
 use super::socket::{Socket, inventory};
 use super::watch::{Patience, watch};
+use crate::control;
 use crate::model::StackName;
 use crate::status::{Order, RollbackTo};
 use crate::store::{self, Inventory, StackRecord, Wanted};
@@ -60,6 +61,7 @@ pub(super) async fn note(
     to.socket.tell_absence(&state_dir);
     let did = without_agent(&state_dir, &to.stack, order)?;
     let outlook = match order {
+        Order::Suspend(_) => "nothing is done without an agent, and the next one goes by this",
         Order::Pause => "nothing is exchanged without an agent, and the next one goes by this",
         Order::Rollback(_) | Order::Retry | Order::Resume | Order::Sync => {
             "this takes effect when an agent runs"
@@ -95,8 +97,12 @@ fn change(inventory: &Inventory, name: &StackName, order: &Order) -> anyhow::Res
             record.pause(now);
             "paused".to_owned()
         }
-        Order::Resume if record.resume() => "resumed".to_owned(),
-        Order::Resume => "it is not paused".to_owned(),
+        Order::Suspend(suspension) => {
+            let by = control::user(rustix::process::geteuid().as_raw());
+            record.suspend(suspension, &by, now);
+            "suspended".to_owned()
+        }
+        Order::Resume => record.resume().unwrap_or("it is neither paused nor suspended").to_owned(),
         Order::Sync => bail!("only an agent fetches; without one `bowline apply` does"),
     };
     inventory.update(name, |known| *known = record);

@@ -1,12 +1,15 @@
 //! `bowline plan`: what would change and why.
 
+use super::order::stack_name;
+use super::socket::Socket;
 use super::target::{Found, Target};
 use super::{CHANGES, Common, engine};
 use crate::engine::Engine;
+use crate::model::StackName;
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances, Plan};
 use crate::rollout;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -15,6 +18,11 @@ use std::process::ExitCode;
 pub(super) struct Arguments {
     #[command(flatten)]
     target: Target,
+    /// Instead of files, a stack of the agent on this host: what its next pass would do.
+    #[arg(long, value_name = "NAME", value_parser = stack_name, conflicts_with_all = Target::KEYS)]
+    stack: Option<StackName>,
+    #[command(flatten)]
+    socket: Socket,
     /// The form of the output.
     #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -30,9 +38,46 @@ pub(super) enum Output {
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(name) = &arguments.stack {
+        return show_of_agent(&arguments.socket, name, arguments.output).await;
+    }
     let found = arguments.target.load(common)?;
     let engine = engine::open(common)?;
     show(&*engine, &found, arguments.output, Detail::Changes).await
+}
+
+/// Shows what the agent's next pass over a stack would do.
+async fn show_of_agent(
+    socket: &Socket,
+    name: &StackName,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let Some(agent) = socket.agent()? else {
+        bail!("{}; without one, `bowline plan PATH` plans files", socket.absence());
+    };
+    let preview = agent.preview(name).await?;
+    match output {
+        Output::Text => {
+            println!("{name}: {}", changes(preview.changes.len()));
+            preview.plan.lines().for_each(|line| println!("  {line}"));
+            for line in preview.obstacle.iter().flat_map(|why| why.lines()) {
+                anstream::eprintln!("not now: {line}");
+            }
+        }
+        Output::Json => {
+            println!("{}", serde_json::to_string_pretty(&json!({ "plans": [preview] }))?);
+        }
+    }
+    Ok(match (preview.problems.len(), preview.changes.len()) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(CHANGES),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// How much there is to do.
+fn changes(count: usize) -> String {
+    if count == 0 { "nothing to do".to_owned() } else { counted(count, "change") }
 }
 
 /// How much is shown of a plan in text.

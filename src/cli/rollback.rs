@@ -39,7 +39,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     let doer = Doer::find_to_look(common, to, directly).await?;
     let preview = doer.preview_rollback(&to.stack, &back).await?;
     show(&preview);
-    Ok(match (preview.problems, preview.changes) {
+    Ok(match (preview.problems.len(), preview.changes.len()) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(CHANGES),
         _ => ExitCode::FAILURE,
@@ -49,7 +49,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
 fn show(preview: &Preview) {
     let stack = &preview.stack;
     let to = preview.revision.as_ref().map_or("the former definition", |it| it.short());
-    println!("{stack}: to {to}: {}", counted(preview.changes, "change"));
+    println!("{stack}: to {to}: {}", counted(preview.changes.len(), "change"));
     for line in preview.plan.lines() {
         println!("  {line}");
     }

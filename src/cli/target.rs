@@ -71,6 +71,10 @@ impl Found {
 }
 
 impl Target {
+    /// The arguments that say what to work on, for those who may work on something else.
+    pub(super) const KEYS: [&str; 7] =
+        ["place", "reference", "submodules", "project_name", "env_file", "variables", "profile"];
+
     /// Finds the stacks and loads them. Errors here are about the target as a whole.
     pub(super) fn load(&self, common: &Common) -> anyhow::Result<Found> {
         self.load_with(common, &[])

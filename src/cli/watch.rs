@@ -113,6 +113,7 @@ fn told(status: &StackStatus, result: PassResult, goes_back: bool) -> ExitCode {
         | PassResult::Crashing
         | PassResult::Stalled
         | PassResult::Waiting
+        | PassResult::Suspended
         | PassResult::Paused
         | PassResult::Drifted => {
             println!("{name}: {}{at}", result.word());

@@ -1,5 +1,6 @@
 //! What the values of a configuration mean, and whether they hold together.
 
+use super::http::http;
 use super::login::login;
 use super::reach::{limits, reach};
 use super::schedule::windows;
@@ -9,7 +10,6 @@ use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,6 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const RESYNC: Duration = Duration::from_secs(300);
 const SHUTDOWN: Duration = Duration::from_secs(30);
 const STATE_DIR: &str = "/var/lib/bowline";
-const LISTEN: &str = "127.0.0.1:9184";
 /// Swarm's.
 const MONITOR: Duration = Duration::from_secs(5);
 const PARALLEL: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not zero");
@@ -60,7 +59,7 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
     Ok(Config {
         sources,
         engine_host: engine_host(raw.engine.host.as_deref(), at)?,
-        listen: listen(raw.http.listen.as_deref().unwrap_or(LISTEN), at)?,
+        http: http(&raw.http, at)?,
         state_dir: from_file(at, raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR))),
         resync: at_least_shortest(raw.resync, RESYNC, "resync", at)?,
         monitor: raw.monitor.map_or(MONITOR, |span| span.0),
@@ -252,14 +251,6 @@ fn engine_host(host: Option<&str>, at: &At<'_>) -> Result<Option<String>, Config
     }
     let what = format!("`{host}` is no address; write unix:///PATH or tcp://HOST:PORT");
     Err(at.wrong("engine.host", what))
-}
-
-fn listen(text: &str, at: &At<'_>) -> Result<Option<SocketAddr>, ConfigError> {
-    if text == "off" {
-        return Ok(None);
-    }
-    let what = format!("`{text}` is no address; write IP:PORT or `off`");
-    text.parse().map(Some).map_err(|_| at.wrong("http.listen", what))
 }
 
 fn level(text: &str, at: &At<'_>) -> Result<tracing::Level, ConfigError> {

@@ -133,7 +133,7 @@ pub(super) fn user(name: &str, field: &str, at: &At<'_>) -> Result<String, Confi
     Ok(name.to_owned())
 }
 
-fn credential(name: &str, field: &str, at: &At<'_>) -> Result<String, ConfigError> {
+pub(super) fn credential(name: &str, field: &str, at: &At<'_>) -> Result<String, ConfigError> {
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
         let what = format!("`{name}` names no credential; write the name from `LoadCredential=`");
         return Err(at.wrong(&format!("{field}.credential"), what));

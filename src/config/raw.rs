@@ -264,6 +264,9 @@ pub(super) struct Engine {
 pub(super) struct Http {
     /// The address and port; `off` serves nothing. Default: `127.0.0.1:9184`.
     pub(super) listen: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) credential: Option<String>,
+    pub(super) read: Option<String>,
 }
 
 /// How and how much is logged.

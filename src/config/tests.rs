@@ -23,7 +23,7 @@ fn one_url_is_a_whole_configuration() {
     assert_eq!(source.interval, Some(Duration::from_secs(60)));
     assert_eq!(source.reference, Reference::Head);
     assert!(!source.watch && !source.submodules);
-    assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9184");
+    assert_eq!(config.http.listen.unwrap().to_string(), "127.0.0.1:9184");
     assert_eq!((config.parallel.get(), config.passes.get()), (8, 4));
     assert_eq!(config.state_dir, Path::new("/var/lib/bowline"));
     assert!(config.prune.enabled && config.prune.confirm.is_empty());
@@ -49,7 +49,7 @@ fn every_key_is_read() {
     assert_eq!(source.cron.as_ref().unwrap().as_str(), "0 */5 * * * *");
     assert!(source.watch && source.submodules && !config.prune.enabled);
     assert_eq!(source.variables["REGION"], "eu");
-    assert_eq!((config.listen, config.keep_images, config.socket), (None, Some(2), None));
+    assert_eq!((config.http.listen, config.keep_images, config.socket), (None, Some(2), None));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!(config.resync, Duration::from_secs(600));
     assert_eq!(config.age_key_file.unwrap(), Path::new("/etc/bowline/age.key"));
@@ -133,6 +133,13 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         ),
         ("  - url: https://me:pw@host/a", "3:10: sources[1].url: holds a login"),
         ("http: { listen: here }", "3:17: http.listen: `here` is no address"),
+        ("http: { read: token }", "3:15: http.read: there is no token"),
+        ("http: { read: never }", "3:15: http.read: `never` is neither `open` nor `token`"),
+        ("http: { listen: off, token_file: a }", "3:7: http: a token opens nothing"),
+        (
+            "http: { token_file: a, credential: b }",
+            "3:36: http.credential: keep it or `token_file`",
+        ),
         ("    verify: {}", "3:13: sources[0].verify: there are no keys; name a file as"),
         (
             "    branch: b\n    verify: { mode: tag, gpg_keyring: k }",

@@ -1,8 +1,9 @@
 //! The other side: a command asks the agent.
 
-use crate::model::StackName;
+use crate::model::{SourceName, StackName};
 use crate::status::{
-    Confirmation, Confirmed, Departed, Done, Order, Preview, RollbackTo, Snapshot, StackStatus,
+    Confirmation, Confirmed, Departed, Done, Order, Preview, RollbackTo, Snapshot, SourceDone,
+    StackStatus,
 };
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -91,9 +92,20 @@ impl Asker {
     pub async fn order(&self, name: &StackName, order: &Order) -> Result<Done, AskError> {
         let body = match order {
             Order::Rollback(to) => Body::from(self.json(to)?),
+            Order::Suspend(suspension) => Body::from(self.json(suspension)?),
             Order::Retry | Order::Pause | Order::Resume | Order::Sync => Body::empty(),
         };
         self.ask(Method::POST, &format!("/v1/stacks/{name}/{}", order.word()), body).await
+    }
+
+    /// Has a source fetched; the answer comes before it is.
+    pub async fn fetch(&self, source: &SourceName) -> Result<SourceDone, AskError> {
+        self.ask(Method::POST, &format!("/v1/sources/{source}/sync"), Body::empty()).await
+    }
+
+    /// What a pass would change now.
+    pub async fn preview(&self, name: &StackName) -> Result<Preview, AskError> {
+        self.ask(Method::GET, &format!("/v1/stacks/{name}/plan"), Body::empty()).await
     }
 
     /// What going back would change.

@@ -1,96 +1,150 @@
 //! What each address answers.
 
-use super::Office;
-use super::answer::{Body, Query, Trouble};
-use crate::model::StackName;
+use super::answer::{Body, By, Query, Trouble};
+use super::{Office, document};
+use crate::model::{SourceName, StackName};
 use crate::status::{
     Confirmation, Confirmed, Departed, Done, Order, Preview, RevisionPrefix, RollbackTo, Snapshot,
-    StackStatus,
+    SourceDone, StackStatus, Suspension,
 };
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-const ADDRESSES: &str = "Bowline's socket has: GET /v1/status, GET /v1/stacks/NAME, \
-    GET /v1/stacks/NAME/plan, POST /v1/stacks/NAME/{rollback,retry,pause,resume,sync}, \
-    GET /v1/held, POST /v1/prune";
+/// How long an answer may take: the engine may be asked for it. Shorter than who asks waits.
+const BOUND: Duration = Duration::from_secs(25);
+/// How many questions that the engine is asked for are answered at once; others wait.
+const LOOKS: usize = 2;
 
-type Desk = State<Arc<dyn Office>>;
+/// What is answered: method and address. `NAME` stands for a stack's or source's name.
+pub const ROUTES: [(&str, &str); 13] = [
+    ("GET", "/v1/openapi.json"),
+    ("GET", "/v1/status"),
+    ("GET", "/v1/stacks/NAME"),
+    ("GET", "/v1/stacks/NAME/plan"),
+    ("POST", "/v1/stacks/NAME/sync"),
+    ("POST", "/v1/stacks/NAME/suspend"),
+    ("POST", "/v1/stacks/NAME/resume"),
+    ("POST", "/v1/stacks/NAME/pause"),
+    ("POST", "/v1/stacks/NAME/rollback"),
+    ("POST", "/v1/stacks/NAME/retry"),
+    ("POST", "/v1/sources/NAME/sync"),
+    ("GET", "/v1/held"),
+    ("POST", "/v1/prune"),
+];
+
+/// What the answers share.
+#[derive(Clone)]
+struct Counter {
+    office: Arc<dyn Office>,
+    looks: Arc<Semaphore>,
+}
+
+type Desk = State<Counter>;
 type Answer<T> = Result<Json<T>, Trouble>;
+type Name = Result<Path<String>, PathRejection>;
 
-pub(super) fn router(office: Arc<dyn Office>) -> Router {
+/// The API, which `office` answers. Who asks is a [`crate::status::Caller`] among a request's extensions.
+pub fn router(office: Arc<dyn Office>) -> Router {
+    let looks = Arc::new(Semaphore::new(LOOKS));
     Router::new()
+        .route("/v1/openapi.json", get(async || Json(document())))
         .route("/v1/status", get(status))
         .route("/v1/held", get(held))
         .route("/v1/prune", post(prune))
         .route("/v1/stacks/{name}", get(stack))
         .route("/v1/stacks/{name}/plan", get(plan))
         .route("/v1/stacks/{name}/rollback", post(rollback))
-        .route(
-            "/v1/stacks/{name}/retry",
-            post(|desk, name, body| plain(desk, name, body, Order::Retry)),
-        )
-        .route(
-            "/v1/stacks/{name}/pause",
-            post(|desk, name, body| plain(desk, name, body, Order::Pause)),
-        )
-        .route(
-            "/v1/stacks/{name}/resume",
-            post(|desk, name, body| plain(desk, name, body, Order::Resume)),
-        )
-        .route(
-            "/v1/stacks/{name}/sync",
-            post(|desk, name, body| plain(desk, name, body, Order::Sync)),
-        )
-        .fallback(async || Trouble(StatusCode::NOT_FOUND, ADDRESSES.to_owned()))
+        .route("/v1/stacks/{name}/suspend", post(suspend))
+        .route("/v1/stacks/{name}/retry", plain(|| Order::Retry))
+        .route("/v1/stacks/{name}/pause", plain(|| Order::Pause))
+        .route("/v1/stacks/{name}/resume", plain(|| Order::Resume))
+        .route("/v1/stacks/{name}/sync", plain(|| Order::Sync))
+        .route("/v1/sources/{name}/sync", post(fetch))
+        .fallback(async || Trouble(StatusCode::NOT_FOUND, addresses("there is no such address")))
         .method_not_allowed_fallback(async || {
-            Trouble(StatusCode::METHOD_NOT_ALLOWED, ADDRESSES.to_owned())
+            let what = addresses("the address does not take this method");
+            Trouble(StatusCode::METHOD_NOT_ALLOWED, what)
         })
-        .with_state(office)
+        .with_state(Counter { office, looks })
+        .layer(from_fn(guarded))
 }
 
-async fn status(State(office): Desk) -> Json<Snapshot> {
-    Json(office.status().await)
+/// Answers come within a bound, are of the moment, and are what their type says.
+async fn guarded(request: Request, next: Next) -> Response {
+    let answer = timeout(BOUND, next.run(request)).await.unwrap_or_else(|_| {
+        let what = format!("no answer within {} s; the engine may be away", BOUND.as_secs());
+        Trouble(StatusCode::SERVICE_UNAVAILABLE, what).into_response()
+    });
+    (guards(), answer).into_response()
 }
 
-async fn stack(State(office): Desk, Path(name): Path<String>) -> Answer<StackStatus> {
-    let name = stack_name(&name)?;
-    let unknown = || Trouble(StatusCode::NOT_FOUND, format!("there is no stack {name}"));
-    office.stack(&name).await.map(Json).ok_or_else(unknown)
+fn guards() -> [(HeaderName, &'static str); 2] {
+    [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")]
+}
+
+fn addresses(what: &str) -> String {
+    let all: Vec<String> = ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect();
+    format!("{what}; there are: {}", all.join(", "))
+}
+
+async fn status(State(desk): Desk) -> Json<Snapshot> {
+    Json(desk.office.status().await)
+}
+
+async fn stack(State(desk): Desk, name: Name) -> Answer<StackStatus> {
+    let name = stack_name(name)?;
+    let unknown = || {
+        let what = format!("there is no stack {name}; `GET /v1/status` lists those there are");
+        Trouble(StatusCode::NOT_FOUND, what)
+    };
+    desk.office.stack(&name).await.map(Json).ok_or_else(unknown)
 }
 
 /// What is to be planned.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Planned {
-    /// Going back; there is nothing else yet.
+    /// Going back, rather than what a pass would do now.
     #[serde(default)]
     rollback: bool,
     to: Option<RevisionPrefix>,
 }
 
-async fn plan(
-    State(office): Desk,
-    Path(name): Path<String>,
-    Query(planned): Query<Planned>,
-) -> Answer<Preview> {
-    if !planned.rollback {
-        let say = "say what to plan: `rollback=true`, and `to=REVISION` if you like";
-        return Err(Trouble(StatusCode::BAD_REQUEST, say.to_owned()));
+async fn plan(State(desk): Desk, name: Name, Query(planned): Query<Planned>) -> Answer<Preview> {
+    let name = stack_name(name)?;
+    let _look = desk.looks.acquire().await.ok();
+    if !planned.rollback && planned.to.is_none() {
+        return Ok(Json(desk.office.preview(&name).await?));
     }
-    let to = RollbackTo { to: planned.to };
-    Ok(Json(office.preview_rollback(&stack_name(&name)?, to).await?))
+    Ok(Json(desk.office.preview_rollback(&name, RollbackTo { to: planned.to }).await?))
 }
 
 async fn rollback(
-    State(office): Desk,
-    Path(name): Path<String>,
+    State(desk): Desk,
+    By(by): By,
+    name: Name,
     Body(to): Body<RollbackTo>,
 ) -> Answer<Done> {
-    Ok(Json(office.obey(&stack_name(&name)?, Order::Rollback(to)).await?))
+    Ok(Json(desk.office.obey(&stack_name(name)?, Order::Rollback(to), &by).await?))
+}
+
+async fn suspend(
+    State(desk): Desk,
+    By(by): By,
+    name: Name,
+    Body(suspension): Body<Suspension>,
+) -> Answer<Done> {
+    Ok(Json(desk.office.obey(&stack_name(name)?, Order::Suspend(suspension), &by).await?))
 }
 
 /// What is said with an order that needs no more words.
@@ -98,23 +152,41 @@ async fn rollback(
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-async fn plain(
-    State(office): Desk,
-    Path(name): Path<String>,
+/// An order that needs no more words.
+fn plain(order: fn() -> Order) -> MethodRouter<Counter> {
+    post(async move |State(desk): Desk, By(by): By, name: Name, Body(Nothing {}): Body<Nothing>| {
+        Ok::<_, Trouble>(Json(desk.office.obey(&stack_name(name)?, order(), &by).await?))
+    })
+}
+
+async fn fetch(
+    State(desk): Desk,
+    By(by): By,
+    name: Name,
     Body(Nothing {}): Body<Nothing>,
-    order: Order,
-) -> Answer<Done> {
-    Ok(Json(office.obey(&stack_name(&name)?, order).await?))
+) -> Answer<SourceDone> {
+    let name = SourceName::new(text(name)?).map_err(|error| unknown(&error))?;
+    Ok(Json(desk.office.fetch(&name, &by).await?))
 }
 
-async fn held(State(office): Desk) -> Json<Vec<Departed>> {
-    Json(office.departed().await)
+async fn held(State(desk): Desk) -> Json<Vec<Departed>> {
+    let _look = desk.looks.acquire().await.ok();
+    Json(desk.office.departed().await)
 }
 
-async fn prune(State(office): Desk, Body(wanted): Body<Confirmation>) -> Json<Confirmed> {
-    Json(office.confirm(wanted).await)
+async fn prune(State(desk): Desk, By(by): By, Body(wanted): Body<Confirmation>) -> Json<Confirmed> {
+    Json(desk.office.confirm(wanted, &by).await)
 }
 
-fn stack_name(name: &str) -> Result<StackName, Trouble> {
-    StackName::new(name).map_err(|error| Trouble(StatusCode::NOT_FOUND, error.to_string()))
+fn stack_name(name: Name) -> Result<StackName, Trouble> {
+    StackName::new(text(name)?).map_err(|error| unknown(&error))
+}
+
+fn text(name: Name) -> Result<String, Trouble> {
+    name.map(|Path(name)| name).map_err(|error| unknown(&error.body_text()))
+}
+
+/// What is no name is no stack's name.
+fn unknown(why: &dyn std::fmt::Display) -> Trouble {
+    Trouble(StatusCode::NOT_FOUND, format!("there is nothing of this name: {why}"))
 }

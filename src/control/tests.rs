@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::model::SourceName;
-use crate::status::{Board, Departure, Holdings, RevisionPrefix};
+use crate::status::{
+    Board, Departure, Grounds, Holdings, PlannedChange, PlannedReason, RevisionPrefix,
+    StackProblem, Suspension,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -23,12 +26,18 @@ impl Office for Clerk {
         board().stack(name).cloned()
     }
 
-    async fn obey(&self, name: &StackName, order: Order) -> Result<Done, Refusal> {
+    async fn obey(&self, name: &StackName, order: Order, by: &Caller) -> Result<Done, Refusal> {
         match order {
             Order::Rollback(RollbackTo { to: Some(to) }) => {
                 Err(Refusal::Impossible(format!("{name}: {to} is not known")))
             }
             Order::Sync => Err(Refusal::Failed("the disk is full".to_owned())),
+            Order::Suspend(_) => Ok(Done {
+                stack: name.clone(),
+                at: Timestamp::UNIX_EPOCH,
+                did: by.to_string(),
+                goes_back: false,
+            }),
             order => Ok(Done {
                 stack: name.clone(),
                 at: Timestamp::UNIX_EPOCH,
@@ -38,12 +47,32 @@ impl Office for Clerk {
         }
     }
 
+    async fn fetch(&self, source: &SourceName, _: &Caller) -> Result<SourceDone, Refusal> {
+        let (source, did) = (source.clone(), "fetching".to_owned());
+        Ok(SourceDone { source, at: Timestamp::UNIX_EPOCH, did })
+    }
+
+    async fn preview(&self, name: &StackName) -> Result<Preview, Refusal> {
+        let preview = self.preview_rollback(name, RollbackTo::default()).await?;
+        Ok(Preview { obstacle: Some("it is suspended".to_owned()), ..preview })
+    }
+
     async fn preview_rollback(&self, name: &StackName, to: RollbackTo) -> Result<Preview, Refusal> {
         Ok(Preview {
             stack: name.clone(),
             revision: None,
-            changes: 1,
-            problems: 0,
+            obstacle: None,
+            changes: vec![PlannedChange {
+                action: "replace".to_owned(),
+                object: "container web/1".to_owned(),
+                reasons: vec![PlannedReason {
+                    field: "services.web.image".to_owned(),
+                    desired: "web:2".to_owned(),
+                    actual: "web:1".to_owned(),
+                    place: Some("compose.yaml:1:1".to_owned()),
+                }],
+            }],
+            problems: vec![problem()],
             plan: format!("to {:?}", to.to.map(String::from)),
             waves: vec![vec!["replace container web/1".to_owned()]],
         })
@@ -60,9 +89,14 @@ impl Office for Clerk {
         }]
     }
 
-    async fn confirm(&self, wanted: Confirmation) -> Confirmed {
+    async fn confirm(&self, wanted: Confirmation, _: &Caller) -> Confirmed {
         Confirmed { removing: wanted.stacks, refused: vec!["no".to_owned()] }
     }
+}
+
+fn problem() -> StackProblem {
+    let (field, message) = ("services.web.image".to_owned(), "is missing".to_owned());
+    StackProblem { field, message, place: Some("compose.yaml:1:1".to_owned()) }
 }
 
 /// One stack, of which a pass is under way.
@@ -100,7 +134,10 @@ impl Counter {
     async fn ask(&self, method: &str, address: &str, body: &str) -> (u16, Value) {
         let mut stream = UnixStream::connect(&self.path).await.unwrap();
         let length = body.len();
-        let head = format!("{method} {address} HTTP/1.1\r\nHost: bowline\r\nConnection: close\r\n");
+        let head = format!(
+            "{method} {address} HTTP/1.1\r\nHost: bowline\r\nConnection: close\r\n\
+             Content-Type: application/json; charset=utf-8\r\n"
+        );
         let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -127,11 +164,22 @@ async fn status_and_orders_go_over_the_socket_as_they_are() {
     let preview = agent.preview_rollback(&shop(), &to).await.unwrap();
     assert_eq!(preview.plan, r#"to Some("0a1b")"#);
     assert_eq!(preview.waves, [["replace container web/1"]]);
+    let preview = agent.preview(&shop()).await.unwrap();
+    assert_eq!(preview.obstacle.as_deref(), Some("it is suspended"));
+    assert_eq!(preview.changes[0].reasons[0].desired, "web:2");
+    let infra = SourceName::new("infra").unwrap();
+    assert_eq!(agent.fetch(&infra).await.unwrap().source, infra);
+    let suspension = Suspension { reason: Some(Grounds::new("the disk is moved").unwrap()) };
+    let by = agent.order(&shop(), &Order::Suspend(suspension)).await.unwrap().did;
+    assert_eq!(by, user(rustix::process::geteuid().as_raw()).0, "the kernel tells who asks");
     let refused = agent.order(&shop(), &Order::Rollback(to)).await.unwrap_err();
     assert_eq!(refused.to_string(), "shop: 0a1b is not known");
     let blog = StackName::new("blog").unwrap();
     let unknown = agent.stack(&blog).await.unwrap_err();
-    assert_eq!(unknown.to_string(), "there is no stack blog");
+    assert_eq!(
+        unknown.to_string(),
+        "there is no stack blog; `GET /v1/status` lists those there are"
+    );
 }
 
 #[tokio::test]
@@ -140,7 +188,7 @@ async fn what_is_not_answered_is_told_in_json_with_a_fitting_status() {
     for (method, address, body, status, words) in [
         ("GET", "/v1/stacks/blog", "", 404, "no stack blog"),
         ("GET", "/v1/stacks/Not%20a%20name", "", 404, "is no stack name"),
-        ("GET", "/v2", "", 404, "POST /v1/stacks/NAME/{rollback,retry,pause,resume,sync}"),
+        ("GET", "/v2", "", 404, "POST /v1/stacks/NAME/rollback"),
         ("GET", "/v1/stacks/shop/retry", "", 405, "GET /v1/status"),
         ("POST", "/v1/status", "", 405, "GET /v1/status"),
         ("POST", "/v1/stacks/shop/retry", r#"{"now": 1}"#, 400, "unknown field `now`"),
@@ -149,7 +197,11 @@ async fn what_is_not_answered_is_told_in_json_with_a_fitting_status() {
         ("POST", "/v1/stacks/shop/rollback", r#"{"to": "0a1b"}"#, 409, "0a1b is not known"),
         ("POST", "/v1/stacks/shop/sync", "{}", 503, "the disk is full"),
         ("POST", "/v1/prune", r#"{"stacks": 1}"#, 400, "the body cannot be read"),
-        ("GET", "/v1/stacks/shop/plan", "", 400, "rollback=true"),
+        ("POST", "/v1/stacks/shop/suspend", r#"{"reason": "a\nb"}"#, 400, "a reason is one line"),
+        ("POST", "/v1/stacks/shop/suspend", r#"{"because": "a"}"#, 400, "unknown field `because`"),
+        ("POST", "/v1/stacks/%ff/sync", "", 404, "nothing of this name"),
+        ("POST", "/v1/sources/No/sync", "", 404, "is no source name"),
+        ("GET", "/v1/stacks/shop/plan?rollback=2", "", 400, "rollback"),
         ("GET", "/v1/stacks/shop/plan?rollback=true&too=0a1b", "", 400, "unknown field `too`"),
     ] {
         let (said, answer) = counter.ask(method, address, body).await;

@@ -1,18 +1,19 @@
 //! What each address answers.
 
-use super::{Shared, inbox};
+use super::guard::trouble;
+use super::{Shared, api, inbox};
+use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 /// Of the text format that Prometheus reads.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-const PAGES: &str =
-    "Bowline has: /metrics /healthz /readyz /v1/status; for webhooks: /v1/webhooks/SOURCE\n";
+const PAGES: &str = "there is no such page; there are /metrics, /healthz, /readyz, /v1/webhooks/SOURCE for \
+                     webhooks, and the API that /v1/openapi.json describes";
 
 /// The routes.
 pub fn router(shared: Arc<Shared>) -> Router {
@@ -20,9 +21,12 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .route("/v1/status", get(status))
         .route("/v1/webhooks/{source}", post(inbox::take))
+        .route("/v1", any(api::answer))
+        .route("/v1/", any(api::answer))
+        .route("/v1/{*rest}", any(api::answer))
         .fallback(missing)
+        .method_not_allowed_fallback(unfit)
         .with_state(shared)
 }
 
@@ -48,13 +52,13 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Response {
-    let snapshot = shared.board().snapshot();
-    (guards(), Json(snapshot)).into_response()
+async fn missing() -> Response {
+    trouble(StatusCode::NOT_FOUND, PAGES)
 }
 
-async fn missing() -> Response {
-    text(StatusCode::NOT_FOUND, PLAIN, PAGES.to_owned())
+async fn unfit() -> Response {
+    let what = "this page does not take this method; the header `Allow` says which it takes";
+    trouble(StatusCode::METHOD_NOT_ALLOWED, what)
 }
 
 pub(super) fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {
@@ -62,6 +66,6 @@ pub(super) fn text(status: StatusCode, media_type: &'static str, body: String) -
 }
 
 /// Answers are of the moment, and are what their type says.
-fn guards() -> [(HeaderName, &'static str); 2] {
+pub(super) fn guards() -> [(HeaderName, &'static str); 2] {
     [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")]
 }

@@ -32,6 +32,7 @@ pub(super) struct Updates {
     paused: IntGaugeVec,
     waits: IntGaugeVec,
     departed: IntGaugeVec,
+    suspended: IntGaugeVec,
 }
 
 impl Updates {
@@ -87,6 +88,11 @@ impl Updates {
                 "1 while what git asks for waits for a window to be begun.",
                 &["stack"],
             ),
+            suspended: page.gauges(
+                "stack_suspended",
+                "1 while nothing is done to a stack, since somebody said so.",
+                &["stack"],
+            ),
         }
     }
 
@@ -130,6 +136,7 @@ impl Updates {
         if let Some(rollout) = &status.rollout {
             self.show_times(stack, rollout);
         }
+        self.suspended.with_label_values(&[stack]).set(i64::from(status.suspended.is_some()));
         let phase = status.rollout.as_ref().map(|rollout| rollout.phase);
         for known in RolloutPhase::ALL {
             let labels = [stack, known.word()];
@@ -180,6 +187,7 @@ impl Updates {
         gone(self.progress.remove_label_values(&[stack]));
         gone(self.held_back.remove_label_values(&[stack]));
         gone(self.waits.remove_label_values(&[stack]));
+        gone(self.suspended.remove_label_values(&[stack]));
     }
 }
 

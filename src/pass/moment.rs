@@ -2,7 +2,7 @@
 
 use super::act;
 use crate::model::{ImageRef, PullPolicy, ServiceName, Slot};
-use crate::plan::{Action, Aim, Change, Completed, Object, Plan};
+use crate::plan::{Action, Aim, Change, Circumstances, Completed, Object, Plan};
 use crate::rollout::Progress;
 use crate::status::Acts;
 use jiff::Timestamp;
@@ -96,6 +96,21 @@ impl Pause {
 }
 
 impl Moment<'_> {
+    /// What a plan goes by in each round.
+    pub(super) fn around(&self) -> Circumstances {
+        Circumstances {
+            pinned: self.pinned.clone(),
+            held_with: self.held_with.clone(),
+            aim: self.aim,
+            back: self.back.clone(),
+            kept: self.kept.clone(),
+            way_back: self.way_back,
+            monitor: self.monitor,
+            completed: self.completed.clone(),
+            ..Circumstances::default()
+        }
+    }
+
     /// What is done by hand is done now: what may be pulled again is pulled, nothing rests, and names
     /// stand for what they stand for.
     pub fn by_hand(settle: Duration) -> Self {

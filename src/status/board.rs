@@ -2,7 +2,7 @@
 
 use super::{
     HeldBackStatus, PassResult, PausedStatus, Report, SlotNotice, SourceReport, SourceStatus,
-    StackStatus, fold, progress,
+    StackStatus, SuspendedStatus, fold, progress,
 };
 use crate::model::{Revision, SourceName, StackName};
 use jiff::Timestamp;
@@ -43,15 +43,18 @@ impl Board {
         fold::change(self.entry(stack), now);
     }
 
-    /// What git asks for is held back, or containers are not exchanged: known before a pass tells.
+    /// What git asks for is held back, containers are not exchanged, or nothing is done: known before a
+    /// pass tells.
     pub fn note_holds(
         &mut self,
         stack: &StackName,
         held_back: Option<HeldBackStatus>,
         paused: Option<PausedStatus>,
+        suspended: Option<SuspendedStatus>,
     ) {
         if let Some(status) = self.stacks.get_mut(stack) {
             (status.held_back, status.paused) = (held_back, paused);
+            status.suspended = suspended;
         }
     }
 

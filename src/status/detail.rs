@@ -15,6 +15,12 @@ pub fn detail(stack: &StackStatus, now: Timestamp) -> String {
     if let Some(changing) = changing(stack) {
         let _ = writeln!(text, "{} for {}", changing.message, since(changing.since));
     }
+    if let Some(suspended) = &stack.suspended {
+        let length = since(suspended.since);
+        let _ =
+            writeln!(text, "suspended for {length}, by {}; nothing is done to it", suspended.by);
+        suspended.reason.iter().for_each(|reason| indented(&mut text, reason));
+    }
     if let Some(held) = &stack.held_back {
         let named = held.revision.as_ref().map_or("what git asks for", |it| it.short());
         let instead = held.instead.as_ref().map(|it| format!("; {} runs instead", it.short()));

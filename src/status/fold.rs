@@ -27,6 +27,7 @@ pub(super) fn unseen(name: StackName) -> StackStatus {
         rollout: None,
         held_back: None,
         paused: None,
+        suspended: None,
         window: None,
         departure: None,
     }
@@ -104,9 +105,10 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     status.departure.clone_from(&report.departure);
     status.held_back.clone_from(&report.held_back);
     status.paused.clone_from(&report.paused);
+    status.suspended.clone_from(&report.suspended);
     status.window.clone_from(&report.window);
     progress::pass(status, report, ended);
-    status.problems = report.problems.iter().map(problem).collect();
+    status.problems = report.problems.iter().map(StackProblem::from).collect();
     if report.result.is_success() {
         status.last_success = Some(ended);
         status.applied_revision.clone_from(&report.revision);
@@ -195,8 +197,9 @@ fn sync(report: &Report) -> SyncStatus {
         | PassResult::RolledBack
         | PassResult::Drifted
         | PassResult::Waiting => SyncStatus::OutOfSync,
-        PassResult::Failed if compared => SyncStatus::OutOfSync,
-        PassResult::Failed | PassResult::Invalid => SyncStatus::Unknown,
+        PassResult::Failed | PassResult::Suspended if compared => SyncStatus::OutOfSync,
+        PassResult::Suspended if report.workload.is_some() => SyncStatus::Synced,
+        PassResult::Suspended | PassResult::Failed | PassResult::Invalid => SyncStatus::Unknown,
     }
 }
 
@@ -207,14 +210,6 @@ fn health(workload: Workload) -> HealthStatus {
         HealthStatus::Progressing
     } else {
         HealthStatus::Healthy
-    }
-}
-
-fn problem(problem: &crate::plan::Problem) -> StackProblem {
-    StackProblem {
-        field: problem.field.clone(),
-        message: problem.message.clone(),
-        place: problem.place.as_ref().map(ToString::to_string),
     }
 }
 
@@ -230,6 +225,7 @@ fn ready(report: &Report, health: HealthStatus) -> Statement {
         (PassResult::RolledBack, _) => (Verdict::False, "RolledBack"),
         (PassResult::Drifted, _) => (Verdict::False, "Drifted"),
         (PassResult::Waiting, _) => (Verdict::False, "Waiting"),
+        (PassResult::Suspended, _) => (Verdict::False, "Suspended"),
         (PassResult::Removed, _) => (Verdict::False, "Removed"),
         (PassResult::Unchanged | PassResult::Changed, health) => match health {
             HealthStatus::Healthy => (Verdict::True, "Healthy"),
@@ -248,6 +244,7 @@ fn stalled(report: &Report) -> Statement {
         PassResult::Paused => (Verdict::True, "Paused"),
         PassResult::RolledBack => (Verdict::True, "HeldBack"),
         PassResult::Drifted => (Verdict::True, "ReportOnly"),
+        PassResult::Suspended => (Verdict::True, "Suspended"),
         PassResult::Failed if !report.problems.is_empty() => (Verdict::True, "Blocked"),
         PassResult::Failed | PassResult::Crashing => (Verdict::False, "WillRetry"),
         PassResult::Waiting => (Verdict::False, "Waiting"),

@@ -16,7 +16,9 @@ impl Report {
             (PassResult::Unchanged | PassResult::Changed, None) => {
                 "its state is not known".to_owned()
             }
-            (PassResult::Waiting | PassResult::RolledBack, _) => first_line(&self.message),
+            (PassResult::Waiting | PassResult::RolledBack | PassResult::Suspended, _) => {
+                first_line(&self.message)
+            }
             (
                 PassResult::Failed
                 | PassResult::Invalid

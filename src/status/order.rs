@@ -1,12 +1,16 @@
 //! What somebody asks of the agent by hand about one stack, and what it answers.
 
-use crate::model::{Revision, StackName};
+use super::StackProblem;
+use crate::model::{Revision, SourceName, StackName};
+use crate::plan::Plan;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The fewest digits that name a commit.
 const FEWEST_DIGITS: usize = 4;
+/// The longest reason that somebody may give, in characters.
+const LONGEST_REASON: usize = 500;
 
 /// An order by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +21,9 @@ pub enum Order {
     Retry,
     /// Exchange no further container.
     Pause,
-    /// Go on after a pause.
+    /// Do nothing at all to it.
+    Suspend(Suspension),
+    /// Go on after a pause, or after nothing was done to it.
     Resume,
     /// Fetch and look now.
     Sync,
@@ -30,9 +36,64 @@ impl Order {
             Self::Rollback(_) => "rollback",
             Self::Retry => "retry",
             Self::Pause => "pause",
+            Self::Suspend(_) => "suspend",
             Self::Resume => "resume",
             Self::Sync => "sync",
         }
+    }
+}
+
+/// Who gives an order, for people: as far as the agent itself can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller(pub String);
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// That nothing is to be done to a stack.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspension {
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Grounds>,
+}
+
+/// Why somebody gives an order: one line of text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Grounds(String);
+
+/// A text that is no reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a reason is one line of 1 to {LONGEST_REASON} characters, without control characters")]
+pub struct NoGrounds;
+
+impl Grounds {
+    /// Checks `text`.
+    pub fn new(text: &str) -> Result<Self, NoGrounds> {
+        let fits = (1..=LONGEST_REASON).contains(&text.chars().count());
+        if fits && !text.contains(char::is_control) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NoGrounds)
+        }
+    }
+}
+
+impl TryFrom<String> for Grounds {
+    type Error = NoGrounds;
+    fn try_from(text: String) -> Result<Self, NoGrounds> {
+        Self::new(&text)
+    }
+}
+
+impl From<Grounds> for String {
+    fn from(grounds: Grounds) -> String {
+        grounds.0
     }
 }
 
@@ -102,6 +163,17 @@ pub struct Done {
     pub goes_back: bool,
 }
 
+/// That a source is fetched. What follows from it passes do, which begin after `at`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceDone {
+    /// The source.
+    pub source: SourceName,
+    /// When, by the agent's clock.
+    pub at: Timestamp,
+    /// What was done, for people.
+    pub did: String,
+}
+
 /// An order that is not carried out; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -116,21 +188,76 @@ pub enum Refusal {
     Failed(String),
 }
 
-/// What an order would lead to; nothing was changed.
+/// What an order, or the next pass, would lead to; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
     /// The stack.
     pub stack: StackName,
     /// The commit of the definition that would run, where known.
     pub revision: Option<Revision>,
-    /// How many changes there would be.
-    pub changes: usize,
-    /// How many things are in the way.
-    pub problems: usize,
+    /// Why a pass would not make the changes now, in one or more lines; absent: it would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
+    /// What would be changed, in the order of the plan.
+    pub changes: Vec<PlannedChange>,
+    /// What is in the way, and must be mended by a person.
+    pub problems: Vec<StackProblem>,
     /// The plan, as it prints.
     pub plan: String,
     /// The changes that would be made together, one group after the other.
     pub waves: Vec<Vec<String>>,
+}
+
+/// A change that would be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedChange {
+    /// What would be done: `create`, `replace`, ...
+    pub action: String,
+    /// To what: `container web/1`, `network shop_default`, ...
+    pub object: String,
+    /// Why.
+    pub reasons: Vec<PlannedReason>,
+}
+
+/// Why a change would be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedReason {
+    /// The field concerned in Compose's terms.
+    pub field: String,
+    /// What it should be; of a secret never the value.
+    pub desired: String,
+    /// What it is; of a secret never the value.
+    pub actual: String,
+    /// `file:line:column`, where it was written.
+    pub place: Option<String>,
+}
+
+impl Preview {
+    /// What `plan` would lead to, with `waves` of its changes, towards the definition at `revision`.
+    pub fn of(plan: &Plan, waves: Vec<Vec<usize>>, revision: Option<Revision>) -> Self {
+        let reason = |reason: &crate::plan::Reason| PlannedReason {
+            field: reason.field.clone(),
+            desired: reason.desired.clone(),
+            actual: reason.actual.clone(),
+            place: reason.place.as_ref().map(ToString::to_string),
+        };
+        let changes = plan.changes.iter().map(|change| PlannedChange {
+            action: change.action.word().to_owned(),
+            object: change.object.to_string(),
+            reasons: change.reasons.iter().map(reason).collect(),
+        });
+        let named =
+            |wave: Vec<usize>| wave.iter().map(|&it| plan.changes[it].to_string()).collect();
+        Self {
+            stack: plan.stack.clone(),
+            revision,
+            obstacle: None,
+            changes: changes.collect(),
+            problems: plan.problems.iter().map(StackProblem::from).collect(),
+            plan: plan.to_string(),
+            waves: waves.into_iter().map(named).collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +272,21 @@ mod tests {
         }
         for text in ["", "0a1", "main", "0a1b~1", "-0a1b"] {
             assert_eq!(RevisionPrefix::new(text), Err(NoRevision(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_line_within_a_bound() {
+        let longest = "ä".repeat(LONGEST_REASON);
+        for (text, fits) in [
+            ("moving the disk", true),
+            (&*longest, true),
+            ("", false),
+            ("a\nb", false),
+            ("\u{1b}[31m", false),
+            (&format!("{longest}a"), false),
+        ] {
+            assert_eq!(Grounds::new(text).is_ok(), fits, "{text:?}");
         }
     }
 

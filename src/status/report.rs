@@ -1,6 +1,8 @@
 //! What a pass and a fetch tell about themselves. They return these instead of errors.
 
-use super::{Departure, HeldBackStatus, PausedStatus, RolloutReport, Seen, WindowStatus};
+use super::{
+    Departure, HeldBackStatus, PausedStatus, RolloutReport, Seen, SuspendedStatus, WindowStatus,
+};
 use crate::model::{Commit, Revision, ServiceName, SourceName, StackName};
 use crate::plan::{Action, Change, Object, Problem, Reason};
 use jiff::Timestamp;
@@ -47,6 +49,8 @@ pub struct Report {
     pub held_back: Option<HeldBackStatus>,
     /// That containers are not exchanged for now.
     pub paused: Option<PausedStatus>,
+    /// That nothing is done to the stack.
+    pub suspended: Option<SuspendedStatus>,
     /// That what git asks for waits for a window.
     pub window: Option<WindowStatus>,
     /// That the stack left its source.
@@ -75,6 +79,7 @@ impl Report {
             rollouts: Vec::new(),
             held_back: None,
             paused: None,
+            suspended: None,
             window: None,
             departure: None,
         }
@@ -119,13 +124,15 @@ pub enum PassResult {
     Drifted,
     /// It waits for other stacks, or for its window: what git asks for is not begun.
     Waiting,
+    /// Nothing is done to it, since somebody said so.
+    Suspended,
     /// The stack and what it owned are gone.
     Removed,
 }
 
 impl PassResult {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unchanged,
         Self::Changed,
         Self::Failed,
@@ -136,6 +143,7 @@ impl PassResult {
         Self::RolledBack,
         Self::Drifted,
         Self::Waiting,
+        Self::Suspended,
         Self::Removed,
     ];
 
@@ -152,6 +160,7 @@ impl PassResult {
             Self::RolledBack => "rolled_back",
             Self::Drifted => "drifted",
             Self::Waiting => "waiting",
+            Self::Suspended => "suspended",
             Self::Removed => "removed",
         }
     }
@@ -167,7 +176,8 @@ impl PassResult {
             | Self::Paused
             | Self::RolledBack
             | Self::Drifted
-            | Self::Waiting => false,
+            | Self::Waiting
+            | Self::Suspended => false,
         }
     }
 }

@@ -230,6 +230,24 @@ pub struct PausedStatus {
     pub by_hand: bool,
 }
 
+/// That nothing is done to a stack until somebody says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspendedStatus {
+    /// Since when.
+    pub since: Timestamp,
+    /// Who said so, as far as the agent can tell.
+    pub by: String,
+    /// Why, if that was said.
+    pub reason: Option<String>,
+}
+
+impl fmt::Display for SuspendedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "suspended by {}", self.by)?;
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+    }
+}
+
 /// A stack's update: the one under way, or else the last one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutStatus {

@@ -5,9 +5,10 @@
 
 use super::{
     Conditions, Departure, DriftKind, HeldBackStatus, PassResult, PausedStatus, RolloutStatus,
-    WindowStatus,
+    SuspendedStatus, WindowStatus,
 };
 use crate::model::{Commit, Revision, SourceName, StackName};
+use crate::plan::Problem;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -96,6 +97,9 @@ pub struct StackStatus {
     /// That its containers are not exchanged for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PausedStatus>,
+    /// That nothing is done to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<SuspendedStatus>,
     /// That what git asks for waits for a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowStatus>,
@@ -124,6 +128,16 @@ pub struct StackProblem {
     pub message: String,
     /// `file:line:column`, where it was written.
     pub place: Option<String>,
+}
+
+impl From<&Problem> for StackProblem {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            field: problem.field.clone(),
+            message: problem.message.clone(),
+            place: problem.place.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 /// What is known of one git source.

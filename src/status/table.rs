@@ -1,7 +1,7 @@
 //! The table that people read. Knows no terminal: plain text, columns two blanks apart.
 
 use super::fold::changing;
-use super::{StackStatus, SyncStatus};
+use super::{StackStatus, SuspendedStatus, SyncStatus};
 use jiff::Timestamp;
 
 const HEAD: [&str; 8] =
@@ -82,6 +82,9 @@ fn told(stack: &StackStatus, now: Timestamp) -> String {
     if let Some(changing) = changing(stack) {
         return changing.message.clone();
     }
+    if let Some(suspended) = &stack.suspended {
+        return format!("Suspended for {}, by {}", since(suspended.since), why(suspended));
+    }
     if let Some(held) = &stack.held_back {
         return format!("held back for {}: {}", since(held.since), held.reason);
     }
@@ -89,6 +92,12 @@ fn told(stack: &StackStatus, now: Timestamp) -> String {
         return format!("paused for {}: {}", since(paused.since), paused.reason);
     }
     stack.message.clone()
+}
+
+/// Who said that nothing is to be done, and why.
+fn why(suspended: &SuspendedStatus) -> String {
+    let reason = suspended.reason.as_ref().map(|reason| format!(": {reason}"));
+    format!("{}{}", suspended.by, reason.unwrap_or_default())
 }
 
 fn age(stack: &StackStatus, now: Timestamp) -> String {

@@ -3,7 +3,7 @@
 
 use super::{Good, HeldBack, Paused, StackRecord};
 use crate::model::{ContentDigest, Revision};
-use crate::status::RevisionPrefix;
+use crate::status::{Caller, RevisionPrefix, SuspendedStatus, Suspension};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,9 +74,20 @@ impl StackRecord {
         });
     }
 
-    /// Ends a pause. Whether there was one.
-    pub fn resume(&mut self) -> bool {
-        self.paused.take().is_some()
+    /// Nothing is done to the stack from now on.
+    pub fn suspend(&mut self, suspension: &Suspension, by: &Caller, now: Timestamp) {
+        let reason = suspension.reason.clone().map(String::from);
+        self.suspended = Some(SuspendedStatus { since: now, by: by.to_string(), reason });
+    }
+
+    /// Ends a pause, and that nothing is done. What there was of that, for people; `None`: nothing.
+    pub fn resume(&mut self) -> Option<&'static str> {
+        match (self.suspended.take().is_some(), self.paused.take().is_some()) {
+            (false, false) => None,
+            (false, true) => Some("resumed"),
+            (true, false) => Some("no longer suspended"),
+            (true, true) => Some("neither suspended nor paused any more"),
+        }
     }
 
     /// Goes back from what is `wanted` to a definition that held, which is the last good one from now
@@ -232,7 +243,7 @@ mod tests {
             record.release().as_deref(),
             Some("cccc3333 is no longer held back, and the pause is over")
         );
-        assert_eq!((record.release(), record.resume()), (None, false));
+        assert_eq!((record.release(), record.resume()), (None, None));
         assert_eq!((record.held_back, record.progress), (None, None));
     }
 

@@ -5,7 +5,9 @@
 
 use crate::model::{ContentDigest, Revision, ServiceName, SourceName, StackName};
 use crate::rollout::Progress;
-use crate::status::{HeldBackStatus, HoldReason, Holdings, PassResult, PausedStatus};
+use crate::status::{
+    HeldBackStatus, HoldReason, Holdings, PassResult, PausedStatus, SuspendedStatus,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,8 @@ pub struct StackRecord {
     pub held_back: Option<HeldBack>,
     /// That its containers are not exchanged for now.
     pub paused: Option<Paused>,
+    /// That nothing is done to it.
+    pub suspended: Option<SuspendedStatus>,
     /// How far its services came towards a definition that is being brought about.
     pub progress: Option<ProgressRecord>,
     /// What it owned on the engine at the end of the last pass that could look.
@@ -83,6 +87,7 @@ impl StackRecord {
         self.applied = self.applied.take().or_else(|| earlier.applied.clone());
         self.definition = self.definition.take().or_else(|| earlier.definition.clone());
         self.paused = self.paused.take().or_else(|| earlier.paused.clone());
+        self.suspended = self.suspended.take().or_else(|| earlier.suspended.clone());
         self.held = self.held.take().or_else(|| earlier.held.clone());
         self.removal = self.removal.take().or_else(|| earlier.removal.clone());
         if self.holdings == Holdings::default() {

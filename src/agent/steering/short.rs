@@ -74,6 +74,7 @@ impl Short {
             | PassResult::RolledBack
             | PassResult::Drifted
             | PassResult::Waiting
+            | PassResult::Suspended
             | PassResult::Removed => false,
         }
     }

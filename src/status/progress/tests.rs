@@ -186,7 +186,7 @@ fn the_table_and_the_detail_say_what_runs_what_is_wanted_and_why() {
         services: BTreeSet::new(),
         by_hand: true,
     };
-    board.note_holds(&shop(), None, Some(paused));
+    board.note_holds(&shop(), None, Some(paused), None);
     assert!(line(&board).ends_with("paused for 1m: paused by hand"), "{}", line(&board));
 }
 
@@ -257,10 +257,10 @@ fn while_a_pass_changes_something_the_stack_is_progressing_and_not_synced() {
     board.begin(&shop(), Some(&revision('b')), at(20));
     board.note_change(&shop(), at(21));
     assert!(shown(&board).2.ends_with("restoring bbbbbbbbbbbb"), "{}", shown(&board).2);
-    board.note_holds(&shop(), Some(held()), None);
+    board.note_holds(&shop(), Some(held()), None, None);
     board.note_change(&shop(), at(22));
     assert!(shown(&board).2.ends_with("rolling back to aaaaaaaaaaaa"), "{}", shown(&board).2);
-    board.note_holds(&shop(), None, Some(paused()));
+    board.note_holds(&shop(), None, Some(paused()), None);
     board.note_change(&shop(), at(23));
     let (state, reason, line) = shown(&board);
     assert_eq!((state, reason), (changes, progressing));

@@ -1,0 +1,149 @@
+//! What the next pass over a stack would do: looked at and planned as it would, and nothing changed.
+
+use super::World;
+use super::desired::{Want, Wish};
+use super::stacks_in_order::Leave;
+use super::steering::{self, Course, course, end_holds, partly};
+use super::turn::definition;
+use crate::execute::Onlooker;
+use crate::model::{DriftPolicy, Stack, StackName};
+use crate::pass::{Means, Moment, Pause, Subject};
+use crate::plan::{Aim, Plan, plan_removal};
+use crate::rollout;
+use crate::status::{Preview, Refusal, Report};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a pass would do.
+pub(super) struct Foresight {
+    pub(super) plan: Plan,
+    /// How the stack is.
+    pub(super) report: Report,
+    /// Why a pass would not do it now, a line each.
+    pub(super) obstacles: Vec<String>,
+}
+
+impl World {
+    /// What a pass over `name` would do now.
+    pub(super) async fn preview(&self, name: &StackName) -> Result<Preview, Refusal> {
+        let wish = self.known(name)?;
+        let wish = self.at_its_window(name, &wish).await;
+        let suspended = self.inventory.stack(name).suspended;
+        let mut obstacles: Vec<String> = suspended.iter().map(ToString::to_string).collect();
+        let (plan, revision) = match &wish.want {
+            Want::Run(stack) | Want::Invalid { last_good: Some(stack), .. } => {
+                let ahead = self.foresee(name, &wish, stack).await;
+                let ahead = ahead.map_err(|why| Refusal::Failed(format!("{name}: {why}")))?;
+                obstacles.extend(ahead.obstacles);
+                (ahead.plan, ahead.report.revision)
+            }
+            Want::Invalid { problem, last_good: None } => {
+                return Err(Refusal::Impossible(format!(
+                    "{name}: its files are in error, so nothing is planned; mend them in git: {problem}"
+                )));
+            }
+            Want::Held(_) => {
+                return Err(Refusal::Impossible(format!(
+                    "{name}: it left its source and is kept as it is; `bowline prune` tells why"
+                )));
+            }
+            Want::Gone(_) => {
+                let query = self.adopted.owned_by(name, Some(&wish.source));
+                let observed = self.engine.observe(&query).await;
+                let observed = observed.map_err(|error| Refusal::Failed(error.to_string()))?;
+                (plan_removal(name, &observed, false), None)
+            }
+        };
+        if let Want::Invalid { problem, .. } = &wish.want {
+            obstacles.push(format!("its files are in error, so it is kept as it was: {problem}"));
+        }
+        let obstacle = (!obstacles.is_empty()).then(|| obstacles.join("\n"));
+        Ok(Preview { obstacle, ..Preview::of(&plan, rollout::waves(&plan), revision) })
+    }
+
+    /// What a pass towards `wish`, which asks for `asked`, would do. It goes by the same circumstances, and
+    /// leaves the record and the checkout as they are. The error says what cannot be read.
+    pub(super) async fn foresee(
+        &self,
+        name: &StackName,
+        wish: &Wish,
+        asked: &Arc<Stack>,
+    ) -> Result<Foresight, String> {
+        let digest = definition(asked, &self.digest_key);
+        let mut record = self.inventory.stack(name);
+        end_holds(&mut record, &digest, wish.revision.as_ref());
+        let short = self.memory().short.get(name).cloned();
+        let course = course(&record, &digest, short.as_ref());
+        let (stack, revision) = match &course {
+            Course::Asked => (Arc::clone(asked), wish.revision.clone()),
+            Course::Back(held) => {
+                let good = self.former(name, &wish.source, &held.instead).await?;
+                let stack = partly(asked, &good, &held.services);
+                (Arc::new(stack), held.instead.revision.clone())
+            }
+            Course::Short(short) => {
+                let good = self.former(name, &wish.source, &short.instead).await?;
+                (Arc::new(partly(asked, &good, &course.kept())), wish.revision.clone())
+            }
+        };
+        let (target, leave) = match &course {
+            Course::Asked | Course::Short(_) => (digest, self.leave_in_its_window(wish, asked)),
+            Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
+        };
+        let (stack, _) = self.with_adoption(name, &stack, &wish.source);
+        let asked = course.asked(&target);
+        let now = Instant::now();
+        let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
+        let is_shut = wish.shut.is_some() || record.suspended.is_some();
+        let due = move |image: &_, policy| !is_shut && pulls.is_due(image, policy, resync, now);
+        let aim = course.aim(&record, &target);
+        let was_brought_about = record.definition.as_ref() == Some(&target);
+        let reports = stack.policy.drift == DriftPolicy::Report && was_brought_about;
+        let waits = leave.obstacle().filter(|_| aim == Aim::Update);
+        let moment = Moment {
+            now: Timestamp::now(),
+            due: &due,
+            resting: self.memory().crashes.resting(name, now),
+            stuck: self.memory().stuck_of(name, &stack),
+            only_report: reports && aim == Aim::Hold,
+            pinned: wish.pinned(&course, &record, aim),
+            held_with: course.held_with(&record, &target),
+            aim,
+            back: course.services(),
+            kept: course.kept(),
+            ahead: if self.queue.backs_off(name) { Vec::new() } else { course.pulls() },
+            way_back: record.good.is_some(),
+            monitor: self.config.monitor,
+            earlier: steering::earlier(&record, asked),
+            paused: course.pause(&record, asked),
+            waits: waits.clone(),
+            completed: self.completed(&stack, &course),
+            ..Moment::by_hand(Duration::ZERO)
+        };
+        let subject = Subject { stack: &stack, source: Some(wish.source.clone()), revision };
+        let means = self.for_looking();
+        let ahead = means.foresee(&subject, &moment).await.map_err(|error| error.to_string())?;
+        let rests = (moment.paused != Pause::None).then(|| {
+            let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
+            format!("containers are not exchanged: {why}")
+        });
+        let only_told = moment.only_report.then(|| "`drift` is `report`".to_owned());
+        let obstacles = waits.into_iter().chain(only_told).chain(rests).collect();
+        Ok(Foresight { plan: ahead.0, report: ahead.1, obstacles })
+    }
+
+    /// Means that change nothing, and tell nobody.
+    fn for_looking(&self) -> Means {
+        let onlooker: Onlooker = Arc::new(|_| {});
+        Means {
+            engine: Arc::clone(&self.engine),
+            bounds: self.bounds.clone(),
+            onlooker,
+            snapshots: Arc::clone(&self.snapshots),
+            stop: self.stop.clone(),
+            brake: self.stop.clone(),
+        }
+    }
+}
