@@ -264,8 +264,11 @@ pub(super) struct Engine {
 pub(super) struct Http {
     /// The address and port; `off` serves nothing. Default: `127.0.0.1:9184`.
     pub(super) listen: Option<String>,
+    /// A file that holds the token that who changes something must send. Default: nothing can be changed.
     pub(super) token_file: Option<PathBuf>,
+    /// The name of a credential of systemd that holds the token; instead of `token_file`.
     pub(super) credential: Option<String>,
+    /// Who may look: `anybody`, or with `token` only who sends it. Default: `anybody`.
     pub(super) read: Option<String>,
 }
 
