@@ -12,6 +12,7 @@ mod demo;
 mod doer;
 mod engine;
 mod lint;
+mod manual;
 mod onlooker;
 mod order;
 mod pause;
@@ -129,6 +130,9 @@ enum Verb {
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
+    /// Write the manual pages, as the package has them, into a directory.
+    #[command(hide = true)]
+    Manual(manual::Arguments),
     /// Serve a page with version and health over HTTP: what the demo's containers run.
     #[command(hide = true)]
     Serve(serve::Arguments),
@@ -156,6 +160,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),
+        Verb::Manual(arguments) => manual::run(&arguments),
         Verb::Serve(arguments) => block_on(serve::run(&arguments)),
     }
 }

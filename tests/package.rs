@@ -1,0 +1,242 @@
+//! The package, in a machine with a booted systemd, with Docker reachable: installed, started, reloaded,
+//! watched, upgraded, removed, purged.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "package/machine.rs"]
+mod machine;
+mod support;
+
+use machine::Machine;
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::agent::free_port;
+use support::packed::Image;
+use support::program::PROGRAM;
+use support::repository::Git;
+use support::stacks::{Stacks, containers, id, is_running, lives, variable};
+use support::wait::until;
+use tempfile::TempDir;
+
+const CONFIG: &str = "/etc/bowline/config.yaml";
+
+/// A package of this build, with a version.
+fn package(dir: &TempDir, version: &str) -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/build-deb");
+    let output = dir.path().join(version);
+    let built = Command::new(script)
+        .args(["--program", PROGRAM, "--version", version, "--output"])
+        .arg(&output)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let all: Vec<_> = std::fs::read_dir(&output).unwrap().map(|one| one.unwrap().path()).collect();
+    let [deb] = &all[..] else { panic!("one package, not {all:?}") };
+    deb.clone()
+}
+
+/// Brings the package into the machine and installs it, as `apt` does with what it has fetched.
+fn install(machine: &Machine, deb: &Path) {
+    machine.copy(deb, "/root/bowline.deb");
+    machine.sh("dpkg --install /root/bowline.deb");
+}
+
+/// The group that Docker listens for has the number that it has here.
+fn make_docker_group(machine: &Machine) {
+    let group = std::fs::metadata("/var/run/docker.sock").unwrap().gid();
+    machine.sh(&format!("groupadd --system --gid {group} docker"));
+}
+
+fn config(sources: &[&str], more: &str) -> String {
+    let source =
+        |name: &&str| format!("  - {{ name: {name}, url: /srv/{name}.git, interval: 1h }}\n");
+    let sources: String = sources.iter().map(source).collect();
+    format!("sources:\n{sources}monitor: 0s\n{more}")
+}
+
+fn listen() -> String {
+    format!("http: {{ listen: 127.0.0.1:{} }}\n", free_port())
+}
+
+/// Containers that sleep; an update exchanges one after another, two seconds apart.
+fn sleepers(name: &str, replicas: usize, turn: &str) -> String {
+    format!(
+        r#"
+name: {name}
+services:
+  web:
+    image: e2e-machine-busybox:1
+    command: [busybox, sleep, "600"]
+    stop_signal: SIGKILL
+    network_mode: none
+    environment: {{ TURN: "{turn}" }}
+    deploy: {{ replicas: {replicas}, update_config: {{ delay: 2s }} }}
+"#
+    )
+}
+
+/// How many containers of a stack run with this turn.
+fn running_at(stack: &str, turn: &str) -> usize {
+    let all = containers(stack);
+    all.values().filter(|one| is_running(one) && variable(one, "TURN") == Some(turn)).count()
+}
+
+#[test]
+fn a_package_is_installed_watched_upgraded_amid_a_rollout_and_removed() {
+    let (one, two) = (Git::new(), Git::new());
+    let binds = [(one.bare(), "/srv/e2e-machine.git"), (two.bare(), "/srv/e2e-machine-two.git")];
+    let Some(machine) = Machine::boot("package", &binds) else { return };
+    let _stacks = Stacks::named(&["e2e-machine", "e2e-machine-two"]);
+    let _image = Image::of_busybox("e2e-machine-busybox:1");
+    one.write("one/compose.yaml", &sleepers("e2e-machine", 4, "1")).push("Begin");
+    two.write("two/compose.yaml", &sleepers("e2e-machine-two", 1, "1")).push("Begin");
+    let packages = tempfile::tempdir().unwrap();
+    make_docker_group(&machine);
+
+    install(&machine, &package(&packages, "0.1.0-1"));
+    assert_eq!(machine.property("ActiveState"), "inactive", "nothing is configured yet");
+    assert_eq!(machine.run(&["systemctl", "is-enabled", "bowline"]).out.trim(), "disabled");
+    assert_eq!(machine.sh("id --groups --name bowline"), "bowline docker");
+    let verify = machine.run(&["systemd-analyze", "verify", "bowline.service"]);
+    assert_eq!((verify.code, verify.all().as_str()), (0, ""));
+    machine.sh("bowline --version && test -s /usr/share/man/man1/bowline-agent.1.gz");
+
+    starts_and_is_ready(&machine);
+    hands_credentials_over(&machine);
+    reloads(&machine);
+    is_restarted_when_it_hangs(&machine);
+    let upgrade = package(&packages, "0.2.0-1");
+    is_upgraded_amid_a_rollout(&machine, &one, &upgrade);
+    is_removed_and_comes_back(&machine, &upgrade);
+    is_purged(&machine);
+}
+
+fn starts_and_is_ready(machine: &Machine) {
+    machine.write(CONFIG, &config(&["e2e-machine"], &listen()));
+    machine.sh("systemctl enable --now bowline");
+    // `start` came back, so it said that it is ready.
+    assert_eq!(running_at("e2e-machine", "1"), 4);
+    machine.until_property("StatusText", |text| text == "1 of 1 stacks synced");
+    let process = machine.property("MainPID");
+    assert_eq!(machine.sh(&format!("stat -c %U:%G /proc/{process}")), "bowline:bowline");
+    assert_eq!(machine.sh("stat -c '%a %U' /var/lib/bowline"), "711 bowline");
+    assert_eq!(machine.sh("stat -c '%a %U:%G' /run/bowline/*.sock"), "660 bowline:bowline");
+    let status = machine.sh("bowline status");
+    assert!(status.contains("e2e-machine") && status.contains("Synced"), "{status}");
+}
+
+/// The file is for root alone, which the agent is not: systemd hands over what is in it.
+fn hands_credentials_over(machine: &Machine) {
+    machine.write("/etc/bowline/infra.token", "s3cret-of-the-test\n");
+    machine.sh("chmod 600 /etc/bowline/infra.token");
+    let nobody = free_port();
+    let source = format!(
+        "  - {{ name: e2e-machine-infra, url: http://127.0.0.1:{nobody}/infra.git, auth: {{ credential: infra-token }} }}\n"
+    );
+    let with =
+        config(&["e2e-machine"], &listen()).replacen("monitor:", &format!("{source}monitor:"), 1);
+    machine.write(CONFIG, &with);
+    let mark = machine.journal().len();
+    assert_ne!(machine.run(&["systemctl", "restart", "bowline"]).code, 0, "there is no credential");
+    machine.until_journal(mark, &["error: ", "auth.credential", "LoadCredential=infra-token:PATH"]);
+    machine.write(
+        "/etc/systemd/system/bowline.service.d/credentials.conf",
+        "[Service]\nLoadCredential=infra-token:/etc/bowline/infra.token\n",
+    );
+    machine
+        .sh("systemctl daemon-reload; systemctl reset-failed bowline; systemctl restart bowline");
+    machine.until_journal(mark, &[&format!("127.0.0.1:{nobody}/infra.git")]);
+    assert!(!machine.journal().contains("s3cret-of-the-test"));
+}
+
+fn reloads(machine: &Machine) {
+    let process = machine.property("MainPID");
+    let before = lives("e2e-machine");
+    let with_both = config(&["e2e-machine", "e2e-machine-two"], &listen());
+    // Where it listens is not exchanged while it runs; the rest is.
+    machine.write(CONFIG, &with_both);
+    let mark = machine.journal().len();
+    machine.sh("systemctl reload bowline");
+    machine.until_journal(mark, &["http.listen", "restart"]);
+    until("the stack of the new source", || {
+        (running_at("e2e-machine-two", "1") == 1).then_some(())
+    });
+    machine.until_property("ActiveState", |state| state == "active");
+    machine.write(CONFIG, &with_both.replace("monitor", "monitr"));
+    let mark = machine.journal().len();
+    machine.sh("systemctl reload bowline");
+    machine.until_journal(mark, &["config.yaml:4:1", "unknown field `monitr`"]);
+    machine.until_property("StatusText", |text| text.contains("config.yaml:4:1"));
+    machine.until_property("ActiveState", |state| state == "active");
+    machine.write(CONFIG, &with_both);
+    machine.sh("systemctl reload bowline");
+    machine.until_property("StatusText", |text| !text.contains("config.yaml:4:1"));
+    assert_eq!((machine.property("MainPID"), lives("e2e-machine")), (process, before));
+}
+
+/// A loop that stands still feeds no watchdog, whatever else the process would do.
+fn is_restarted_when_it_hangs(machine: &Machine) {
+    let before = lives("e2e-machine");
+    machine.write(
+        "/etc/systemd/system/bowline.service.d/watchdog.conf",
+        "[Service]\nWatchdogSec=4s\nRestartSec=100ms\n",
+    );
+    machine.sh("systemctl daemon-reload; systemctl restart bowline");
+    let process = machine.property("MainPID");
+    machine.sh(&format!("kill -STOP {process}"));
+    machine.until_property("NRestarts", |count| count == "1");
+    machine.until_property("ActiveState", |state| state == "active");
+    assert_ne!(machine.property("MainPID"), process);
+    machine.until_journal(0, &["Watchdog timeout"]);
+    assert_eq!(lives("e2e-machine"), before, "the stack was touched");
+}
+
+fn is_upgraded_amid_a_rollout(machine: &Machine, git: &Git, upgrade: &Path) {
+    let process = machine.property("MainPID");
+    git.write("one/compose.yaml", &sleepers("e2e-machine", 4, "2")).push("Turn");
+    until("the first new container", || (running_at("e2e-machine", "2") > 0).then_some(()));
+    install(machine, upgrade);
+    let new_ones = lives_at("e2e-machine", "2");
+    assert!(new_ones.len() < 4, "the rollout was over before the upgrade was");
+    assert_ne!(machine.property("MainPID"), process, "the new version runs");
+    assert_eq!(machine.sh("dpkg-query --show --showformat='${Version}' bowline"), "0.2.0-1");
+    until("the end of the rollout", || (running_at("e2e-machine", "2") == 4).then_some(()));
+    let at_the_end = lives_at("e2e-machine", "2");
+    assert!(new_ones.is_subset(&at_the_end), "what was new already was exchanged again");
+    machine.until_property("StatusText", |text| text.starts_with("2 of 2 stacks synced"));
+}
+
+/// Id and start of each container with this turn.
+fn lives_at(stack: &str, turn: &str) -> BTreeSet<(String, String)> {
+    let all = containers(stack);
+    let of_turn = all.values().filter(|one| variable(one, "TURN") == Some(turn)).map(id);
+    let of_turn: BTreeSet<String> = of_turn.collect();
+    lives(stack).into_iter().filter(|(id, _)| of_turn.contains(id)).collect()
+}
+
+fn is_removed_and_comes_back(machine: &Machine, deb: &Path) {
+    let before = (lives("e2e-machine"), lives("e2e-machine-two"));
+    machine.sh("dpkg --remove bowline");
+    assert_eq!(machine.run(&["pidof", "bowline"]).out, "");
+    machine
+        .sh(&format!("test -e {CONFIG} && test -d /var/lib/bowline && ! test -e /usr/bin/bowline"));
+    assert_eq!((lives("e2e-machine"), lives("e2e-machine-two")), before, "after the removal");
+    install(machine, deb);
+    machine.sh("systemctl start bowline");
+    machine.until_property("StatusText", |text| text.starts_with("2 of 2 stacks synced"));
+    assert_eq!((lives("e2e-machine"), lives("e2e-machine-two")), before, "after the return");
+}
+
+fn is_purged(machine: &Machine) {
+    let before = (lives("e2e-machine"), lives("e2e-machine-two"));
+    machine.sh("rm -r /etc/bowline/infra.token; dpkg --purge bowline");
+    machine.sh(
+        "! test -e /etc/bowline && ! test -e /var/lib/bowline && ! test -e /etc/default/bowline",
+    );
+    let units = machine.sh("find /etc/systemd/system /usr/lib/systemd -name 'bowline.service'");
+    assert_eq!(units, "");
+    assert_eq!((lives("e2e-machine"), lives("e2e-machine-two")), before);
+    assert!(!before.0.is_empty() && !before.1.is_empty());
+}
