@@ -9,6 +9,7 @@ mod support;
 
 use machine::Machine;
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,7 +100,7 @@ fn a_package_is_installed_watched_upgraded_amid_a_rollout_and_removed() {
     assert_eq!(machine.property("ActiveState"), "inactive", "nothing is configured yet");
     assert_eq!(machine.run(&["systemctl", "is-enabled", "bowline"]).out.trim(), "disabled");
     assert_eq!(machine.sh("id --groups --name bowline"), "bowline docker");
-    let verify = machine.run(&["systemd-analyze", "verify", "bowline.service"]);
+    let verify = machine.run(&["systemd-analyze", "verify", "--man=no", "bowline.service"]);
     assert_eq!((verify.code, verify.all().as_str()), (0, ""));
     machine.sh("bowline --version && test -s /usr/share/man/man1/bowline-agent.1.gz");
 
@@ -107,6 +108,7 @@ fn a_package_is_installed_watched_upgraded_amid_a_rollout_and_removed() {
     hands_credentials_over(&machine);
     reloads(&machine);
     is_restarted_when_it_hangs(&machine);
+    says_what_is_wrong(&machine);
     let upgrade = package(&packages, "0.2.0-1");
     is_upgraded_amid_a_rollout(&machine, &one, &upgrade);
     is_removed_and_comes_back(&machine, &upgrade);
@@ -114,6 +116,8 @@ fn a_package_is_installed_watched_upgraded_amid_a_rollout_and_removed() {
 }
 
 fn starts_and_is_ready(machine: &Machine) {
+    // The repositories are root's, and the agent is not root.
+    machine.write("/etc/gitconfig", "[safe]\n\tdirectory = *\n");
     machine.write(CONFIG, &config(&["e2e-machine"], &listen()));
     machine.sh("systemctl enable --now bowline");
     // `start` came back, so it said that it is ready.
@@ -191,6 +195,72 @@ fn is_restarted_when_it_hangs(machine: &Machine) {
     assert_ne!(machine.property("MainPID"), process);
     machine.until_journal(0, &["Watchdog timeout"]);
     assert_eq!(lives("e2e-machine"), before, "the stack was touched");
+}
+
+/// Each by one error, and no container is touched.
+fn says_what_is_wrong(machine: &Machine) {
+    let before = (lives("e2e-machine"), lives("e2e-machine-two"));
+    let fine = machine.sh(&format!("cat {CONFIG}"));
+    let taker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taker.local_addr().unwrap();
+    let sources = ["e2e-machine", "e2e-machine-two"];
+    let bus = "/run/dbus/system_bus_socket";
+    let of_key = config(&sources, "resink: 1m\n");
+    let of_port = config(&sources, &format!("http: {{ listen: {taken} }}\n"));
+    let of_socket = config(&sources, &format!("{}socket: {bus}\n", listen()));
+    let answers = format!("cannot listen on {bus}: another process answers there");
+    let port = taken.to_string();
+    for (text, words) in [
+        (of_key, ["config.yaml:5:1: ", "unknown field `resink`, did you mean"]),
+        (of_port, [&*port, "in use"]),
+        (of_socket, [&*answers, "set another `socket`"]),
+    ] {
+        machine.write(CONFIG, &text);
+        let mark = machine.journal().len();
+        assert_ne!(machine.run(&["systemctl", "restart", "bowline"]).code, 0, "{words:?}");
+        machine.until_journal(mark, &["error: ", words[0], words[1]]);
+        // It is tried a few times, and then left.
+        machine.until_property("SubState", |state| state == "failed");
+        assert_eq!(errors(machine, mark).len(), 1, "{:?}", errors(machine, mark));
+        machine.sh("systemctl reset-failed bowline");
+    }
+    machine.write(CONFIG, &fine);
+
+    // A disk that has become read-only: nothing can be fetched.
+    machine.sh(
+        "mkdir /mnt/state && mount -t tmpfs tmpfs /mnt/state && cp -a /var/lib/bowline/. /mnt/state \
+         && chmod 711 /mnt/state && chown bowline: /mnt/state \
+         && mount --bind /mnt/state /var/lib/bowline && mount -o remount,ro /mnt/state",
+    );
+    let mark = machine.journal().len();
+    machine.sh("systemctl start bowline");
+    let inventory = "cannot use the inventory /var/lib/bowline/state.redb: Read-only file system";
+    machine.until_journal(mark, &[inventory, "make room or let this user write there"]);
+    machine.sh("systemctl stop bowline; umount /var/lib/bowline /mnt/state");
+
+    // A disk that is full from the beginning: nothing can be fetched, and nothing is touched.
+    machine.sh("mount -t tmpfs -o size=32k,mode=711,uid=$(id -u bowline),gid=$(id -g bowline) tmpfs /var/lib/bowline");
+    machine.sh("head -c 1M /dev/zero >/var/lib/bowline/full 2>/dev/null || chown bowline: /var/lib/bowline/full");
+    let mark = machine.journal().len();
+    assert_ne!(machine.run(&["systemctl", "start", "bowline"]).code, 0);
+    machine.until_journal(
+        mark,
+        &["error: cannot write", "/var/lib/bowline", "No space left on device"],
+    );
+    machine.sh(
+        "systemctl stop bowline; systemctl reset-failed bowline || true; umount /var/lib/bowline",
+    );
+    assert_eq!((lives("e2e-machine"), lives("e2e-machine-two")), before);
+    machine.sh("systemctl start bowline");
+    machine.until_property("StatusText", |text| text.starts_with("2 of 2 stacks synced"));
+    assert_eq!((lives("e2e-machine"), lives("e2e-machine-two")), before);
+}
+
+/// The different errors that the agent has written since.
+fn errors(machine: &Machine, mark: usize) -> BTreeSet<String> {
+    let journal = machine.journal();
+    let errors = journal[mark..].lines().filter(|line| line.contains("error: "));
+    errors.map(str::to_owned).collect()
 }
 
 fn is_upgraded_amid_a_rollout(machine: &Machine, git: &Git, upgrade: &Path) {

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// Changes of a watched repository come in bursts (a push writes several files); the fetch begins
 /// this long after the first.
@@ -28,6 +29,15 @@ const SETTLE: Duration = Duration::from_millis(15);
 /// From the beginning of one fetch of a remote repository to that of the next at the least, however
 /// often somebody says that it moved.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What wakes the task of a source.
+#[derive(Default)]
+pub(super) struct Wakes {
+    /// It is to be fetched.
+    pub(super) due: Arc<Notify>,
+    /// The rules changed by which it is judged what left it.
+    pub(super) judge: Notify,
+}
 
 /// A source with all that its task needs.
 pub(super) struct Watched {
@@ -37,15 +47,19 @@ pub(super) struct Watched {
     pub(super) reading: Reading,
 }
 
-/// Follows one source until the agent stops.
-pub(super) async fn follow(world: Arc<World>, watched: Watched) {
+/// Follows one source until `stop` comes.
+pub(super) async fn follow(
+    world: Arc<World>,
+    watched: Watched,
+    wakes: Arc<Wakes>,
+    stop: CancellationToken,
+) {
     let name = watched.config.name.clone();
-    let due = world.due.get(&name).cloned().unwrap_or_default();
     let mut watch = None;
     let tick = Arc::new(Notify::new());
     let wake = Arc::clone(&tick);
     let cron = watched.config.cron.clone();
-    let schedule = Schedule::start(cron, move || wake.notify_one(), world.stop.clone());
+    let schedule = Schedule::start(cron, move || wake.notify_one(), stop.clone());
     let mut pace = Pace::new(watched.config.interval);
     if matches!(&watched.config.location, Location::Remote(url) if url.scheme() == "git") {
         tracing::warn!(
@@ -59,9 +73,9 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     loop {
         // Before the fetch, so that no change falls between the two; again after an error, since
         // the repository may only have come to be.
-        watch = watch.or_else(|| watch_local(&watched.config, &due));
+        watch = watch.or_else(|| watch_local(&watched.config, &wakes.due));
         let began = Instant::now();
-        let (synced, next) = sync(&world, &watched, &mut pace, first).await;
+        let (synced, next) = sync(&world, &watched, &mut pace, first, &stop).await;
         first &= synced == Synced::Nothing;
         match synced {
             Synced::Loaded => (prune_due, read) = (true, true),
@@ -71,28 +85,34 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
             Synced::AsBefore => prune_due |= read && world.desired().is_left_by_some(&name),
             Synced::Nothing => {}
         }
-        if prune_due && world.knows_all_sources() {
-            prune_due = !prune(&world, &name).await;
+        if stop.is_cancelled() {
+            return schedule.ended().await;
         }
-        world.source_tried(&name);
-        tokio::select! {
-            // Somebody knows that it moved, or wants to know.
-            () = due.notified() => {}
-            () = tick.notified(), if pace.failures() == 0 => {}
-            () = sleep_until(next.unwrap_or(began)), if next.is_some() => {}
-            () = world.stop.cancelled() => return schedule.ended().await,
+        loop {
+            if prune_due && world.knows_all_sources() {
+                prune_due = !prune(&world, &name).await;
+            }
+            world.source_tried(&name);
+            tokio::select! {
+                // Somebody knows that it moved, or wants to know.
+                () = wakes.due.notified() => break,
+                () = tick.notified(), if pace.failures() == 0 => break,
+                () = sleep_until(next.unwrap_or(began)), if next.is_some() => break,
+                () = wakes.judge.notified() => prune_due = read,
+                () = stop.cancelled() => return schedule.ended().await,
+            }
         }
         let pause = match watched.config.location {
             Location::Local(_) => sleep(SETTLE),
             Location::Remote(_) | Location::Ssh(_) => sleep_until(began + LEAST_PAUSE),
         };
-        world.stop.run_until_cancelled(pause).await;
+        stop.run_until_cancelled(pause).await;
     }
 }
 
 /// Fetches once, and takes in what came; while the source is away, what an earlier process fetched.
 pub(super) async fn fetch_once(world: &Arc<World>, watched: &Watched) {
-    sync(world, watched, &mut Pace::new(None), true).await;
+    sync(world, watched, &mut Pace::new(None), true, &world.stop).await;
 }
 
 /// Takes in what an earlier process fetched, and asks nobody for more.
@@ -103,7 +123,7 @@ pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), 
     let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
     let kept = kept.map_err(|error| error.to_string())?;
     let checkout = kept.ok_or("nothing was fetched yet")?;
-    take_in(world, watched, repository, (checkout.revision, None)).await;
+    take_in(world, watched, repository, (checkout.revision, None), &world.stop).await;
     Ok(())
 }
 
@@ -142,13 +162,17 @@ async fn sync(
     watched: &Watched,
     pace: &mut Pace,
     first: bool,
+    stop: &CancellationToken,
 ) -> (Synced, Option<Instant>) {
     let began = Instant::now();
     let repository = repository(watched);
     let fetched = match &repository {
-        Ok(repository) => fetch(world, repository.clone(), first).await,
+        Ok(repository) => fetch(world, repository.clone(), first, stop).await,
         Err(error) => Fetched::failed(error.clone()),
     };
+    if stop.is_cancelled() {
+        return (Synced::Nothing, None);
+    }
     let due = tell(world, &watched.config, pace, &fetched, began.elapsed());
     let Fetched { last, result, shown } = fetched;
     let checkout = match result {
@@ -158,7 +182,7 @@ async fn sync(
     let (Some(checkout), Ok(repository)) = (checkout, repository) else {
         return (if first { Synced::Nothing } else { Synced::AsBefore }, due);
     };
-    let synced = take_in(world, watched, repository, (checkout.revision, shown)).await;
+    let synced = take_in(world, watched, repository, (checkout.revision, shown), stop).await;
     (synced, due)
 }
 
@@ -210,7 +234,12 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
 
 /// Fetches off the async threads. At the start, while the source is away, what an earlier process
 /// fetched will do: it comes first.
-async fn fetch(world: &Arc<World>, mut repository: Repository, first: bool) -> Fetched {
+async fn fetch(
+    world: &Arc<World>,
+    mut repository: Repository,
+    first: bool,
+    stop: &CancellationToken,
+) -> Fetched {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let needed = world.needed_revisions(repository.name());
@@ -231,7 +260,7 @@ async fn fetch(world: &Arc<World>, mut repository: Repository, first: bool) -> F
     });
     let joined = tokio::select! {
         joined = &mut work => joined,
-        () = world.stop.cancelled() => {
+        () = stop.cancelled() => {
             cancelled.store(true, Ordering::Relaxed);
             work.await
         }
@@ -252,6 +281,7 @@ async fn take_in(
     watched: &Watched,
     mut repository: Repository,
     (revision, shown): (Revision, Option<(Revision, Commit)>),
+    stop: &CancellationToken,
 ) -> Synced {
     let name = &watched.config.name;
     let former = world.desired().names_in(name);
@@ -277,7 +307,14 @@ async fn take_in(
     let told = shown.map(|(_, Commit { author, subject })| format!("; {subject} ({author})"));
     let told = told.unwrap_or_default();
     tracing::info!(source = %name, revision = short, "revision {short}, stacks: {count}{told}");
-    let concerned = world.desired().set(name, content, Timestamp::now());
+    let concerned = {
+        let mut desired = world.desired();
+        // It may have left the configuration meanwhile, and nothing of it is asked any more.
+        if stop.is_cancelled() {
+            return Synced::Nothing;
+        }
+        desired.set(name, content, Timestamp::now())
+    };
     world.remember();
     for stack in concerned {
         world.renew(&stack);
@@ -289,7 +326,8 @@ async fn take_in(
 /// Has the stacks that left the source taken away, or held. Whether that is done, or must be tried
 /// again.
 async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
-    if !world.config.prune.enabled {
+    let rules = world.config().prune.clone();
+    if !rules.enabled {
         return true;
     }
     if !world.inventory.is_read() {
@@ -304,8 +342,7 @@ async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
             return false;
         }
     };
-    let allowed = &world.config.prune.confirm;
-    let judgement = world.desired().judge(name, &made, &outlines, allowed, Timestamp::now());
+    let judgement = world.desired().judge(name, &made, &outlines, &rules.confirm, Timestamp::now());
     world.remember();
     world.forget_adoptions(name, &judgement.forgotten).await;
     for stack in &judgement.removed {

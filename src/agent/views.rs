@@ -4,7 +4,7 @@
 use super::Clock;
 use crate::http::{Liveness, Shared};
 use crate::metrics::Metrics;
-use crate::model::{Revision, StackName};
+use crate::model::{Revision, SourceName, StackName};
 use crate::status::{
     Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SyncStatus,
 };
@@ -94,25 +94,31 @@ impl Views {
         self.metrics.forget(stack);
     }
 
+    pub(super) fn forget_source(&self, source: &SourceName) {
+        self.shared.board_mut().forget_source(source);
+        self.metrics.forget_source(source);
+    }
+
     pub(super) fn ready(&self) {
         self.shared.readiness.ready();
         systemd::ready();
     }
 
-    /// The loop turns, with so many stacks waiting.
-    pub(super) fn beat(&self, waiting: usize) {
+    /// The loop turns, with so many stacks waiting; `trouble` is what else an operator should know.
+    pub(super) fn beat(&self, waiting: usize, trouble: Option<&str>) {
         self.shared.liveness.tick();
         self.metrics.queue_depth(waiting);
-        self.tell_summary();
+        self.tell_summary(trouble);
         systemd::alive();
     }
 
     /// A line for `systemctl status`.
-    fn tell_summary(&self) {
+    fn tell_summary(&self, trouble: Option<&str>) {
         let board = self.shared.board();
         let synced = board.stacks().filter(|stack| stack.sync == SyncStatus::Synced).count();
         let all = board.stacks().count();
         drop(board);
-        systemd::status(&format!("{synced} of {all} stacks synced"));
+        let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
+        systemd::status(&format!("{synced} of {all} stacks synced{trouble}"));
     }
 }

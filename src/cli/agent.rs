@@ -2,8 +2,8 @@
 
 use super::plan::counted;
 use super::{Common, EngineKind};
-use crate::agent::Views;
-use crate::config::{self, Config, Source};
+use crate::agent::{Reloads, Views};
+use crate::config::{self, Config, ConfigError, Source};
 use crate::engine::Engine;
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
@@ -36,10 +36,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut config = config::load(&arguments.config)?;
-    if let Some(dir) = &common.state_dir {
-        config.state_dir.clone_from(dir);
-    }
+    let read = reader(common, arguments);
+    let config = read()?;
     let exposed: Vec<_> = config.sources.iter().flat_map(Source::exposed_files).collect();
     if arguments.check {
         for warning in exposed {
@@ -57,14 +55,34 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    let ended = runtime.block_on(serve(common, config));
+    let ended = runtime.block_on(serve(common, config, read));
     // A fetch that hangs on the network must not hold up the end.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
+/// Reads the configuration that the arguments name.
+fn reader(
+    common: &Common,
+    arguments: &Arguments,
+) -> impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static {
+    let (path, state_dir) = (arguments.config.clone(), common.state_dir.clone());
+    move || {
+        let mut config = config::load(&path)?;
+        if let Some(dir) = &state_dir {
+            config.state_dir.clone_from(dir);
+        }
+        Ok(config)
+    }
+}
+
+async fn serve(
+    common: &Common,
+    config: Config,
+    read: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
+    let reloads = reload_on_signals(read)?;
     let views = Views::default();
     let engine = open(common, &config, &views)?;
     let address = config.listen;
@@ -81,7 +99,7 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
         config.state_dir.display(),
         address.map_or("no HTTP".to_owned(), |address| format!("http://{address}/metrics")),
     );
-    crate::agent::run(config, engine, views, stop.clone()).await?;
+    crate::agent::run_reloading(config, engine, views, Some(reloads), stop.clone()).await?;
     stop.cancel();
     if let Some(page) = page {
         page.await.context("the HTTP server ended by a defect of Bowline")??;
@@ -106,6 +124,28 @@ pub(super) fn open(
     });
     let notes = super::engine::notes(&config.state_dir);
     Ok(Arc::new(Docker::connect(host)?.with_observer(observer).with_notes(notes)))
+}
+
+/// Has the configuration read anew at each SIGHUP.
+fn reload_on_signals(
+    read: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> anyhow::Result<Reloads> {
+    let read = move || {
+        let config = read().map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+        let exposed = config.sources.iter().flat_map(Source::exposed_files);
+        exposed.for_each(|warning| tracing::warn!("{warning}"));
+        Ok(config)
+    };
+    let (tell, reloads) = Reloads::new(read);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP");
+            // One that waits already does for both.
+            let _ = tell.try_send(());
+        }
+    });
+    Ok(reloads)
 }
 
 /// A token that SIGTERM and SIGINT cancel.
