@@ -149,6 +149,7 @@ fn watched(source: &Source, config: &Config, world: &World) -> Watched {
             age_key_file: config.age_key_file.clone(),
         },
         config: source.clone(),
+        stop: world.stop.child_token(),
     }
 }
 

@@ -14,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::agent::free_port;
+use support::docker::docker;
 use support::packed::Image;
 use support::program::PROGRAM;
 use support::repository::Git;
@@ -61,7 +62,7 @@ fn listen() -> String {
     format!("http: {{ listen: 127.0.0.1:{} }}\n", free_port())
 }
 
-/// Containers that sleep; an update exchanges one after another, two seconds apart.
+/// Containers that sleep.
 fn sleepers(name: &str, replicas: usize, turn: &str) -> String {
     format!(
         r#"
@@ -73,10 +74,14 @@ services:
     stop_signal: SIGKILL
     network_mode: none
     environment: {{ TURN: "{turn}" }}
-    deploy: {{ replicas: {replicas}, update_config: {{ delay: 2s }} }}
+    deploy: {{ replicas: {replicas} }}
 "#
     )
 }
+
+/// Each is healthy once somebody has made a file in it: until then its rollout waits.
+const GATE: &str = r#"    healthcheck: { test: [CMD, busybox, test, -e, /open], interval: 1s, retries: 600 }
+"#;
 
 /// How many containers of a stack run with this turn.
 fn running_at(stack: &str, turn: &str) -> usize {
@@ -211,7 +216,7 @@ fn says_what_is_wrong(machine: &Machine) {
     let answers = format!("cannot listen on {bus}: another process answers there");
     let port = taken.to_string();
     for (text, words) in [
-        (of_key, ["config.yaml:5:1: ", "unknown field `resink`, did you mean"]),
+        (of_key, ["config.yaml:5:1: unknown field `resink`", "did you mean `resync`"]),
         (of_port, [&*port, "in use"]),
         (of_socket, [&*answers, "set another `socket`"]),
     ] {
@@ -265,16 +270,23 @@ fn errors(machine: &Machine, mark: usize) -> BTreeSet<String> {
 
 fn is_upgraded_amid_a_rollout(machine: &Machine, git: &Git, upgrade: &Path) {
     let process = machine.property("MainPID");
-    git.write("one/compose.yaml", &sleepers("e2e-machine", 4, "2")).push("Turn");
+    let gated = format!("{}{GATE}", sleepers("e2e-machine", 4, "2"));
+    git.write("one/compose.yaml", &gated).push("Turn");
     until("the first new container", || (running_at("e2e-machine", "2") > 0).then_some(()));
-    install(machine, upgrade);
     let new_ones = lives_at("e2e-machine", "2");
-    assert!(new_ones.len() < 4, "the rollout was over before the upgrade was");
+    install(machine, upgrade);
     assert_ne!(machine.property("MainPID"), process, "the new version runs");
     assert_eq!(machine.sh("dpkg-query --show --showformat='${Version}' bowline"), "0.2.0-1");
-    until("the end of the rollout", || (running_at("e2e-machine", "2") == 4).then_some(()));
-    let at_the_end = lives_at("e2e-machine", "2");
-    assert!(new_ones.is_subset(&at_the_end), "what was new already was exchanged again");
+    assert_eq!((new_ones.len(), running_at("e2e-machine", "2")), (1, 1), "it waited for the first");
+    until("the end of the rollout", || {
+        for (id, _) in lives_at("e2e-machine", "2") {
+            docker(&["exec", &id, "busybox", "touch", "/open"]);
+        }
+        (running_at("e2e-machine", "2") == 4).then_some(())
+    });
+    assert!(new_ones.is_subset(&lives_at("e2e-machine", "2")), "what was new was exchanged again");
+    let of_last = |id: &String| docker(&["exec", id, "busybox", "touch", "/open"]);
+    lives_at("e2e-machine", "2").iter().for_each(|(id, _)| drop(of_last(id)));
     machine.until_property("StatusText", |text| text.starts_with("2 of 2 stacks synced"));
 }
 

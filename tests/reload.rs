@@ -126,19 +126,16 @@ fn a_wrong_configuration_changes_nothing_and_what_needs_a_restart_is_named_once(
     assert_eq!((errors, names(&agent, "sources")), (1, vec!["one".to_owned()]));
     assert_eq!(agent.get("/readyz").map(|(status, _)| status), Some(200));
 
-    let elsewhere = text(&settings, &[("one", &one, ""), ("two", &two, "")], "")
-        .replace("state_dir: state", "state_dir: elsewhere")
+    let more = "log: { level: debug }\n";
+    let elsewhere = text(&settings, &[("one", &one, ""), ("two", &two, "")], more)
         .replace("bowline.sock", "other.sock");
     let mark = agent.mark();
     reload(&settings, &agent, &elsewhere);
     let told = agent.until_logged(mark, &["WARN", "a restart is needed for"]);
-    assert!(
-        told.contains("for state_dir, socket; the rest of the configuration is in effect"),
-        "{told}"
-    );
+    assert!(told.contains("for socket, log; the rest of the configuration is in effect"), "{told}");
     agent.until_stack("two", |stack| stack["last_pass"].is_object());
-    hear(&systemd, |told| told.contains("a restart is needed for state_dir, socket"));
-    assert!(!settings.dir.path().join("elsewhere").exists());
+    hear(&systemd, |told| told.contains("a restart is needed for socket, log"));
+    assert!(!settings.dir.path().join("other.sock").exists());
 
     reload(&settings, &agent, &text(&settings, &alone, ""));
     hear(&systemd, |told| told.contains("STATUS=") && told.trim_end().ends_with("stacks synced"));

@@ -169,19 +169,18 @@ impl World {
 
     /// Begins to follow a source, once nobody else does.
     pub(super) fn follow(self: &Arc<Self>, source: &Source) {
-        let stop = self.stop.child_token();
+        let watched = watched(source, &self.config(), self);
         let (wakes, ended) = (Arc::<Wakes>::default(), CancellationToken::new());
-        let followed =
-            Followed { wakes: Arc::clone(&wakes), stop: stop.clone(), ended: ended.clone() };
+        let (stop, wake) = (watched.stop.clone(), Arc::clone(&wakes));
+        let followed = Followed { wakes: wake, stop, ended: ended.clone() };
         let former = self.followed().insert(source.name.clone(), followed);
         let world = Arc::clone(self);
-        let watched = watched(source, &self.config(), self);
         self.followers.spawn(async move {
             let _ended = ended.drop_guard();
             if let Some(former) = former {
                 former.ended.cancelled().await;
             }
-            sources::follow(world, watched, wakes, stop).await;
+            sources::follow(world, watched, wakes).await;
         });
     }
 

@@ -45,16 +45,13 @@ pub(super) struct Watched {
     /// Where its clone is.
     pub(super) state_dir: PathBuf,
     pub(super) reading: Reading,
+    /// Nobody asks for it any more.
+    pub(super) stop: CancellationToken,
 }
 
-/// Follows one source until `stop` comes.
-pub(super) async fn follow(
-    world: Arc<World>,
-    watched: Watched,
-    wakes: Arc<Wakes>,
-    stop: CancellationToken,
-) {
-    let name = watched.config.name.clone();
+/// Follows one source until its stop comes.
+pub(super) async fn follow(world: Arc<World>, watched: Watched, wakes: Arc<Wakes>) {
+    let (name, stop) = (watched.config.name.clone(), watched.stop.clone());
     let mut watch = None;
     let tick = Arc::new(Notify::new());
     let wake = Arc::clone(&tick);
@@ -75,7 +72,7 @@ pub(super) async fn follow(
         // the repository may only have come to be.
         watch = watch.or_else(|| watch_local(&watched.config, &wakes.due));
         let began = Instant::now();
-        let (synced, next) = sync(&world, &watched, &mut pace, first, &stop).await;
+        let (synced, next) = sync(&world, &watched, &mut pace, first).await;
         first &= synced == Synced::Nothing;
         match synced {
             Synced::Loaded => (prune_due, read) = (true, true),
@@ -112,7 +109,7 @@ pub(super) async fn follow(
 
 /// Fetches once, and takes in what came; while the source is away, what an earlier process fetched.
 pub(super) async fn fetch_once(world: &Arc<World>, watched: &Watched) {
-    sync(world, watched, &mut Pace::new(None), true, &world.stop).await;
+    sync(world, watched, &mut Pace::new(None), true).await;
 }
 
 /// Takes in what an earlier process fetched, and asks nobody for more.
@@ -123,7 +120,7 @@ pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), 
     let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
     let kept = kept.map_err(|error| error.to_string())?;
     let checkout = kept.ok_or("nothing was fetched yet")?;
-    take_in(world, watched, repository, (checkout.revision, None), &world.stop).await;
+    take_in(world, watched, repository, (checkout.revision, None)).await;
     Ok(())
 }
 
@@ -162,15 +159,14 @@ async fn sync(
     watched: &Watched,
     pace: &mut Pace,
     first: bool,
-    stop: &CancellationToken,
 ) -> (Synced, Option<Instant>) {
     let began = Instant::now();
     let repository = repository(watched);
     let fetched = match &repository {
-        Ok(repository) => fetch(world, repository.clone(), first, stop).await,
+        Ok(repository) => fetch(world, repository.clone(), first, &watched.stop).await,
         Err(error) => Fetched::failed(error.clone()),
     };
-    if stop.is_cancelled() {
+    if watched.stop.is_cancelled() {
         return (Synced::Nothing, None);
     }
     let due = tell(world, &watched.config, pace, &fetched, began.elapsed());
@@ -182,7 +178,7 @@ async fn sync(
     let (Some(checkout), Ok(repository)) = (checkout, repository) else {
         return (if first { Synced::Nothing } else { Synced::AsBefore }, due);
     };
-    let synced = take_in(world, watched, repository, (checkout.revision, shown), stop).await;
+    let synced = take_in(world, watched, repository, (checkout.revision, shown)).await;
     (synced, due)
 }
 
@@ -281,7 +277,6 @@ async fn take_in(
     watched: &Watched,
     mut repository: Repository,
     (revision, shown): (Revision, Option<(Revision, Commit)>),
-    stop: &CancellationToken,
 ) -> Synced {
     let name = &watched.config.name;
     let former = world.desired().names_in(name);
@@ -310,7 +305,7 @@ async fn take_in(
     let concerned = {
         let mut desired = world.desired();
         // It may have left the configuration meanwhile, and nothing of it is asked any more.
-        if stop.is_cancelled() {
+        if watched.stop.is_cancelled() {
             return Synced::Nothing;
         }
         desired.set(name, content, Timestamp::now())
