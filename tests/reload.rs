@@ -8,6 +8,7 @@ use bowline::agent::{self, AgentError, Reloads, Views};
 use bowline::config::{self, Config};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
+use std::time::Instant;
 use support::agent::{Agent, Settings};
 use support::repository::Git;
 use support::site::{Site, until as until_async};
@@ -118,9 +119,9 @@ fn a_wrong_configuration_changes_nothing_and_what_needs_a_restart_is_named_once(
     agent.hang_up();
     let reloading = hear(&systemd, |told| told.contains("RELOADING=1"));
     assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    hear(&systemd, |told| told.contains("READY=1"));
     let status = hear(&systemd, |told| told.contains("STATUS=") && told.contains("config.yaml:"));
     assert!(status.contains("stacks synced; the configuration stays as it was: "), "{status}");
-    hear(&systemd, |told| told.contains("READY=1"));
     agent.until_logged(mark, &["ERROR", "config.yaml:8:1: unknown field `monitr`"]);
     let errors = agent.log().lines().filter(|line| line.contains("unknown field")).count();
     assert_eq!((errors, names(&agent, "sources")), (1, vec!["one".to_owned()]));
@@ -144,7 +145,9 @@ fn a_wrong_configuration_changes_nothing_and_what_needs_a_restart_is_named_once(
 
 /// Reads what systemd is told until something fits; returns that.
 fn hear(systemd: &UnixDatagram, fits: impl Fn(&str) -> bool) -> String {
+    let end = Instant::now() + BOUND;
     loop {
+        assert!(Instant::now() < end, "what systemd is to be told did not come within {BOUND:?}");
         let mut buffer = [0; 4096];
         let length = systemd.recv(&mut buffer).expect("what systemd is to be told comes in time");
         let told = String::from_utf8_lossy(&buffer[..length]).into_owned();

@@ -102,7 +102,6 @@ pub(super) async fn listen(world: Arc<World>, mut reloads: Reloads) {
                 }
             };
         world.memory().reload_trouble = trouble;
-        world.beat();
         if is_ready {
             systemd::ready();
         }
@@ -128,6 +127,7 @@ impl World {
         self.snapshots.believe_for(new.resync);
         let new = Arc::new(new);
         self.exchange(&difference, &new);
+        self.remember();
         for source in &new.sources {
             if difference.came.contains(&source.name) || difference.changed.contains(&source.name) {
                 self.follow(source);
@@ -191,7 +191,8 @@ impl World {
         self.followers.spawn(async move {
             ended.cancelled().await;
             if !keeping::sources(&world.config()).contains(&name) {
-                world.followed().remove(&name);
+                // It may have come back and left again, and be ending once more.
+                world.followed().retain(|other, it| *other != name || !it.ended.is_cancelled());
                 world.memory().tried.remove(&name);
                 world.views.forget_source(&name);
             }
