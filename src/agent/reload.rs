@@ -101,6 +101,7 @@ pub(super) async fn listen(world: Arc<World>, mut reloads: Reloads) {
                     Some(format!("the configuration stays as it was: {error}"))
                 }
             };
+        world.views.tell_summary(trouble.as_deref());
         world.memory().reload_trouble = trouble;
         if is_ready {
             systemd::ready();

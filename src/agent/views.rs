@@ -113,7 +113,7 @@ impl Views {
     }
 
     /// A line for `systemctl status`.
-    fn tell_summary(&self, trouble: Option<&str>) {
+    pub(super) fn tell_summary(&self, trouble: Option<&str>) {
         let board = self.shared.board();
         let synced = board.stacks().filter(|stack| stack.sync == SyncStatus::Synced).count();
         let all = board.stacks().count();
