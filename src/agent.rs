@@ -128,7 +128,9 @@ pub async fn run_reloading(
         tasks.spawn(desk::answer(door, office, world.stop.clone()));
     }
     tasks.spawn(events::listen(Arc::clone(&world)));
-    world.config().sources.iter().for_each(|source| world.follow(source));
+    for source in &world.config().sources {
+        world.follow(source);
+    }
     if let Some(reloads) = reloads {
         tasks.spawn(reload::listen(Arc::clone(&world), reloads));
     }

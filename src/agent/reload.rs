@@ -138,7 +138,9 @@ impl World {
             self.forget_source(name);
         }
         if former.prune != new.prune {
-            self.followed().values().for_each(|followed| followed.wakes.judge.notify_one());
+            for followed in self.followed().values() {
+                followed.wakes.judge.notify_one();
+            }
         }
         // Windows, waits and the time to the next look may be others now.
         self.wake_all();
@@ -165,7 +167,9 @@ impl World {
         *self.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::clone(new);
         drop(desired);
         // A pass over what nobody asks for forgets it.
-        concerned.into_iter().for_each(|stack| self.queue.add(stack));
+        for stack in concerned {
+            self.queue.add(stack);
+        }
     }
 
     /// Begins to follow a source, once nobody else does.

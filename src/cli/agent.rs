@@ -132,8 +132,9 @@ fn reload_on_signals(
 ) -> anyhow::Result<Reloads> {
     let read = move || {
         let config = read().map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
-        let exposed = config.sources.iter().flat_map(Source::exposed_files);
-        exposed.for_each(|warning| tracing::warn!("{warning}"));
+        for warning in config.sources.iter().flat_map(Source::exposed_files) {
+            tracing::warn!("{warning}");
+        }
         Ok(config)
     };
     let (tell, reloads) = Reloads::new(read);
