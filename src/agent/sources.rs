@@ -1,20 +1,18 @@
 //! One task a source: waits for a wake-up, fetches, loads, and says which stacks are concerned.
 
 mod ended;
+mod pruning;
 
 use super::World;
 use super::chance::chance;
-use super::desired::{Outline, outline_of};
 use super::load::{Reading, load};
 use super::pace::Pace;
 use super::schedule::Schedule;
 use crate::config::Source;
-use crate::engine::EngineError;
-use crate::model::{Commit, Revision, SourceName, StackName};
+use crate::model::{Commit, Revision};
 use crate::source::{Checkout, Fault, Location, Repository, SourceError, Spec, watch};
 use ended::{Fetched, tell};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,7 +85,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched, wakes: Arc<Wakes
         }
         loop {
             if prune_due && world.knows_all_sources() {
-                prune_due = !prune(&world, &name).await;
+                prune_due = !pruning::prune(&world, &watched).await;
             }
             world.source_tried(&name);
             tokio::select! {
@@ -316,61 +314,6 @@ async fn take_in(
     }
     world.wake_dependents();
     Synced::Loaded
-}
-
-/// Has the stacks that left the source taken away, or held. Whether that is done, or must be tried
-/// again.
-async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
-    let rules = world.config().prune.clone();
-    if !rules.enabled {
-        return true;
-    }
-    if !world.inventory.is_read() {
-        return false;
-    }
-    // Should it have been read only now, what was held is known from here on.
-    world.remember();
-    let (made, outlines) = match look(world, name).await {
-        Ok(seen) => seen,
-        Err(error) => {
-            tracing::warn!(source = %name, "cannot look for stacks that left the source: {error}");
-            return false;
-        }
-    };
-    let judgement = world.desired().judge(name, &made, &outlines, &rules.confirm, Timestamp::now());
-    world.remember();
-    world.forget_adoptions(name, &judgement.forgotten).await;
-    for stack in &judgement.removed {
-        tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
-    }
-    for (stack, reason) in &judgement.held {
-        tracing::warn!(
-            source = %name, stack = %stack,
-            "not removing {stack}: {reason}; `bowline prune --confirm {stack}` removes it"
-        );
-    }
-    let held = judgement.held.into_keys();
-    let concerned = judgement.removed.into_iter().chain(held).chain(judgement.freed);
-    concerned.for_each(|stack| world.queue.add(stack));
-    judgement.postponed.is_empty()
-}
-
-/// The stacks that a source made on the engine, and what those look like that may have left it.
-async fn look(
-    world: &World,
-    name: &SourceName,
-) -> Result<(BTreeSet<StackName>, BTreeMap<StackName, Outline>), EngineError> {
-    let all = world.engine.stacks().await?;
-    let made = all.into_iter().filter(|(_, source)| source.as_ref() == Some(name));
-    let made: BTreeSet<StackName> = made.map(|(stack, _)| stack).collect();
-    let undecided = world.desired().undecided(&made);
-    let mut outlines = BTreeMap::new();
-    for stack in undecided {
-        let query = world.adopted.owned_by(&stack, Some(name));
-        let observed = world.engine.observe(&query).await?;
-        outlines.insert(stack, outline_of(&observed));
-    }
-    Ok((made, outlines))
 }
 
 /// A wait of up to a tenth more than `period`, so that agents do not all wake at once.
