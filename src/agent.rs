@@ -1,6 +1,7 @@
 //! The agent: wake-ups from git, cron, file watches and the engine fill a queue of stacks; passes
 //! empty it; what they report is folded into status and metrics.
 
+mod access;
 mod alone;
 mod backoff;
 mod by_hand;
@@ -23,6 +24,7 @@ mod memory;
 mod pace;
 mod pulls;
 mod queue;
+mod reload;
 mod schedule;
 mod sources;
 mod stacks_in_order;
@@ -34,12 +36,14 @@ mod views;
 mod waiting;
 mod windows;
 
+pub use access::access;
 pub use alone::Alone;
 pub use clock::Clock;
 pub use error::AgentError;
+pub use reload::Reloads;
 pub use views::Views;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::control;
 use crate::engine::Engine;
 use crate::execute::Bounds;
@@ -53,14 +57,16 @@ use backoff::Backoff;
 use desired::{Desired, Want, Wish};
 use memory::{Memory, UnderWay};
 use queue::Queue;
+use reload::Followed;
 use sources::Watched;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How often the loop shows that it lives.
 const BEAT: Duration = Duration::from_secs(1);
@@ -73,11 +79,12 @@ const JITTER: f64 = 0.2;
 
 /// What the agent's tasks share.
 struct World {
-    config: Config,
+    /// What holds until the configuration is read anew.
+    config: RwLock<Arc<Config>>,
     engine: Arc<dyn Engine>,
     views: Views,
     queue: Queue<StackName>,
-    bounds: Bounds,
+    bounds: Mutex<Bounds>,
     snapshots: Arc<Snapshots>,
     digest_key: DigestKey,
     desired: Mutex<Desired>,
@@ -85,8 +92,9 @@ struct World {
     inventory: Inventory,
     adopted: Adopted,
     jobs: Jobs,
-    /// Told when a source is to be fetched.
-    due: BTreeMap<SourceName, Arc<Notify>>,
+    followed: Mutex<BTreeMap<SourceName, Followed>>,
+    /// The tasks of the sources.
+    followers: TaskTracker,
     /// Told when the inventory has something to write.
     unsaved: Notify,
     stop: CancellationToken,
@@ -98,6 +106,17 @@ pub async fn run(
     config: Config,
     engine: Arc<dyn Engine>,
     views: Views,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
+    run_reloading(config, engine, views, None, stop).await
+}
+
+/// The same, with a configuration that is read anew when `reloads` says so.
+pub async fn run_reloading(
+    config: Config,
+    engine: Arc<dyn Engine>,
+    views: Views,
+    reloads: Option<Reloads>,
     stop: CancellationToken,
 ) -> Result<(), AgentError> {
     let _lock = store::lock(&config.state_dir)?;
@@ -114,9 +133,11 @@ pub async fn run(
         tasks.spawn(desk::answer(door, desk, world.stop.clone()));
     }
     tasks.spawn(events::listen(Arc::clone(&world)));
-    for source in &world.config.sources {
-        let watched = watched(source, &world.config, &world.digest_key);
-        tasks.spawn(sources::follow(Arc::clone(&world), watched));
+    for source in &world.config().sources {
+        world.follow(source);
+    }
+    if let Some(reloads) = reloads {
+        tasks.spawn(reload::listen(Arc::clone(&world), reloads));
     }
     let passes = work_off(&world).await;
     drain(&world, tasks, passes).await;
@@ -125,17 +146,18 @@ pub async fn run(
     Ok(())
 }
 
-fn watched(source: &crate::config::Source, config: &Config, digest_key: &DigestKey) -> Watched {
+fn watched(source: &Source, config: &Config, world: &World) -> Watched {
     Watched {
         state_dir: config.state_dir.join("sources"),
         reading: load::Reading {
             path: source.path.clone(),
             variables: source.variables.clone(),
             profiles: source.profiles.clone(),
-            digest_key: digest_key.clone(),
+            digest_key: world.digest_key.clone(),
             age_key_file: config.age_key_file.clone(),
         },
         config: source.clone(),
+        stop: world.stop.child_token(),
     }
 }
 
@@ -171,8 +193,10 @@ async fn drain(world: &Arc<World>, mut tasks: JoinSet<()>, mut passes: JoinSet<(
     let all = async {
         while passes.join_next().await.is_some() {}
         while tasks.join_next().await.is_some() {}
+        world.followers.close();
+        world.followers.wait().await;
     };
-    if timeout(world.config.shutdown_timeout, all).await.is_err() {
+    if timeout(world.config().shutdown_timeout, all).await.is_err() {
         tracing::warn!("not all work ended in time; the next start goes on from where it is");
     }
 }
@@ -192,13 +216,10 @@ impl World {
             queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
             adopted: Adopted::of(&config.state_dir),
             jobs: Jobs::of(&config.state_dir),
-            due: config
-                .sources
-                .iter()
-                .map(|source| (source.name.clone(), Arc::default()))
-                .collect(),
-            bounds: Bounds::new(config.parallel, config.passes),
-            config,
+            followed: Mutex::default(),
+            followers: TaskTracker::new(),
+            bounds: Mutex::new(Bounds::new(config.parallel, config.passes)),
+            config: RwLock::new(Arc::new(config)),
             engine,
             views,
             snapshots: Arc::default(),
@@ -247,7 +268,8 @@ impl World {
 
     /// Whether every source was tried and every stack had a pass, for the first time.
     fn becomes_ready(&self, memory: &mut Memory) -> bool {
-        let sources = self.config.sources.iter().all(|source| memory.tried.contains(&source.name));
+        let sources =
+            self.config().sources.iter().all(|source| memory.tried.contains(&source.name));
         let stacks = || self.desired().are_all_in(&memory.passed);
         let becomes = !memory.ready && sources && stacks();
         memory.ready |= becomes;
@@ -262,10 +284,14 @@ impl World {
     }
 
     fn beat(&self) {
-        if !self.memory().ready {
+        let (ready, trouble) = {
+            let memory = self.memory();
+            (memory.ready, memory.reload_trouble.clone())
+        };
+        if !ready {
             systemd::starting();
         }
-        self.views.beat(self.queue.depth(), self.queue.running());
+        self.views.beat(self.queue.depth(), self.queue.running(), trouble.as_deref());
     }
 
     fn wake_all(&self) {
@@ -322,7 +348,7 @@ impl World {
     /// Whether the content of every source is known.
     fn knows_all_sources(&self) -> bool {
         let desired = self.desired();
-        self.config.sources.iter().all(|source| desired.knows(&source.name))
+        self.config().sources.iter().all(|source| desired.knows(&source.name))
     }
 
     /// Forgets a stack that is gone, unless git has brought it back meanwhile: then it is due. The
@@ -349,6 +375,19 @@ impl World {
         memory.begun.remove(name);
         drop(memory);
         self.views.forget(name);
+    }
+
+    /// What is configured now.
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn followed(&self) -> MutexGuard<'_, BTreeMap<SourceName, Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic under the lock leaves the data whole: every change of it is a single call.

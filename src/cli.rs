@@ -12,6 +12,7 @@ mod demo;
 mod doer;
 mod engine;
 mod lint;
+mod manual;
 mod onlooker;
 mod order;
 mod pause;
@@ -136,6 +137,9 @@ enum Verb {
     Schema(schema::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
+    /// Write the manual pages, as the package has them, into a directory.
+    #[command(hide = true)]
+    Manual(manual::Arguments),
     /// Serve a page with version and health over HTTP: what the demo's containers run.
     #[command(hide = true)]
     Serve(serve::Arguments),
@@ -165,6 +169,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),
+        Verb::Manual(arguments) => manual::run(&arguments),
         Verb::Serve(arguments) => block_on(serve::run(&arguments)),
     }
 }

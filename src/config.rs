@@ -75,7 +75,7 @@ pub struct Prune {
 }
 
 /// One git repository of stacks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// Its name; by default the last part of the url.
     pub name: SourceName,

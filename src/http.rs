@@ -68,7 +68,7 @@ pub struct Shared {
     readers: Semaphore,
     api: api::Counter,
     /// Who may ask the API; once it is set.
-    access: OnceLock<Access>,
+    access: RwLock<Arc<Access>>,
 }
 
 impl fmt::Debug for Shared {
@@ -95,7 +95,7 @@ impl Shared {
             inbox: OnceLock::new(),
             readers: inbox::readers(),
             api: api::Counter::default(),
-            access: OnceLock::new(),
+            access: RwLock::default(),
         }
     }
 
@@ -111,14 +111,13 @@ impl Shared {
         Open(Arc::clone(self))
     }
 
-    /// Lets in who `access` says; the first word stays. Without any, everybody may look and nobody more.
+    /// Lets in who `access` says, from now on. Without it, everybody may look and nobody more.
     pub fn let_in(&self, access: Access) {
-        self.access.get_or_init(|| access);
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
-    fn access(&self) -> &Access {
-        static NOBODY: Access = Access { token: None, closed: false };
-        self.access.get().unwrap_or(&NOBODY)
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The board, to read. Not to be held over an await.

@@ -30,7 +30,7 @@ pub use record::{
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// The state directory cannot be used.
@@ -45,6 +45,16 @@ pub struct StoreError {
     pub cause: io::Error,
 }
 
+/// Gives what was made at `path` to the owner of the directory that it lies in. What root makes by hand
+/// must not be in the way of an agent that is not root.
+fn belongs_to_its_directory(path: &Path) {
+    let Some(directory) = path.parent().and_then(|parent| parent.metadata().ok()) else { return };
+    if rustix::process::geteuid().is_root() && directory.uid() != 0 {
+        // It fails only where the next start of the agent does the same.
+        let _ = lchown(path, Some(directory.uid()), Some(directory.gid()));
+    }
+}
+
 /// Makes the state directory, for its owner alone, unless it is there.
 pub fn prepare(state_dir: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(|cause| StoreError {
@@ -52,4 +62,27 @@ pub fn prepare(state_dir: &Path) -> Result<(), StoreError> {
         path: state_dir.to_owned(),
         cause,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only root can try it; CI is root.
+    #[test]
+    fn what_root_makes_by_hand_belongs_to_the_agent_s_user() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        lchown(dir.path(), Some(4711), Some(4712)).unwrap();
+        digest_key(dir.path()).unwrap();
+        drop(lock(dir.path()).unwrap());
+        drop(Inventory::open(dir.path()));
+        Notes::of(dir.path(), "contents").write("c0ffee", "one").unwrap();
+        for path in ["digest.key", "agent.lock", "state.redb", "contents", "contents/c0ffee"] {
+            let found = dir.path().join(path).metadata().unwrap();
+            assert_eq!((found.uid(), found.gid()), (4711, 4712), "{path}");
+        }
+    }
 }

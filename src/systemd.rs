@@ -9,31 +9,40 @@ const STARTING_USEC: u32 = 60_000_000;
 /// systemd shows one line.
 const STATUS_CHARS: usize = 200;
 
-/// The first full look is over (`Type=notify`).
+/// The configuration is being read anew; it ends with [`ready`].
+pub fn reloading() {
+    // The time lets systemd tell the `READY=1` that follows from an earlier one.
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "systemd could not be told"),
+    }
+}
+
+/// The first full look is over (`Type=notify`), or a reload.
 pub fn ready() {
-    tell(NotifyState::Ready);
+    tell(&[NotifyState::Ready]);
 }
 
 /// One line for `systemctl status`.
 pub fn status(text: &str) {
     let line: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect();
-    tell(NotifyState::Status(&line));
+    tell(&[NotifyState::Status(&line)]);
 }
 
 /// The first full look goes on: the unit's `TimeoutStartSec=` begins anew.
 pub fn starting() {
-    tell(NotifyState::ExtendTimeoutUsec(STARTING_USEC));
+    tell(&[NotifyState::ExtendTimeoutUsec(STARTING_USEC)]);
 }
 
 /// The agent's loop turns.
 pub fn alive() {
-    tell(NotifyState::Watchdog);
+    tell(&[NotifyState::Watchdog]);
 }
 
 /// The agent ends on purpose.
 pub fn stopping() {
-    tell(NotifyState::Stopping);
+    tell(&[NotifyState::Stopping]);
 }
 
 /// How often to call [`alive`]: half of what the unit's `WatchdogSec=` allows. `None` without a
@@ -42,8 +51,8 @@ pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|allowed| !allowed.is_zero()).map(|allowed| allowed / 2)
 }
 
-fn tell(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd could not be told");
     }
 }

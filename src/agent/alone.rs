@@ -82,7 +82,8 @@ impl Alone {
     }
 
     fn watched(&self) -> sources::Watched {
-        watched(&self.world.config.sources[0], &self.world.config, &self.world.digest_key)
+        let config = self.world.config();
+        watched(&config.sources[0], &config, &self.world)
     }
 
     /// Notes an order about the stack; what follows from it [`Alone::work`] does.

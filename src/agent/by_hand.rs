@@ -81,7 +81,7 @@ impl World {
             source: Some(wish.source.clone()),
             aim: Aim::Rollback,
             pinned: good.images.clone(),
-            monitor: self.config.monitor,
+            monitor: self.config().monitor,
             completed: jobs::all(&stack, |_| true),
             ..Circumstances::default()
         };
@@ -149,8 +149,9 @@ impl World {
 
     fn sync(&self, name: &StackName, wish: &Wish) -> String {
         self.renew(name);
-        let Some(due) = self.due.get(&wish.source) else { return "looking again".to_owned() };
-        due.notify_one();
+        if !self.fetch_soon(&wish.source) {
+            return "looking again".to_owned();
+        }
         format!("fetching {} and looking again", wish.source)
     }
 

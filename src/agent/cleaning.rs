@@ -18,7 +18,7 @@ impl World {
     /// Removes the images that services ran before, but for the newest of each, as configured.
     /// `stack` is the one that a pass has just changed.
     pub(super) async fn clean_images(&self, stack: &StackName) {
-        let Some(keep) = self.config.keep_images else { return };
+        let Some(keep) = self.config().keep_images else { return };
         // What is needed is not known before.
         if !self.knows_all_sources() || !self.inventory.is_read() {
             return;

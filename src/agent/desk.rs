@@ -37,16 +37,16 @@ impl Office for Desk {
     }
 
     async fn fetch(&self, source: &SourceName, by: &Caller) -> Result<SourceDone, Refusal> {
-        let Some(due) = self.0.due.get(source) else {
-            let names: Vec<_> = self.0.due.keys().map(ToString::to_string).collect();
+        let at = Timestamp::now();
+        if !self.0.fetch_soon(source) {
+            let config = self.0.config();
+            let names: Vec<_> = config.sources.iter().map(|it| it.name.to_string()).collect();
             let known = names.join(", ");
             return Err(Refusal::Unknown(format!(
                 "there is no source {source}; known are: {known}"
             )));
-        };
+        }
         tracing::info!(source = %source, by = %by, "sync by hand, by {by}");
-        let at = Timestamp::now();
-        due.notify_one();
         Ok(SourceDone { source: source.clone(), at, did: format!("fetching {source}") })
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn listen(world: Arc<World>) {
                 }
                 connected_before = true;
                 // What is seen from here on holds until something is heard; a resync is a look.
-                world.snapshots.listening(world.config.resync);
+                world.snapshots.listening(world.config().resync);
                 world.wake_all();
                 let opened = Instant::now();
                 let ended = follow(&world, stream).await;

@@ -95,7 +95,7 @@ impl World {
         let (stack, _) = self.with_adoption(name, &stack, &wish.source);
         let asked = course.asked(&target);
         let now = Instant::now();
-        let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
+        let (pulls, resync) = (self.memory().pulls.clone(), self.config().resync);
         let is_shut = wish.shut.is_some() || record.suspended.is_some();
         let due = move |image: &_, policy| !is_shut && pulls.is_due(image, policy, resync, now);
         let aim = course.aim(&record, &target);
@@ -115,7 +115,7 @@ impl World {
             kept: course.kept(),
             ahead: if self.queue.backs_off(name) { Vec::new() } else { course.pulls() },
             way_back: record.good.is_some(),
-            monitor: self.config.monitor,
+            monitor: self.config().monitor,
             earlier: steering::earlier(&record, asked),
             paused: course.pause(&record, asked),
             waits: waits.clone(),
@@ -139,7 +139,7 @@ impl World {
         let onlooker: Onlooker = Arc::new(|_| {});
         Means {
             engine: Arc::clone(&self.engine),
-            bounds: self.bounds.clone(),
+            bounds: self.bounds(),
             onlooker,
             snapshots: Arc::clone(&self.snapshots),
             stop: self.stop.clone(),

@@ -97,10 +97,11 @@ impl World {
     }
 
     fn repository_of(&self, source: &SourceName) -> Result<(Repository, Reading), String> {
-        let found = self.config.sources.iter().find(|known| known.name == *source);
+        let config = self.config();
+        let found = config.sources.iter().find(|known| known.name == *source);
         let found =
             found.ok_or_else(|| format!("the source {source} is not configured any more"))?;
-        let watched = super::watched(found, &self.config, &self.digest_key);
+        let watched = super::watched(found, &config, self);
         let spec = Spec {
             name: found.name.clone(),
             location: found.location.clone(),

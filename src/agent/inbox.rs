@@ -38,17 +38,16 @@ impl Ear {
 impl Inbox for Ear {
     fn secret(&self, source: &SourceName) -> Option<Result<Sensitive<String>, String>> {
         let world = self.world.upgrade()?;
-        let found = world.config.sources.iter().find(|known| known.name == *source)?;
+        let config = world.config();
+        let found = config.sources.iter().find(|known| known.name == *source)?;
         let secret = found.webhook_secret()?;
         Some(secret.map_err(|error| error.to_string()))
     }
 
     fn deliver(&self, source: &SourceName, provider: Provider) {
         tracing::info!(source = %source, provider = provider.word(), "a webhook says that it moved");
-        if let Some(world) = self.world.upgrade()
-            && let Some(due) = world.due.get(source)
-        {
-            due.notify_one();
+        if let Some(world) = self.world.upgrade() {
+            world.fetch_soon(source);
         }
     }
 

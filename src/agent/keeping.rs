@@ -34,7 +34,7 @@ pub(super) fn restored(inventory: &Inventory, config: &Config) -> Desired {
     desired
 }
 
-fn sources(config: &Config) -> BTreeSet<SourceName> {
+pub(super) fn sources(config: &Config) -> BTreeSet<SourceName> {
     config.sources.iter().map(|source| source.name.clone()).collect()
 }
 
@@ -126,7 +126,7 @@ impl World {
     pub(super) fn remember(&self) {
         let mut desired = self.desired();
         if let Some(found) = self.inventory.found_late() {
-            let held = desired.recall(&found, &sources(&self.config), Timestamp::now());
+            let held = desired.recall(&found, &sources(&self.config()), Timestamp::now());
             for stack in held {
                 self.queue.add(stack);
             }
@@ -140,7 +140,7 @@ impl World {
                 record.removal.clone_from(&memo.removal);
             });
         }
-        let sources = sources(&self.config);
+        let sources = sources(&self.config());
         for (name, record) in self.inventory.stacks() {
             // A source may be missing from the configuration for a while only.
             let is_ours = record.origin.is_none_or(|origin| sources.contains(&origin.source));
@@ -191,7 +191,7 @@ impl World {
             }
             self.remember();
         }
-        if report.result == PassResult::Removed && self.config.keep_images.is_none() {
+        if report.result == PassResult::Removed && self.config().keep_images.is_none() {
             // Nothing will be cleaned, so stacks that come and go must not pile up here.
             self.inventory.forget_images(name);
             self.unsaved.notify_one();

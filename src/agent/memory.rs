@@ -37,6 +37,8 @@ pub(super) struct Memory {
     /// Sources that were tried.
     pub(super) tried: BTreeSet<SourceName>,
     pub(super) ready: bool,
+    /// What of the configuration that was read last is not in effect.
+    pub(super) reload_trouble: Option<String>,
 }
 
 /// A pass over a stack.

@@ -1,26 +1,25 @@
 //! One task a source: waits for a wake-up, fetches, loads, and says which stacks are concerned.
 
 mod ended;
+mod pruning;
 
 use super::World;
 use super::chance::chance;
-use super::desired::{Outline, outline_of};
 use super::load::{Reading, load};
 use super::pace::Pace;
 use super::schedule::Schedule;
 use crate::config::Source;
-use crate::engine::EngineError;
-use crate::model::{Commit, Revision, SourceName, StackName};
+use crate::model::{Commit, Revision};
 use crate::source::{Checkout, Fault, Location, Repository, SourceError, Spec, watch};
 use ended::{Fetched, tell};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// Changes of a watched repository come in bursts (a push writes several files); the fetch begins
 /// this long after the first.
@@ -29,23 +28,33 @@ const SETTLE: Duration = Duration::from_millis(15);
 /// often somebody says that it moved.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
+/// What wakes the task of a source.
+#[derive(Default)]
+pub(super) struct Wakes {
+    /// It is to be fetched.
+    pub(super) due: Arc<Notify>,
+    /// The rules changed by which it is judged what left it.
+    pub(super) judge: Notify,
+}
+
 /// A source with all that its task needs.
 pub(super) struct Watched {
     pub(super) config: Source,
     /// Where its clone is.
     pub(super) state_dir: PathBuf,
     pub(super) reading: Reading,
+    /// Nobody asks for it any more.
+    pub(super) stop: CancellationToken,
 }
 
-/// Follows one source until the agent stops.
-pub(super) async fn follow(world: Arc<World>, watched: Watched) {
-    let name = watched.config.name.clone();
-    let due = world.due.get(&name).cloned().unwrap_or_default();
+/// Follows one source until its stop comes.
+pub(super) async fn follow(world: Arc<World>, watched: Watched, wakes: Arc<Wakes>) {
+    let (name, stop) = (watched.config.name.clone(), watched.stop.clone());
     let mut watch = None;
     let tick = Arc::new(Notify::new());
     let wake = Arc::clone(&tick);
     let cron = watched.config.cron.clone();
-    let schedule = Schedule::start(cron, move || wake.notify_one(), world.stop.clone());
+    let schedule = Schedule::start(cron, move || wake.notify_one(), stop.clone());
     let mut pace = Pace::new(watched.config.interval);
     if matches!(&watched.config.location, Location::Remote(url) if url.scheme() == "git") {
         tracing::warn!(
@@ -59,7 +68,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
     loop {
         // Before the fetch, so that no change falls between the two; again after an error, since
         // the repository may only have come to be.
-        watch = watch.or_else(|| watch_local(&watched.config, &due));
+        watch = watch.or_else(|| watch_local(&watched.config, &wakes.due));
         let began = Instant::now();
         let (synced, next) = sync(&world, &watched, &mut pace, first).await;
         first &= synced == Synced::Nothing;
@@ -71,22 +80,28 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
             Synced::AsBefore => prune_due |= read && world.desired().is_left_by_some(&name),
             Synced::Nothing => {}
         }
-        if prune_due && world.knows_all_sources() {
-            prune_due = !prune(&world, &name).await;
+        if stop.is_cancelled() {
+            return schedule.ended().await;
         }
-        world.source_tried(&name);
-        tokio::select! {
-            // Somebody knows that it moved, or wants to know.
-            () = due.notified() => {}
-            () = tick.notified(), if pace.failures() == 0 => {}
-            () = sleep_until(next.unwrap_or(began)), if next.is_some() => {}
-            () = world.stop.cancelled() => return schedule.ended().await,
+        loop {
+            if prune_due && world.knows_all_sources() {
+                prune_due = !pruning::prune(&world, &watched).await;
+            }
+            world.source_tried(&name);
+            tokio::select! {
+                // Somebody knows that it moved, or wants to know.
+                () = wakes.due.notified() => break,
+                () = tick.notified(), if pace.failures() == 0 => break,
+                () = sleep_until(next.unwrap_or(began)), if next.is_some() => break,
+                () = wakes.judge.notified() => prune_due = read,
+                () = stop.cancelled() => return schedule.ended().await,
+            }
         }
         let pause = match watched.config.location {
             Location::Local(_) => sleep(SETTLE),
             Location::Remote(_) | Location::Ssh(_) => sleep_until(began + LEAST_PAUSE),
         };
-        world.stop.run_until_cancelled(pause).await;
+        stop.run_until_cancelled(pause).await;
     }
 }
 
@@ -146,9 +161,12 @@ async fn sync(
     let began = Instant::now();
     let repository = repository(watched);
     let fetched = match &repository {
-        Ok(repository) => fetch(world, repository.clone(), first).await,
+        Ok(repository) => fetch(world, repository.clone(), first, &watched.stop).await,
         Err(error) => Fetched::failed(error.clone()),
     };
+    if watched.stop.is_cancelled() {
+        return (Synced::Nothing, None);
+    }
     let due = tell(world, &watched.config, pace, &fetched, began.elapsed());
     let Fetched { last, result, shown } = fetched;
     let checkout = match result {
@@ -210,7 +228,12 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
 
 /// Fetches off the async threads. At the start, while the source is away, what an earlier process
 /// fetched will do: it comes first.
-async fn fetch(world: &Arc<World>, mut repository: Repository, first: bool) -> Fetched {
+async fn fetch(
+    world: &Arc<World>,
+    mut repository: Repository,
+    first: bool,
+    stop: &CancellationToken,
+) -> Fetched {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let needed = world.needed_revisions(repository.name());
@@ -231,7 +254,7 @@ async fn fetch(world: &Arc<World>, mut repository: Repository, first: bool) -> F
     });
     let joined = tokio::select! {
         joined = &mut work => joined,
-        () = world.stop.cancelled() => {
+        () = stop.cancelled() => {
             cancelled.store(true, Ordering::Relaxed);
             work.await
         }
@@ -277,68 +300,20 @@ async fn take_in(
     let told = shown.map(|(_, Commit { author, subject })| format!("; {subject} ({author})"));
     let told = told.unwrap_or_default();
     tracing::info!(source = %name, revision = short, "revision {short}, stacks: {count}{told}");
-    let concerned = world.desired().set(name, content, Timestamp::now());
+    let concerned = {
+        let mut desired = world.desired();
+        // It may have left the configuration meanwhile, and nothing of it is asked any more.
+        if watched.stop.is_cancelled() {
+            return Synced::Nothing;
+        }
+        desired.set(name, content, Timestamp::now())
+    };
     world.remember();
     for stack in concerned {
         world.renew(&stack);
     }
     world.wake_dependents();
     Synced::Loaded
-}
-
-/// Has the stacks that left the source taken away, or held. Whether that is done, or must be tried
-/// again.
-async fn prune(world: &Arc<World>, name: &SourceName) -> bool {
-    if !world.config.prune.enabled {
-        return true;
-    }
-    if !world.inventory.is_read() {
-        return false;
-    }
-    // Should it have been read only now, what was held is known from here on.
-    world.remember();
-    let (made, outlines) = match look(world, name).await {
-        Ok(seen) => seen,
-        Err(error) => {
-            tracing::warn!(source = %name, "cannot look for stacks that left the source: {error}");
-            return false;
-        }
-    };
-    let allowed = &world.config.prune.confirm;
-    let judgement = world.desired().judge(name, &made, &outlines, allowed, Timestamp::now());
-    world.remember();
-    world.forget_adoptions(name, &judgement.forgotten).await;
-    for stack in &judgement.removed {
-        tracing::warn!(source = %name, stack = %stack, "the stack left the source; removing it");
-    }
-    for (stack, reason) in &judgement.held {
-        tracing::warn!(
-            source = %name, stack = %stack,
-            "not removing {stack}: {reason}; `bowline prune --confirm {stack}` removes it"
-        );
-    }
-    let held = judgement.held.into_keys();
-    let concerned = judgement.removed.into_iter().chain(held).chain(judgement.freed);
-    concerned.for_each(|stack| world.queue.add(stack));
-    judgement.postponed.is_empty()
-}
-
-/// The stacks that a source made on the engine, and what those look like that may have left it.
-async fn look(
-    world: &World,
-    name: &SourceName,
-) -> Result<(BTreeSet<StackName>, BTreeMap<StackName, Outline>), EngineError> {
-    let all = world.engine.stacks().await?;
-    let made = all.into_iter().filter(|(_, source)| source.as_ref() == Some(name));
-    let made: BTreeSet<StackName> = made.map(|(stack, _)| stack).collect();
-    let undecided = world.desired().undecided(&made);
-    let mut outlines = BTreeMap::new();
-    for stack in undecided {
-        let query = world.adopted.owned_by(&stack, Some(name));
-        let observed = world.engine.observe(&query).await?;
-        outlines.insert(stack, outline_of(&observed));
-    }
-    Ok((made, outlines))
 }
 
 /// A wait of up to a tenth more than `period`, so that agents do not all wake at once.

@@ -86,7 +86,7 @@ impl World {
     /// How long after a pass that ended so the next one is due by itself; `None`: not for the sake of
     /// time alone, or, where it failed, after the queue's pause.
     fn until_next(&self, report: &Report) -> Option<Duration> {
-        let resync = || jittered(self.config.resync);
+        let resync = || jittered(self.config().resync);
         match report.result {
             // A stack whose files are in error waits for git: trying at once again changes nothing.
             // What does not help is not done again, so one that does not settle has no hurry.
@@ -119,7 +119,7 @@ impl World {
         }
         let means = Means {
             engine: Arc::clone(&self.engine),
-            bounds: self.bounds.clone(),
+            bounds: self.bounds(),
             onlooker: telling::showing(self.views.clone(), name, wish.revision.as_ref()),
             snapshots: Arc::clone(&self.snapshots),
             stop: stop.clone(),
@@ -251,7 +251,7 @@ impl World {
         let (stack, taken_over) = self.with_adoption(name, stack, &wish.source);
         let stack = &*stack;
         let subject = Subject { stack, source, revision };
-        let (pulls, resync) = (self.memory().pulls.clone(), self.config.resync);
+        let (pulls, resync) = (self.memory().pulls.clone(), self.config().resync);
         let now = Instant::now();
         let is_shut = wish.shut.is_some();
         let due = move |image: &_, policy| !is_shut && pulls.is_due(image, policy, resync, now);
@@ -284,7 +284,7 @@ impl World {
             // While it is not time for another try, the others are repaired.
             ahead: if self.queue.backs_off(name) { Vec::new() } else { course.pulls() },
             way_back: record.good.is_some(),
-            monitor: self.config.monitor,
+            monitor: self.config().monitor,
             earlier: steering::earlier(&record, asked),
             paused: course.pause(&record, asked),
             // What held before is kept, and gone back to, whatever becomes of others.

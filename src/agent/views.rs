@@ -4,7 +4,7 @@
 use super::Clock;
 use crate::http::{Liveness, Shared};
 use crate::metrics::Metrics;
-use crate::model::{Revision, StackName};
+use crate::model::{Revision, SourceName, StackName};
 use crate::status::{
     Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SuspendedStatus,
     SyncStatus,
@@ -96,27 +96,34 @@ impl Views {
         self.metrics.forget(stack);
     }
 
+    pub(super) fn forget_source(&self, source: &SourceName) {
+        self.shared.board_mut().forget_source(source);
+        self.metrics.forget_source(source);
+    }
+
     pub(super) fn ready(&self) {
         self.shared.readiness.ready();
         self.metrics.ready();
         systemd::ready();
     }
 
-    /// The loop turns, with so many stacks waiting, and so many passes under way.
-    pub(super) fn beat(&self, waiting: usize, running: usize) {
+    /// The loop turns, with so many stacks waiting, and so many passes under way; `trouble` is what else an
+    /// operator should know.
+    pub(super) fn beat(&self, waiting: usize, running: usize, trouble: Option<&str>) {
         self.shared.liveness.tick();
         self.metrics.queue_depth(waiting);
         self.metrics.passes_running(running);
-        self.tell_summary();
+        self.tell_summary(trouble);
         systemd::alive();
     }
 
     /// A line for `systemctl status`.
-    fn tell_summary(&self) {
+    pub(super) fn tell_summary(&self, trouble: Option<&str>) {
         let board = self.shared.board();
         let synced = board.stacks().filter(|stack| stack.sync == SyncStatus::Synced).count();
         let all = board.stacks().count();
         drop(board);
-        systemd::status(&format!("{synced} of {all} stacks synced"));
+        let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
+        systemd::status(&format!("{synced} of {all} stacks synced{trouble}"));
     }
 }

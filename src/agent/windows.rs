@@ -158,9 +158,10 @@ impl World {
         if is_under_way {
             return Passage::Open(None);
         }
-        let source = self.config.sources.iter().find(|source| source.name == wish.source);
+        let config = self.config();
+        let source = config.sources.iter().find(|source| source.name == wish.source);
         let levels = [
-            Some(&self.config.windows),
+            Some(&config.windows),
             source.map(|source| &source.windows),
             asked(wish).map(|stack| &stack.windows),
         ];

@@ -2,12 +2,12 @@
 
 use super::plan::counted;
 use super::{Common, EngineKind};
-use crate::agent::Views;
-use crate::config::{self, Config};
+use crate::agent::{self, Reloads, Views};
+use crate::config::{self, Config, ConfigError};
 use crate::engine::Engine;
 use crate::engine::docker::Docker;
 use crate::engine::sim::Sim;
-use crate::http::{self, Access, Token};
+use crate::http;
 use crate::log::{self, Format};
 use anyhow::Context;
 use clap::Args;
@@ -37,10 +37,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut config = config::load(&arguments.config)?;
-    if let Some(dir) = &common.state_dir {
-        config.state_dir.clone_from(dir);
-    }
+    let read = reader(common, arguments);
+    let config = read()?;
     let exposed = config.exposed_files();
     if arguments.check {
         for warning in exposed {
@@ -58,19 +56,39 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    let ended = runtime.block_on(serve(common, config));
+    let ended = runtime.block_on(serve(common, config, read));
     // A fetch that hangs on the network must not hold up the end.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
+/// Reads the configuration that the arguments name.
+fn reader(
+    common: &Common,
+    arguments: &Arguments,
+) -> impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static {
+    let (path, state_dir) = (arguments.config.clone(), common.state_dir.clone());
+    move || {
+        let mut config = config::load(&path)?;
+        if let Some(dir) = &state_dir {
+            config.state_dir.clone_from(dir);
+        }
+        Ok(config)
+    }
+}
+
+async fn serve(
+    common: &Common,
+    config: Config,
+    read: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
+    let reloads = reload_on_signals(read)?;
     let views = Views::default();
     views.metrics.config_read(true, Timestamp::now());
     let engine = open(common, &config, &views)?;
     let address = config.http.listen;
-    views.shared.let_in(access(&config.http));
+    views.shared.let_in(agent::access(&config.http));
     let listener = match address {
         Some(address) => Some(http::listen(address).await?),
         None => None,
@@ -84,23 +102,13 @@ async fn serve(common: &Common, config: Config) -> anyhow::Result<ExitCode> {
         config.state_dir.display(),
         address.map_or("no HTTP".to_owned(), |address| format!("http://{address}/metrics")),
     );
-    crate::agent::run(config, engine, views, stop.clone()).await?;
+    agent::run_reloading(config, engine, views, Some(reloads), stop.clone()).await?;
     stop.cancel();
     if let Some(page) = page {
         page.await.context("the HTTP server ended by a defect of Bowline")??;
     }
     tracing::info!("ended; what runs on the engine goes on");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Who may ask the API over HTTP. The token is read for each request, so it can be exchanged in its file.
-fn access(http: &config::Http) -> Access {
-    let token = http.token.is_some().then(|| {
-        let http = http.clone();
-        let missing = || Err("there is no token".to_owned());
-        Box::new(move || http.read_token().unwrap_or_else(missing)) as Token
-    });
-    Access { token, closed: http.closed }
 }
 
 /// The engine that the arguments or the configuration ask for.
@@ -119,6 +127,29 @@ pub(super) fn open(
     });
     let notes = super::engine::notes(&config.state_dir);
     Ok(Arc::new(Docker::connect(host)?.with_observer(observer).with_notes(notes)))
+}
+
+/// Has the configuration read anew at each SIGHUP.
+fn reload_on_signals(
+    read: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> anyhow::Result<Reloads> {
+    let read = move || {
+        let config = read().map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+        for warning in config.exposed_files() {
+            tracing::warn!("{warning}");
+        }
+        Ok(config)
+    };
+    let (tell, reloads) = Reloads::new(read);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP");
+            // One that waits already does for both.
+            let _ = tell.try_send(());
+        }
+    });
+    Ok(reloads)
 }
 
 /// A token that SIGTERM and SIGINT cancel.

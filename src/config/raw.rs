@@ -268,7 +268,7 @@ pub(super) struct Http {
     pub(super) token_file: Option<PathBuf>,
     /// The name of a credential of systemd that holds the token; instead of `token_file`.
     pub(super) credential: Option<String>,
-    /// Who may look: `anybody`, or with `token` only who sends it. Default: `anybody`.
+    /// Who may look: `open`, anybody; `token`, only who sends it. Default: `open`.
     pub(super) read: Option<String>,
 }
 

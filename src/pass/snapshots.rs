@@ -47,6 +47,14 @@ impl Snapshots {
         memory.believed = believed;
     }
 
+    /// While somebody listens, what is seen is believed for so long from now on.
+    pub fn believe_for(&self, believed: Duration) {
+        let mut memory = self.memory();
+        if !memory.believed.is_zero() {
+            memory.believed = believed;
+        }
+    }
+
     /// Nobody listens any more.
     pub fn deaf(&self) {
         self.listening(Duration::ZERO);

@@ -1,5 +1,6 @@
 //! The database file: records in and out. A damaged one is put aside, never repaired by guesses.
 
+use super::belongs_to_its_directory;
 use super::inventory::Changes;
 use super::record::{ImageRecord, StackRecord};
 use crate::model::{ServiceName, StackName};
@@ -51,6 +52,7 @@ pub(super) fn open(path: &Path) -> Result<(Database, Records), Refusal> {
         let half = path.with_extension("redb.new");
         drop(std::fs::remove_file(&half));
         open_file(&half)?;
+        belongs_to_its_directory(&half);
         std::fs::rename(&half, path).map_err(unavailable)?;
     }
     open_file(path)

@@ -1,6 +1,6 @@
 //! The key of secrets' digests.
 
-use super::{StoreError, prepare};
+use super::{StoreError, belongs_to_its_directory, prepare};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -43,6 +43,7 @@ fn make_key(state_dir: &Path, path: &Path) -> Result<[u8; 32], StoreError> {
         .mode(0o600)
         .open(&temporary)
         .map_err(failed)?;
+    belongs_to_its_directory(&temporary);
     file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
     let linked = std::fs::hard_link(&temporary, path);
     std::fs::remove_file(&temporary).map_err(failed)?;

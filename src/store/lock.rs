@@ -1,6 +1,6 @@
 //! Keeps a state directory for one agent.
 
-use super::{StoreError, prepare};
+use super::{StoreError, belongs_to_its_directory, prepare};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -35,6 +35,7 @@ pub fn lock(state_dir: &Path) -> Result<Lock, StoreError> {
         // On a disk that has become read-only the agent goes on with what is there.
         .or_else(|error| if is_read_only(&error) { File::open(&path) } else { Err(error) })
         .map_err(failed)?;
+    belongs_to_its_directory(&path);
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => {

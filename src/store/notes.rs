@@ -1,6 +1,7 @@
 //! Small texts by name, a file each: written and read by an agent and by commands beside it. Losing
 //! one costs a repetition, so a disk that cannot be written is no error.
 
+use super::belongs_to_its_directory;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -27,6 +28,7 @@ impl Notes {
     pub fn write(&self, name: &str, text: &str) -> io::Result<()> {
         let Some(path) = self.path(name) else { return Ok(()) };
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        belongs_to_its_directory(&self.dir);
         let half = path.with_extension(format!("new-{}", std::process::id()));
         let mut file = OpenOptions::new();
         file.write(true)
@@ -35,6 +37,7 @@ impl Notes {
             .mode(0o600)
             .open(&half)?
             .write_all(text.as_bytes())?;
+        belongs_to_its_directory(&half);
         fs::rename(half, path)
     }
 

@@ -160,7 +160,17 @@ impl Agent {
         wait(&mut self.child, END_BOUND).expect("SIGTERM ends the agent in time")
     }
 
-    /// The same without waiting.
+    /// Has it read its configuration anew.
+    pub fn hang_up(&self) {
+        signal(&self.child, Signal::HUP);
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The same as [`Agent::terminate`] without waiting.
     pub fn ask_to_end(&self) {
         signal(&self.child, Signal::TERM);
     }

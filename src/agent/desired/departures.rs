@@ -87,6 +87,24 @@ impl Desired {
         names
     }
 
+    /// Forgets `source`, which is not configured any more: nothing is asked of its stacks, and what is
+    /// remembered of them waits in the inventory for it to come back. Returns them.
+    pub(crate) fn leave(&mut self, source: &SourceName) -> BTreeSet<StackName> {
+        let mut concerned: BTreeSet<StackName> = BTreeSet::new();
+        if let Some(content) = self.sources.remove(source) {
+            concerned.extend(content.stacks.into_iter().map(|item| item.name));
+        }
+        self.note_items(source, &concerned);
+        let departed = self.departed().into_iter().filter(|(_, (owner, _))| owner == source);
+        concerned.extend(departed.map(|(name, _)| name));
+        self.good.retain(|_, (owner, _)| owner != source);
+        self.origins.retain(|_, origin| origin.source != *source);
+        self.held.retain(|_, (owner, _)| owner != source);
+        self.gone.retain(|_, (owner, _)| owner != source);
+        self.unfinished.retain(|_, (owner, _)| owner != source);
+        concerned
+    }
+
     /// All that the next process must know.
     pub(crate) fn memos(&self) -> BTreeMap<StackName, Memo> {
         let mut memos: BTreeMap<StackName, Memo> = BTreeMap::new();
