@@ -43,7 +43,7 @@ async fn run(tool: PathBuf, desk: &Desk, name: Option<&str>) -> Output {
         "--max-examples",
         "10",
     ]);
-    command.args(["--generation-deterministic", "--generation-database", "none", "--no-color"]);
+    command.args(["--generation-deterministic", "--no-color"]);
     command.args(["--suppress-health-check", "all", "--request-timeout", "60"]);
     tokio::task::spawn_blocking(move || {
         let output = command.output().unwrap();
