@@ -102,11 +102,13 @@ impl World {
         let was_brought_about = record.definition.as_ref() == Some(&target);
         let reports = stack.policy.drift == DriftPolicy::Report && was_brought_about;
         let waits = leave.obstacle().filter(|_| aim == Aim::Update);
+        let resting = self.memory().crashes.resting(name, now);
+        let stuck = self.memory().stuck_of(name, &stack);
         let moment = Moment {
             now: Timestamp::now(),
             due: &due,
-            resting: self.memory().crashes.resting(name, now),
-            stuck: self.memory().stuck_of(name, &stack),
+            resting,
+            stuck,
             only_report: reports && aim == Aim::Hold,
             pinned: wish.pinned(&course, &record, aim),
             held_with: course.held_with(&record, &target),

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -79,7 +79,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Body<T>, Trouble> {
-    serde_json::from_slice(text).map(Body).map_err(|error| {
+    // What has keys may be read from a list as well, and is not described so.
+    let object = serde_json::from_slice::<Map<String, Value>>(text);
+    let value = object.and_then(|object| serde_json::from_value(Value::Object(object)));
+    value.map(Body).map_err(|error| {
         Trouble(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
     })
 }

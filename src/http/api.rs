@@ -3,7 +3,7 @@
 use super::Shared;
 use super::guard::{Ends, trouble};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -53,7 +53,7 @@ impl Counter {
 }
 
 /// Answers whatever is asked of the API.
-pub(super) async fn answer(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
+pub(super) async fn answer(shared: &Shared, mut request: Request) -> Response {
     let ends = request.extensions().get::<Ends>().copied();
     match shared.access().admit(&request, ends) {
         Ok(caller) => drop(request.extensions_mut().insert(caller)),

@@ -82,7 +82,8 @@ impl Access {
             (Some(_), Shown::Nothing) if self.closed || !looks => Err(Refused::NoToken),
             (None, _) if !looks => Err(Refused::ReadOnly),
             (None, _) | (Some(_), Shown::Nothing) => {
-                let is_local = ends.is_some_and(|ends| ends.local.ip().is_loopback());
+                let is_local =
+                    ends.is_some_and(|ends| ends.local.ip().to_canonical().is_loopback());
                 if is_local && !is_own_name(request) {
                     return Err(Refused::ForeignName);
                 }
@@ -245,6 +246,10 @@ mod tests {
 
     #[test]
     fn a_name_that_is_made_to_lead_to_the_loopback_shows_nothing() {
+        // A socket for both kinds of addresses names the one in the other.
+        let mapped = access(false)
+            .admit(&asked("GET", "attacker.example", &[]), ends("[::ffff:127.0.0.1]:9184"));
+        assert_eq!(mapped.err(), Some(Refused::ForeignName));
         for (host, fits) in [
             ("127.0.0.1:9184", true),
             ("[::1]:9184", true),

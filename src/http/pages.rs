@@ -3,10 +3,10 @@
 use super::guard::trouble;
 use super::{Shared, api, inbox};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use std::sync::Arc;
 
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
@@ -22,10 +22,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/v1/webhooks/{source}", post(inbox::take))
-        .route("/v1", any(api::answer))
-        .route("/v1/", any(api::answer))
-        .route("/v1/{*rest}", any(api::answer))
-        .fallback(missing)
+        .fallback(other)
         .method_not_allowed_fallback(unfit)
         .with_state(shared)
 }
@@ -52,7 +49,12 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn missing() -> Response {
+/// The API has a router of its own.
+async fn other(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let path = request.uri().path();
+    if path == "/v1" || path.starts_with("/v1/") {
+        return api::answer(&shared, request).await;
+    }
     trouble(StatusCode::NOT_FOUND, PAGES)
 }
 

@@ -43,7 +43,7 @@ async fn run(tool: PathBuf, desk: &Desk, name: Option<&str>) -> Output {
         "--max-examples",
         "10",
     ]);
-    command.args(["--generation-deterministic", "--generation-database", "none", "--no-color"]);
+    command.args(["--generation-deterministic", "--no-color"]);
     command.args(["--suppress-health-check", "all", "--request-timeout", "60"]);
     tokio::task::spawn_blocking(move || {
         let output = command.output().unwrap();
@@ -64,7 +64,8 @@ async fn what_is_answered_is_what_the_document_says() {
         let output = run(tool.clone(), &desk, name).await;
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-        assert!(said.contains("Operations") && said.contains("13"), "{said}");
+        // All but the address of the document itself.
+        assert!(said.contains("Tested: 12"), "{said}");
     }
     assert!(agent.stack("infra").is_some());
     agent.end().await;

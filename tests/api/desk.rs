@@ -53,7 +53,7 @@ impl Desk {
         let length = body.len();
         let host =
             if headers.to_lowercase().contains("host:") { "" } else { "Host: localhost\r\n" };
-        let headers: String = headers.lines().map(|line| format!("{line}\r\n")).collect();
+        let headers = headers.lines().fold(String::new(), |all, line| all + line + "\r\n");
         let text = format!(
             "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
         );

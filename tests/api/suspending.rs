@@ -15,7 +15,7 @@ async fn image(site: &Site, stack: &str) -> Option<String> {
 async fn state(site: &Site, stack: &str) -> Option<State> {
     let query = Query::owned_by(StackName::new(stack).unwrap());
     let observed = site.sim.observe(&query).await.unwrap();
-    Some(observed.containers.first()?.state.clone())
+    Some(observed.containers.first()?.state)
 }
 
 /// The status of a stack, once its last pass left it suspended and `fits` likes it.
