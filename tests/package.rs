@@ -134,6 +134,11 @@ fn starts_and_is_ready(machine: &Machine) {
     let process = machine.property("MainPID");
     assert_eq!(machine.sh(&format!("stat -c %U:%G /proc/{process}")), "bowline:bowline");
     assert_eq!(machine.sh("stat -c '%a %U' /var/lib/bowline"), "711 bowline");
+    // Containers mount files out of the checkouts, and run as whom they like; what else lies there is not theirs.
+    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    let checkout = "$(find /var/lib/bowline/sources -name compose.yaml | head -n 1)";
+    assert!(machine.sh(&format!("{nobody} cat {checkout}")).contains("e2e-machine"));
+    machine.sh(&format!("! {nobody} cat /var/lib/bowline/digest.key 2>/dev/null"));
     assert_eq!(machine.sh("stat -c '%a %U:%G' /run/bowline/*.sock"), "660 bowline:bowline");
     let status = machine.sh("bowline status");
     assert!(status.contains("e2e-machine") && status.contains("Synced"), "{status}");
