@@ -9,6 +9,7 @@
 //! their inode. What a commit holds is read as [`Files`], under the paths of the checkout whether or not
 //! it shows that commit.
 
+mod carry;
 mod checkout;
 mod daemon;
 mod describe;
@@ -16,6 +17,7 @@ mod discover;
 mod error;
 mod files;
 mod former;
+mod home;
 mod http;
 mod kept;
 mod laid;
@@ -37,6 +39,7 @@ mod ssh;
 mod verify;
 mod view;
 mod watch;
+mod work;
 
 pub use discover::{Discovery, Found, Trouble, discover};
 pub use error::{Fault, SourceError};

@@ -11,6 +11,8 @@ mod agent;
 mod broken_servers;
 #[path = "source/checkout.rs"]
 mod checkout;
+#[path = "source/clones.rs"]
+mod clones;
 #[path = "source/daemon.rs"]
 mod daemon;
 #[path = "source/discovery.rs"]

@@ -79,7 +79,7 @@ pub(super) fn copy(
     };
     let mut pack = from.packbuilder().map_err(failed)?;
     pack.insert_commit(id).map_err(failed)?;
-    into.take_in(&mut pack, || attempt.check().is_ok()).map_err(failed)
+    into.take_in(&mut pack, |_| attempt.check().is_ok()).map_err(failed)
 }
 
 fn address(path: &Path) -> Result<&str, Fault> {

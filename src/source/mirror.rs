@@ -1,7 +1,7 @@
 //! The clone of one source: a bare repository of ours with what was fetched. Knows no network.
 
 use super::error::Fault;
-use super::kept::carry_over;
+use super::home::{Home, remove, rename, write};
 use super::limits::Attempt;
 use super::local::TIP;
 use super::modules::whole;
@@ -12,7 +12,7 @@ use git2::{
 };
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Files and directories of a commit, its submodules' among them. A commit of a kilobyte can name a billion.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -21,60 +21,13 @@ const MAX_DEPTH: usize = 256;
 
 /// The commit that the checkout shows in full, with what is laid over it. `HEAD` is the one that it was begun with: they
 /// differ after an interrupted switch.
-const SHOWN: &str = "refs/bowline/shown";
+pub(super) const SHOWN: &str = "refs/bowline/shown";
 /// The annotated tag that led to it, if one did.
-const TAG: &str = "refs/bowline/tag";
+pub(super) const TAG: &str = "refs/bowline/tag";
 /// Which repository this is a clone of.
 const ORIGIN: &str = "bowline-origin";
 /// How libgit2 names a pack that has not come in full.
 const HALF_PACK: &str = "pack_git2_";
-
-/// Where the state of one source lies.
-#[derive(Debug, Clone)]
-pub(super) struct Home(pub(super) PathBuf);
-
-impl Home {
-    /// The files of the commit that is shown.
-    pub(super) fn checkout(&self) -> PathBuf {
-        self.0.join("checkout")
-    }
-
-    pub(super) fn lock(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
-    /// The lock of the checkout alone.
-    pub(super) fn hold(&self) -> PathBuf {
-        self.0.join("hold")
-    }
-
-    /// What is laid over the checkout.
-    pub(super) fn laid(&self) -> PathBuf {
-        self.0.join("laid")
-    }
-
-    /// The files of another commit, for as long as they are read.
-    pub(super) fn files(&self) -> PathBuf {
-        self.0.join("files")
-    }
-
-    /// A file before it comes into the checkout.
-    pub(super) fn half(&self) -> PathBuf {
-        self.0.join("half")
-    }
-
-    fn clone(&self) -> PathBuf {
-        self.0.join("git")
-    }
-
-    fn begun(&self) -> PathBuf {
-        self.0.join("git.new")
-    }
-
-    fn former(&self) -> PathBuf {
-        self.0.join("git.old")
-    }
-}
 
 /// A clone.
 pub(super) struct Mirror {
@@ -101,10 +54,13 @@ impl Known {
 }
 
 impl Mirror {
-    /// The clone of `origin`; `None` where there is none, or one of another repository.
+    /// The clone of `origin`; `None` where there is none, or one of another repository. For who has the
+    /// lock or the hold, since a swap that did not end is taken back.
     pub(super) fn open(home: &Home, origin: &str, submodules: bool) -> Result<Option<Self>, Fault> {
         let path = home.clone();
-        match fs::read_to_string(path.join(ORIGIN)) {
+        let read = || fs::read_to_string(path.join(ORIGIN));
+        let written = read().or_else(|error| if home.put_back() { read() } else { Err(error) });
+        match written {
             Ok(written) if written == origin => {}
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -115,13 +71,13 @@ impl Mirror {
         Ok(Some(Self { repository, submodules }))
     }
 
-    /// A new clone, filled by `fetch`, in place of what was there. Until it is complete, what was
-    /// there stays.
+    /// A new clone, filled by `fill`, in place of what was there. Until it is complete, what was
+    /// there stays; so it does where `fill` fails. The hold is to be taken by then.
     pub(super) fn anew<T>(
         home: &Home,
         origin: &str,
         submodules: bool,
-        fetch: impl FnOnce(&Self) -> Result<T, Fault>,
+        fill: impl FnOnce(&Self) -> Result<T, Fault>,
     ) -> Result<(Self, T), Fault> {
         let begun = home.begun();
         remove(&begun)?;
@@ -130,8 +86,8 @@ impl Mirror {
         let repository = Repository::init_opts(&begun, &options)
             .map_err(|error| Fault::git(&format!("make {}", begun.display()), &error))?;
         let mirror = Self { repository, submodules };
-        let fetched = match fetch(&mirror) {
-            Ok(fetched) => fetched,
+        let filled = match fill(&mirror) {
+            Ok(filled) => filled,
             Err(fault) => {
                 drop(mirror);
                 // What came may be large; the next attempt would remove it, too.
@@ -140,15 +96,12 @@ impl Mirror {
             }
         };
         write(&begun.join(ORIGIN), origin.as_bytes())?;
-        for old in [home.former(), home.clone()] {
-            carry_over(&old, &mirror);
-        }
-        keep_index(home)?;
+        home.keep_index()?;
         drop(mirror);
-        swap(home)?;
+        home.swap()?;
         let mirror = Self::open(home, origin, submodules)?
             .ok_or_else(|| Fault::Corrupt { why: "the new clone is gone".into() })?;
-        Ok((mirror, fetched))
+        Ok((mirror, filled))
     }
 
     /// The commit that `id` is or, as an annotated tag, leads to; `None` unless it is here.
@@ -279,15 +232,15 @@ impl Mirror {
         rename(&path.join("shallow.new"), &path.join("shallow"))
     }
 
-    /// Stores what `pack` holds, unless `is_wanted` says no meanwhile.
+    /// Stores what `pack` holds, unless `is_wanted` says no to a part of it.
     pub(super) fn take_in(
         &self,
         pack: &mut PackBuilder<'_>,
-        is_wanted: impl Fn() -> bool,
+        is_wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<(), git2::Error> {
         let odb = self.repository.odb()?;
         let mut into = odb.packwriter()?;
-        pack.foreach(|bytes| is_wanted() && into.write_all(bytes).is_ok())?;
+        pack.foreach(|bytes| is_wanted(bytes) && into.write_all(bytes).is_ok())?;
         into.commit().map(drop)
     }
 
@@ -308,43 +261,4 @@ impl Mirror {
         let failed = |error: git2::Error| Fault::git(&format!("remove {name}"), &error);
         self.repository.find_reference(name).and_then(|mut it| it.delete()).map_err(failed)
     }
-}
-
-/// The index lists the files of ours in the checkout; the new clone needs it to remove them.
-fn keep_index(home: &Home) -> Result<(), Fault> {
-    for former in [home.clone(), home.former()] {
-        let index = former.join("index");
-        if git2::Index::open(&index).is_ok_and(|index| !index.is_empty()) {
-            let kept = fs::copy(&index, home.begun().join("index"));
-            return kept.map(drop).map_err(|error| Fault::io("keep the list of files", &error));
-        }
-    }
-    Ok(())
-}
-
-/// Puts the new clone in place. A crash in between leaves the list of files in one of the two.
-fn swap(home: &Home) -> Result<(), Fault> {
-    if home.clone().exists() {
-        remove(&home.former())?;
-        rename(&home.clone(), &home.former())?;
-    }
-    rename(&home.begun(), &home.clone())?;
-    remove(&home.former())
-}
-
-fn remove(path: &Path) -> Result<(), Fault> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Fault::io(format!("remove {}", path.display()), &error))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
-    fs::rename(from, to).map_err(|error| Fault::io(format!("write {}", to.display()), &error))
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
-    fs::write(path, content).map_err(|error| Fault::io(format!("write {}", path.display()), &error))
 }

@@ -144,7 +144,7 @@ impl Bring<'_> {
 
     /// The commit that the checkout shows, by the clone that was there.
     fn former(&self) -> Option<Oid> {
-        self.into.shown().map(|shown| commit_of(self.into, shown))
+        self.into.shown().map(|shown| commit_of(&self.into.repository, shown))
     }
 }
 
