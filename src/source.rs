@@ -52,7 +52,7 @@ pub use mounted::digest_mounted;
 pub use read::{read, read_within};
 pub use repository::{Checkout, Repository};
 pub use revision::revision_of;
-pub use spec::{Credentials, Spec};
+pub use spec::{Credentials, Logins, Spec};
 pub use ssh::Ssh;
 pub use verify::{Flaw, Key, Verified, Verify, VerifyMode};
 pub use watch::{Watch, watch};

@@ -31,6 +31,8 @@ mod links;
 mod nginx;
 #[path = "source/proxy.rs"]
 mod proxy;
+#[path = "source/redirects.rs"]
+mod redirects;
 #[path = "source/references.rs"]
 mod references;
 #[path = "source/relay.rs"]

@@ -4,7 +4,7 @@
 use super::home::Home;
 use super::kept::KEPT;
 use super::laid::{OURS, commit_of};
-use super::mirror::{Mirror, SHOWN, TAG};
+use super::mirror::{Mirror, SHOWN, TAGS};
 use super::modules::pins;
 use git2::{Oid, PackBuilder, Repository};
 
@@ -48,8 +48,8 @@ fn carry(old: &Repository, mirror: &Mirror) -> Result<(), git2::Error> {
 /// The references that are taken over. `HEAD` differs from what is shown after an interrupted switch, which
 /// is to be finished.
 fn names(old: &Repository) -> Result<Vec<String>, git2::Error> {
-    let mut names = vec![SHOWN.to_owned(), TAG.to_owned(), "HEAD".to_owned()];
-    for start in [KEPT, OURS] {
+    let mut names = vec![SHOWN.to_owned(), "HEAD".to_owned()];
+    for start in [KEPT, OURS, TAGS] {
         for reference in old.references_glob(&format!("{start}*"))? {
             names.extend(reference?.name().map(str::to_owned));
         }

@@ -22,8 +22,8 @@ const MAX_DEPTH: usize = 256;
 /// The commit that the checkout shows in full, with what is laid over it. `HEAD` is the one that it was begun with: they
 /// differ after an interrupted switch.
 pub(super) const SHOWN: &str = "refs/bowline/shown";
-/// The annotated tag that led to it, if one did.
-pub(super) const TAG: &str = "refs/bowline/tag";
+/// The annotated tags that led to commits, by these: to the one that is shown, and to the one that is about to be.
+pub(super) const TAGS: &str = "refs/bowline/tag-of/";
 /// Which repository this is a clone of.
 const ORIGIN: &str = "bowline-origin";
 /// How libgit2 names a pack that has not come in full.
@@ -153,14 +153,21 @@ impl Mirror {
         self.point(SHOWN, id)
     }
 
-    /// The annotated tag that leads to `commit`, if the one that was followed last does.
+    /// The annotated tag that led to `commit`, if one did when it was followed last.
     pub(super) fn tag_of(&self, commit: Oid) -> Option<Oid> {
-        let tag = self.repository.refname_to_id(TAG).ok()?;
+        let tag = self.repository.refname_to_id(&format!("{TAGS}{commit}")).ok()?;
         self.commit(tag).is_ok_and(|led_to| led_to == Some(commit)).then_some(tag)
     }
 
-    pub(super) fn set_tag(&self, id: Oid) -> Result<(), Fault> {
-        self.point(TAG, id)
+    pub(super) fn set_tag(&self, commit: Oid, id: Oid) -> Result<(), Fault> {
+        self.point(&format!("{TAGS}{commit}"), id)
+    }
+
+    /// Forgets the tags that led to other commits.
+    pub(super) fn forget_other_tags(&self, commit: Oid) -> Result<(), Fault> {
+        let kept = format!("{TAGS}{commit}");
+        let mut others = self.names_of(TAGS)?.into_iter().filter(|name| *name != kept);
+        others.try_for_each(|name| self.unpoint(&name))
     }
 
     /// The commit that the last switch of the checkout began with.

@@ -114,6 +114,7 @@ impl Work<'_> {
         accept: impl FnOnce(&Mirror, Fetched) -> Result<T, Fault>,
     ) -> Result<(Mirror, T), Fault> {
         let Repository { home, spec, .. } = self.source;
+        self.attempt.recount();
         let fill = |mirror: &Mirror| accept(mirror, self.fetch(mirror)?);
         Mirror::anew(home, &self.source.origin(), spec.submodules, fill)
     }
@@ -153,9 +154,10 @@ impl Work<'_> {
     ) -> Result<Passed, Fault> {
         let Fetched { object, commit } = fetched;
         if object != commit && mirror.tag_of(commit) != Some(object) {
-            mirror.set_tag(object)?;
+            mirror.set_tag(commit, object)?;
         }
         show(mirror, &self.source.home, commit)?;
+        mirror.forget_other_tags(commit)?;
         Ok(Passed { commit, verified })
     }
 }
