@@ -32,6 +32,8 @@ const HALF_PACK: &str = "pack_git2_";
 /// A clone.
 pub(super) struct Mirror {
     pub(super) repository: Repository,
+    /// Which repository it is a clone of.
+    origin: String,
     /// Whether the files of submodules belong to those of a commit.
     submodules: bool,
 }
@@ -54,21 +56,25 @@ impl Known {
 }
 
 impl Mirror {
-    /// The clone of `origin`; `None` where there is none, or one of another repository. For who has the
-    /// lock or the hold, since a swap that did not end is taken back.
-    pub(super) fn open(home: &Home, origin: &str, submodules: bool) -> Result<Option<Self>, Fault> {
+    /// The clone, if there is one. It may be of a repository that was followed before. For who has the lock or
+    /// the hold, since a swap that did not end is taken back.
+    pub(super) fn open(home: &Home, submodules: bool) -> Result<Option<Self>, Fault> {
         let path = home.clone();
         let read = || fs::read_to_string(path.join(ORIGIN));
         let written = read().or_else(|error| if home.put_back() { read() } else { Err(error) });
-        match written {
-            Ok(written) if written == origin => {}
-            Ok(_) => return Ok(None),
+        let origin = match written {
+            Ok(origin) => origin,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Fault::io(format!("read {}", path.display()), &error)),
-        }
+        };
         let repository = Repository::open_bare(&path)
             .map_err(|error| Fault::Corrupt { why: error.message().to_owned() })?;
-        Ok(Some(Self { repository, submodules }))
+        Ok(Some(Self { repository, origin, submodules }))
+    }
+
+    /// Whether it is a clone of `origin`.
+    pub(super) fn is_of(&self, origin: &str) -> bool {
+        self.origin == origin
     }
 
     /// A new clone, filled by `fill`, in place of what was there. Until it is complete, what was
@@ -85,7 +91,7 @@ impl Mirror {
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(&begun, &options)
             .map_err(|error| Fault::git(&format!("make {}", begun.display()), &error))?;
-        let mirror = Self { repository, submodules };
+        let mirror = Self { repository, origin: origin.to_owned(), submodules };
         let filled = match fill(&mirror) {
             Ok(filled) => filled,
             Err(fault) => {
@@ -99,7 +105,7 @@ impl Mirror {
         home.keep_index()?;
         drop(mirror);
         home.swap()?;
-        let mirror = Self::open(home, origin, submodules)?
+        let mirror = Self::open(home, submodules)?
             .ok_or_else(|| Fault::Corrupt { why: "the new clone is gone".into() })?;
         Ok((mirror, filled))
     }

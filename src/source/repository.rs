@@ -121,7 +121,7 @@ impl Repository {
         Ok(self.showing(passed, moved))
     }
 
-    /// What an earlier sync left, so that an agent can go on while the source is away. What is laid over
+    /// What an earlier sync left, also from another url, so that an agent can go on while the source is away. What is laid over
     /// the checkout stays. It is verified like what is fetched.
     pub fn last(&self) -> Result<Option<Checkout>, SourceError> {
         let shown = self.try_last().map_err(|fault| self.error(fault))?;
@@ -175,12 +175,11 @@ impl Repository {
         let wanted = select(&offer, &self.spec.reference)?;
         let work = Work { source: self, remote, offer, wanted, attempt };
         let (before, passed) = match self.mirror() {
-            // One of another repository stays until something of this one can be shown.
-            Ok(None) if self.home.clone().exists() => (None, work.anew(None)),
             Ok(None) => (None, work.first()),
             Ok(Some(mirror)) => {
                 let before = mirror.shown().map(|shown| commit_of(&mirror.repository, shown));
-                (before, work.onward(&mirror))
+                let is_ours = mirror.is_of(&self.origin());
+                (before, if is_ours { work.onward(&mirror) } else { work.anew(Some(&mirror)) })
             }
             Err(fault) => (None, Err(fault)),
         };
@@ -194,9 +193,10 @@ impl Repository {
         Ok((passed?, self.given.or(before)))
     }
 
-    /// The clone, if there is one.
+    /// The clone, if there is one; after a change of the url that of the former one, until something of the
+    /// new one can be shown.
     pub(super) fn mirror(&self) -> Result<Option<Mirror>, Fault> {
-        Mirror::open(&self.home, &self.origin(), self.spec.submodules)
+        Mirror::open(&self.home, self.spec.submodules)
     }
 
     /// One process at a time syncs, which waits for the server.

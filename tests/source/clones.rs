@@ -29,7 +29,10 @@ fn a_source_that_moved_to_what_cannot_be_shown_keeps_the_former_clone() {
     let small = Limits { bytes: SMALL, ..Limits::default() };
     let error = sync(&mut moved(&one, &two).with_limits(small)).unwrap_err();
     assert!(matches!(error.fault, Fault::TooLarge { limit: SMALL }), "{error}");
-    assert_eq!(one.follow(Reference::Head).last().unwrap().unwrap().revision, head);
+    for mut source in [one.follow(Reference::Head), moved(&one, &two)] {
+        assert_eq!(source.last().unwrap().unwrap().revision, head);
+        source.files_of(&head).unwrap();
+    }
     assert_eq!(read(&one.shown("a")), "one");
     assert!(!one.state().join("s/git.new").exists());
     assert_eq!(sync(&mut moved(&one, &two)).unwrap().revision.0, two.head());
