@@ -66,20 +66,21 @@ impl Home {
     /// Puts the clone that was begun in the place of the one that is there, if one is: at once where the
     /// file system can exchange the two, or else in two steps. See [`Home::put_back`].
     pub(super) fn swap(&self) -> Result<(), Fault> {
-        let (begun, clone, former) = (self.begun(), self.clone(), self.former());
+        let (begun, clone) = (self.begun(), self.clone());
         if !clone.exists() {
             return rename(&begun, &clone);
         }
         if renameat_with(CWD, &begun, CWD, &clone, RenameFlags::EXCHANGE).is_err() {
-            remove(&former)?;
-            rename(&clone, &former)?;
-            if let Err(fault) = rename(&begun, &clone) {
-                self.put_back();
-                return Err(fault);
-            }
+            self.swap_in_two_steps()?;
         }
         self.tidy();
         Ok(())
+    }
+
+    fn swap_in_two_steps(&self) -> Result<(), Fault> {
+        remove(&self.former())?;
+        rename(&self.clone(), &self.former())?;
+        rename(&self.begun(), &self.clone()).inspect_err(|_| drop(self.put_back()))
     }
 
     /// Puts a clone back that [`Home::swap`] took away, if it came no further. Whether it did.
@@ -115,4 +116,32 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
 
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
     fs::write(path, content).map_err(|error| Fault::io(format!("write {}", path.display()), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_clone_takes_the_place_of_another_at_once_or_in_two_steps() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home(dir.path().to_owned());
+        let make = |path: PathBuf, text: &str| {
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("is"), text).unwrap();
+        };
+        let there = || fs::read_to_string(home.clone().join("is")).unwrap();
+        make(home.clone(), "one");
+        make(home.begun(), "two");
+        home.swap().unwrap();
+        assert_eq!(there(), "two");
+        make(home.begun(), "three");
+        home.swap_in_two_steps().unwrap();
+        assert_eq!(there(), "three");
+        assert!(!home.put_back(), "the one that is there counts");
+        home.tidy();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        home.swap_in_two_steps().unwrap_err();
+        assert_eq!(there(), "three", "there was none to take its place");
+    }
 }
