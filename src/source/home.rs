@@ -80,7 +80,9 @@ impl Home {
     fn swap_in_two_steps(&self) -> Result<(), Fault> {
         remove(&self.former())?;
         rename(&self.clone(), &self.former())?;
-        rename(&self.begun(), &self.clone()).inspect_err(|_| drop(self.put_back()))
+        rename(&self.begun(), &self.clone()).inspect_err(|_| {
+            self.put_back();
+        })
     }
 
     /// Puts a clone back that [`Home::swap`] took away, if it came no further. Whether it did.
