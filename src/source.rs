@@ -9,6 +9,7 @@
 //! their inode. What a commit holds is read as [`Files`], under the paths of the checkout whether or not
 //! it shows that commit.
 
+mod carry;
 mod checkout;
 mod daemon;
 mod describe;
@@ -16,6 +17,7 @@ mod discover;
 mod error;
 mod files;
 mod former;
+mod home;
 mod http;
 mod kept;
 mod laid;
@@ -37,6 +39,7 @@ mod ssh;
 mod verify;
 mod view;
 mod watch;
+mod work;
 
 pub use discover::{Discovery, Found, Trouble, discover};
 pub use error::{Fault, SourceError};
@@ -49,7 +52,7 @@ pub use mounted::digest_mounted;
 pub use read::{read, read_within};
 pub use repository::{Checkout, Repository};
 pub use revision::revision_of;
-pub use spec::{Credentials, Spec};
+pub use spec::{Credentials, Logins, Spec};
 pub use ssh::Ssh;
 pub use verify::{Flaw, Key, Verified, Verify, VerifyMode};
 pub use watch::{Watch, watch};

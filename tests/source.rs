@@ -11,6 +11,8 @@ mod agent;
 mod broken_servers;
 #[path = "source/checkout.rs"]
 mod checkout;
+#[path = "source/clones.rs"]
+mod clones;
 #[path = "source/daemon.rs"]
 mod daemon;
 #[path = "source/discovery.rs"]
@@ -29,6 +31,8 @@ mod links;
 mod nginx;
 #[path = "source/proxy.rs"]
 mod proxy;
+#[path = "source/redirects.rs"]
+mod redirects;
 #[path = "source/references.rs"]
 mod references;
 #[path = "source/relay.rs"]

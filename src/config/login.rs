@@ -7,7 +7,7 @@ mod store;
 use super::check::{At, from_file};
 use super::{ConfigError, raw};
 use crate::model::Sensitive;
-use crate::source::{Credentials, Location, Ssh};
+use crate::source::{Credentials, Location, Logins, Ssh};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -166,26 +166,27 @@ pub(super) fn unreadable(ssh: &Ssh) -> Option<(&'static str, io::Error)> {
 }
 
 impl Auth {
-    /// The login for the repository at `url`, as it stands in its file now. The error names the file and
+    /// The logins for the repository at `url` and others of its host, as they stand in their file now. The error names the file and
     /// what to do, and holds nothing that stands in it.
-    pub fn credentials(&self, url: &Url) -> Result<Credentials, String> {
+    pub fn credentials(&self, url: &Url) -> Result<Logins, String> {
         let of = |username: &str, password: Sensitive<String>| Credentials {
             username: username.to_owned(),
             password,
         };
         match self {
-            Self::Password { username, password } => Ok(of(username, password.read()?)),
+            Self::Password { username, password } => Ok(of(username, password.read()?).into()),
             Self::Token(token) => {
                 let (host, user) = BITBUCKET;
                 let user = if url.host_str() == Some(host) { user } else { TOKEN_USER };
-                Ok(of(user, token.read()?))
+                Ok(of(user, token.read()?).into())
             }
             Self::Store(path) => {
                 store::find(text_of(path)?.expose(), url).map_err(|what| in_file(path, &what))
             }
             Self::Netrc(path) => {
                 let host = url.host_str().unwrap_or_default();
-                netrc::find(text_of(path)?.expose(), host).map_err(|what| in_file(path, &what))
+                let login = netrc::find(text_of(path)?.expose(), host);
+                login.map(Logins::from).map_err(|what| in_file(path, &what))
             }
         }
     }

@@ -2,7 +2,8 @@
 //! where a file of the commit belongs.
 
 use super::error::Fault;
-use super::mirror::{Home, Mirror};
+use super::home::Home;
+use super::mirror::Mirror;
 use super::place::{Fresh, place};
 use git2::build::CheckoutBuilder;
 use git2::{Delta, ErrorClass, FileMode, ObjectType, Oid, Repository, Tree};
@@ -52,14 +53,8 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     let repository = &mirror.repository;
     repository.set_workdir(root, false).map_err(failed)?;
     let tree = repository.find_commit(commit).and_then(|commit| commit.tree()).map_err(failed)?;
-    // Names that no checkout takes are refused before it is begun. What this reads is read anew below.
     if mirror.shown() != Some(commit) {
-        let mut index = repository.index().map_err(failed)?;
-        index.read_tree(&tree).map_err(|error| match error.class() {
-            // The clone is well; it is the commit that no checkout takes.
-            ErrorClass::Index => Fault::Unsupported { what: format!("an {}", error.message()) },
-            _ => failed(error),
-        })?;
+        check_names(repository, &tree)?;
     }
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     repository.set_head_detached(commit).map_err(failed)?;
@@ -75,6 +70,17 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     let mut index = repository.index().map_err(failed)?;
     index.read_tree(&tree).and_then(|()| index.write()).map_err(failed)?;
     mirror.set_shown(commit)
+}
+
+/// That no name in `tree` is one that no checkout takes. What this reads into the list of our files is to be
+/// read anew.
+pub(super) fn check_names(repository: &Repository, tree: &Tree<'_>) -> Result<(), Fault> {
+    let read = repository.index().and_then(|mut index| index.read_tree(tree));
+    read.map_err(|error| match error.class() {
+        // The clone is well; it is the commit that no checkout takes.
+        ErrorClass::Index => Fault::Unsupported { what: format!("an {}", error.message()) },
+        _ => Fault::git("read the names of a commit's files", &error),
+    })
 }
 
 /// Writes the files of `tree` into the empty directory `into`, and nothing else.

@@ -6,7 +6,7 @@ use super::limits::{Attempt, Limits};
 use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
 use super::smart::{
-    ADVERTISEMENT, Advertised, Incoming, end, pump, read_advertised, receive, request, write,
+    Advertised, Bound, Incoming, end, pump, read_advertised, receive, request, write,
 };
 use git2::Oid;
 use percent_encoding::percent_decode_str;
@@ -61,10 +61,15 @@ impl<'s> Server<'s> {
         mirror: &Mirror,
         attempt: &Attempt<'_>,
     ) -> Result<Oid, Fault> {
-        let Talk { advertised, mut incoming, mut stream } = self.begin(attempt)?;
-        incoming.allow(attempt.limits.bytes);
+        let Talk { advertised, mut incoming, stream } = self.begin(attempt)?;
+        incoming.expect_objects();
         let request = request(&advertised, wanted, known)?;
-        stream.0.write_all(&request.body).map_err(|error| unreachable(&error))?;
+        let (mut to, body) =
+            (stream.0.try_clone().map_err(|error| unreachable(&error))?, request.body);
+        // On a thread of its own, as over ssh. It ends with the connection, which ends with `stream`.
+        thread::spawn(move || {
+            let _ = to.write_all(&body);
+        });
         receive(&mut incoming, request.shallow, known, mirror)?;
         Ok(wanted.id)
     }
@@ -75,7 +80,7 @@ impl<'s> Server<'s> {
         let (host, port) = (self.host(), self.url.port().unwrap_or(PORT));
         let mut hello = Vec::new();
         write(&mut hello, &format!("git-upload-pack {}\0host={host}:{port}\0", self.path()?));
-        let (parts, mut incoming) = Incoming::of(ADVERTISEMENT, *attempt);
+        let (parts, mut incoming) = Incoming::of(Bound::LISTING, attempt.clone());
         let (hand, stream) = sync_channel(1);
         let limits = attempt.limits;
         // It ends within the limits, or when the connection is ended here.

@@ -54,6 +54,17 @@ pub enum Fault {
         /// 401 or 403.
         status: u16,
     },
+    /// The server leads elsewhere, where the login is not shown and one is asked for.
+    #[error(
+        "the server redirects to {at}, which asks for a login (HTTP {status}), and the source's is not shown \
+         there; write that address as the source's url"
+    )]
+    LoginLeftBehind {
+        /// 401 or 403.
+        status: u16,
+        /// Scheme, host and port.
+        at: String,
+    },
     /// The host's key is not known, or another one than before.
     #[error(
         "the host is not trusted: {why}; compare its key with what its owner publishes, and put that into \
@@ -169,11 +180,8 @@ pub enum Fault {
         what: String,
     },
     /// A submodule's commit cannot be had.
-    #[error("{at} ({location}): {fault}{}; what was there stays", if *.without_login {
-        "; the source's own login is for its own host and is not shown to this one"
-    } else {
-        ""
-    })]
+    #[error("{at} ({location}): {fault}{}{}; what was there stays", if .hint.is_some() { "; " } else { "" },
+        .hint.unwrap_or_default())]
     Submodule {
         /// The file, its line, and the submodule.
         at: String,
@@ -181,8 +189,8 @@ pub enum Fault {
         location: String,
         /// What is wrong with that.
         fault: Box<Fault>,
-        /// Whether it asks for a login, and the source's is for another host.
-        without_login: bool,
+        /// Why a login was not shown that it asks for.
+        hint: Option<&'static str>,
     },
     /// A revision that is to be verified is not signed by somebody who is known.
     #[error(

@@ -1,7 +1,7 @@
 //! The files of one commit, under the paths that they have in the checkout. Reads only.
 
 use super::discover::{Discovery, Found, discover_in, look};
-use super::mirror::Home;
+use super::home::Home;
 use super::mounted::{digest_in, mounted_in};
 use super::read::read_in;
 use super::spec::Spec;

@@ -52,7 +52,7 @@ impl Repository {
             note(&self.home, &layers)?;
             let Some(mirror) = self.mirror()? else { return Ok(()) };
             match settled(&mirror, &self.home)? {
-                Some(shown) => show(&mirror, &self.home, commit_of(&mirror, shown)),
+                Some(shown) => show(&mirror, &self.home, commit_of(&mirror.repository, shown)),
                 None => Ok(()),
             }
         };

@@ -3,6 +3,7 @@
 mod exchange;
 mod fault;
 mod proxy;
+mod redirect;
 mod tls;
 mod trust;
 
@@ -13,11 +14,12 @@ use super::error::Fault;
 use super::limits::Attempt;
 use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
-use super::smart::{ADVERTISEMENT, Advertised, read_advertised, receive, request};
+use super::smart::{Advertised, Bound, read_advertised, receive, request};
 use super::spec::Credentials;
 use base64::Engine as _;
 use exchange::{Answer, Ask, Client};
 use git2::Oid;
+use redirect::Place;
 use std::path::PathBuf;
 use trust::Trust;
 use url::Url;
@@ -32,12 +34,11 @@ pub(super) struct Way {
 
 /// A repository on a server.
 pub(super) struct Server {
-    url: Url,
+    /// Where it is, and with which login.
+    place: Place,
     client: Client,
-    /// The value of the header `Authorization`. It goes to the host of `url` only.
-    authorization: Option<String>,
-    /// What the server said, and where it was in the end.
-    heard: Option<(Advertised, Url)>,
+    /// What the server said, and where that was in the end, as git has it.
+    heard: Option<(Advertised, Place)>,
 }
 
 impl Server {
@@ -48,28 +49,21 @@ impl Server {
         });
         let trust = Trust::of(way.authorities.as_deref())?;
         let client = Client::new(trust, way.proxy.towards(&url)?);
-        Ok(Self { url, client, authorization, heard: None })
+        Ok(Self { place: Place { url, authorization }, client, heard: None })
     }
 
     /// What the repository offers.
     pub(super) fn list(&mut self, attempt: &Attempt<'_>) -> Result<Offer, Fault> {
-        let url = format!("{}/info/refs?service=git-upload-pack", base(&self.url));
-        let ask = Ask {
-            url,
-            accept: "application/x-git-upload-pack-advertisement",
-            authorization: self.authorization.clone(),
-            body: None,
+        let mut place = below(&self.place, "/info/refs");
+        place.url.set_query(Some("service=git-upload-pack"));
+        let accept = "application/x-git-upload-pack-advertisement";
+        let ask = Ask { place, accept, body: None };
+        let mut answer = self.ask(ask, Bound::LISTING, attempt)?;
+        let mut served = answer.head.place.clone();
+        let Some(path) = served.url.path().strip_suffix("/info/refs").map(str::to_owned) else {
+            return Err(Fault::NotGit { why: "it redirects elsewhere".into() });
         };
-        let mut answer = self.ask(ask, ADVERTISEMENT, attempt)?;
-        let served = Url::parse(&answer.head.url).ok().and_then(|url| {
-            let path = url.path().strip_suffix("/info/refs")?.to_owned();
-            let mut served = url;
-            served.set_path(&path);
-            served.set_query(None);
-            Some(served)
-        });
-        let served =
-            served.ok_or_else(|| Fault::NotGit { why: "it redirects elsewhere".into() })?;
+        served.url.set_path(&path);
         let advertised = read_advertised(&mut answer.body)?;
         let offer = advertised.offer.clone();
         self.heard = Some((advertised, served));
@@ -88,31 +82,30 @@ impl Server {
             return Err(Fault::NotGit { why: "it was not asked what it offers".into() });
         };
         let request = request(advertised, wanted, known)?;
-        let same_host = served.origin() == self.url.origin();
-        let ask = Ask {
-            url: format!("{}/git-upload-pack", base(served)),
-            accept: "application/x-git-upload-pack-result",
-            authorization: self.authorization.clone().filter(|_| same_host),
-            body: Some(request.body),
-        };
-        let mut answer = self.ask(ask, attempt.limits.bytes, attempt)?;
+        let place = below(served, "/git-upload-pack");
+        let accept = "application/x-git-upload-pack-result";
+        let ask = Ask { place, accept, body: Some(request.body) };
+        let mut answer = self.ask(ask, Bound::Objects, attempt)?;
         receive(&mut answer.body, request.shallow, known, mirror)?;
         Ok(wanted.id)
     }
 
     /// Asks, and checks that the answer is git's.
-    fn ask<'a>(&self, ask: Ask, limit: u64, attempt: &Attempt<'a>) -> Result<Answer<'a>, Fault> {
+    fn ask<'a>(&self, ask: Ask, bound: Bound, attempt: &Attempt<'a>) -> Result<Answer<'a>, Fault> {
         let accept = ask.accept;
-        let answer = self.client.send(ask, limit, attempt)?;
+        let answer = self.client.send(ask, bound, attempt)?;
         match answer.head.status {
             200 if answer.head.content_type == accept => Ok(answer),
             200 => Err(Fault::NotGit {
                 why: format!("the answer is `{}` instead of `{accept}`", answer.head.content_type),
             }),
-            status @ (401 | 403) if self.authorization.is_some() => {
-                Err(Fault::AuthenticationFailed { status })
-            }
-            status @ (401 | 403) => Err(Fault::LoginMissing { status }),
+            status @ (401 | 403) => Err(match (&self.place, &answer.head.place) {
+                (Place { authorization: None, .. }, _) => Fault::LoginMissing { status },
+                (_, Place { authorization: Some(_), .. }) => Fault::AuthenticationFailed { status },
+                (_, Place { url, .. }) => {
+                    Fault::LoginLeftBehind { status, at: url.origin().ascii_serialization() }
+                }
+            }),
             404 | 410 => Err(Fault::NotServed),
             status @ (408 | 429 | 500..) => {
                 Err(Fault::Unreachable { why: format!("the server answers HTTP {status}") })
@@ -122,6 +115,11 @@ impl Server {
     }
 }
 
-fn base(url: &Url) -> &str {
-    url.as_str().trim_end_matches('/')
+/// What lies in the repository at `place`.
+fn below(place: &Place, path: &str) -> Place {
+    let mut place = place.clone();
+    let base = place.url.path().trim_end_matches('/').to_owned();
+    place.url.set_path(&format!("{base}{path}"));
+    place.url.set_query(None);
+    place
 }

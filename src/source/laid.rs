@@ -3,9 +3,10 @@
 //! leaves the clone never; every sync shows it again, so that nothing flickers. So it is where a commit has
 //! submodules, whose files are in its tree then.
 
-use super::checkout::switch;
+use super::checkout::{check_names, switch};
 use super::error::Fault;
-use super::mirror::{Home, Mirror};
+use super::home::Home;
+use super::mirror::Mirror;
 use crate::model::{Revision, StackName};
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time, Tree};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The commits of ours, by id: any other commit came from the repository.
-const OURS: &str = "refs/bowline/laid/";
+pub(super) const OURS: &str = "refs/bowline/laid/";
 
 /// What is laid, by the stack that needs it. Where two lay one path, the later by name prevails.
 pub type Laid = BTreeMap<StackName, Layer>;
@@ -62,17 +63,38 @@ pub(super) fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Faul
 }
 
 /// The commit of the repository that the checkout shows with `shown`.
-pub(super) fn commit_of(mirror: &Mirror, shown: Oid) -> Oid {
-    let is_ours = mirror.repository.refname_to_id(&format!("{OURS}{shown}")).is_ok();
-    let base = || mirror.repository.find_commit(shown)?.parent_id(0);
+pub(super) fn commit_of(repository: &Repository, shown: Oid) -> Oid {
+    let is_ours = repository.refname_to_id(&format!("{OURS}{shown}")).is_ok();
+    let base = || repository.find_commit(shown)?.parent_id(0);
     if is_ours { base().unwrap_or(shown) } else { shown }
+}
+
+/// Whether the checkout could show `commit` with what is laid over it, as far as that can be told without
+/// writing there.
+pub(super) fn try_out(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
+    check_names(&mirror.repository, &composed(mirror, commit, &laid(home))?)
 }
 
 /// `commit` itself, or one of ours on top of it. The same input gives the same commit.
 fn compose(mirror: &Mirror, commit: Oid, laid: &Laid) -> Result<Oid, Fault> {
     let failed = |error: git2::Error| Fault::git("lay former files over a commit", &error);
     let repository = &mirror.repository;
+    let tree = composed(mirror, commit, laid)?;
     let base = repository.find_commit(commit).map_err(failed)?;
+    if tree.id() == base.tree_id() {
+        return Ok(commit);
+    }
+    let nobody = Signature::new("bowline", "bowline", &Time::new(0, 0)).map_err(failed)?;
+    let ours = repository.commit(None, &nobody, &nobody, "Laid over", &tree, &[&base]);
+    let ours = ours.map_err(failed)?;
+    mirror.point(&format!("{OURS}{ours}"), ours)?;
+    Ok(ours)
+}
+
+/// The files of `commit` with what is laid over them.
+fn composed<'m>(mirror: &'m Mirror, commit: Oid, laid: &Laid) -> Result<Tree<'m>, Fault> {
+    let failed = |error: git2::Error| Fault::git("lay former files over a commit", &error);
+    let repository = &mirror.repository;
     let mut tree = mirror.files_of(commit).map_err(failed)?;
     for (stack, layer) in laid {
         let Some(former) = mirror.commit_at(&layer.revision)? else {
@@ -90,14 +112,7 @@ fn compose(mirror: &Mirror, commit: Oid, laid: &Laid) -> Result<Oid, Fault> {
             .map_err(failed)?;
         }
     }
-    if tree.id() == base.tree_id() {
-        return Ok(commit);
-    }
-    let nobody = Signature::new("bowline", "bowline", &Time::new(0, 0)).map_err(failed)?;
-    let ours = repository.commit(None, &nobody, &nobody, "Laid over", &tree, &[&base]);
-    let ours = ours.map_err(failed)?;
-    mirror.point(&format!("{OURS}{ours}"), ours)?;
-    Ok(ours)
+    Ok(tree)
 }
 
 /// The names in a relative path; `None` where it leads elsewhere.

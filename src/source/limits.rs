@@ -1,6 +1,8 @@
 //! How long and how much a source may take, and the watch over one attempt. Does no work itself.
 
 use super::error::Fault;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ pub struct Limits {
     pub idle: Duration,
     /// For all of it.
     pub whole: Duration,
-    /// Of one answer, in bytes.
+    /// Of all objects that one attempt brings, from whatever server, and of the files of a commit; in bytes.
     pub bytes: u64,
     /// libgit2 never merges packs: with more than this the clone is made anew.
     pub packs: usize,
@@ -32,16 +34,18 @@ impl Default for Limits {
 }
 
 /// One attempt: its bounds, when it began, and whether it is still wanted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Attempt<'a> {
     pub(super) limits: Limits,
     began: Instant,
     cancelled: &'a AtomicBool,
+    /// Bytes of objects that came; one number for all copies of this.
+    taken: Rc<Cell<u64>>,
 }
 
 impl<'a> Attempt<'a> {
     pub(super) fn begin(limits: Limits, cancelled: &'a AtomicBool) -> Self {
-        Self { limits, began: Instant::now(), cancelled }
+        Self { limits, began: Instant::now(), cancelled, taken: Rc::default() }
     }
 
     /// Whether to go on.
@@ -53,6 +57,18 @@ impl<'a> Attempt<'a> {
             return Err(Fault::TimedOut { during: "fetching", after: self.limits.whole });
         }
         Ok(())
+    }
+
+    /// Counts bytes of objects that came.
+    pub(super) fn take(&self, bytes: u64) -> Result<(), Fault> {
+        let limit = self.limits.bytes;
+        self.taken.set(self.taken.get().saturating_add(bytes));
+        if self.taken.get() > limit { Err(Fault::TooLarge { limit }) } else { Ok(()) }
+    }
+
+    /// Begins to count anew: what came before is not part of the clone that is made from here on.
+    pub(super) fn recount(&self) {
+        self.taken.set(0);
     }
 
     /// The time that is left of the whole.

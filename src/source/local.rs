@@ -45,8 +45,11 @@ pub(super) fn fetch(
         ],
     };
     let mut callbacks = RemoteCallbacks::new();
+    let mut before = 0;
     callbacks.transfer_progress(|progress| {
-        too_large.set(progress.received_bytes() as u64 > limit);
+        let bytes = progress.received_bytes() as u64;
+        too_large.set(attempt.take(bytes.saturating_sub(before)).is_err());
+        before = bytes;
         !too_large.get() && attempt.check().is_ok()
     });
     let mut options = FetchOptions::new();
@@ -73,13 +76,19 @@ pub(super) fn copy(
     into: &Mirror,
     attempt: &Attempt<'_>,
 ) -> Result<(), Fault> {
+    let (limit, too_large) = (attempt.limits.bytes, Cell::new(false));
     let failed = |error: git2::Error| match attempt.check() {
         Err(fault) => fault,
+        Ok(()) if too_large.get() => Fault::TooLarge { limit },
         Ok(()) => Fault::git(&format!("copy commit {id}"), &error),
     };
     let mut pack = from.packbuilder().map_err(failed)?;
     pack.insert_commit(id).map_err(failed)?;
-    into.take_in(&mut pack, || attempt.check().is_ok()).map_err(failed)
+    let is_wanted = |bytes: &[u8]| {
+        too_large.set(attempt.take(bytes.len() as u64).is_err());
+        !too_large.get() && attempt.check().is_ok()
+    };
+    into.take_in(&mut pack, is_wanted).map_err(failed)
 }
 
 fn address(path: &Path) -> Result<&str, Fault> {

@@ -1,7 +1,7 @@
 //! The clone of one source: a bare repository of ours with what was fetched. Knows no network.
 
 use super::error::Fault;
-use super::kept::carry_over;
+use super::home::{Home, remove, rename, write};
 use super::limits::Attempt;
 use super::local::TIP;
 use super::modules::whole;
@@ -12,7 +12,7 @@ use git2::{
 };
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Files and directories of a commit, its submodules' among them. A commit of a kilobyte can name a billion.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -21,64 +21,19 @@ const MAX_DEPTH: usize = 256;
 
 /// The commit that the checkout shows in full, with what is laid over it. `HEAD` is the one that it was begun with: they
 /// differ after an interrupted switch.
-const SHOWN: &str = "refs/bowline/shown";
-/// The annotated tag that led to it, if one did.
-const TAG: &str = "refs/bowline/tag";
+pub(super) const SHOWN: &str = "refs/bowline/shown";
+/// The annotated tags that led to commits, by these: to the one that is shown, and to the one that is about to be.
+pub(super) const TAGS: &str = "refs/bowline/tag-of/";
 /// Which repository this is a clone of.
 const ORIGIN: &str = "bowline-origin";
 /// How libgit2 names a pack that has not come in full.
 const HALF_PACK: &str = "pack_git2_";
 
-/// Where the state of one source lies.
-#[derive(Debug, Clone)]
-pub(super) struct Home(pub(super) PathBuf);
-
-impl Home {
-    /// The files of the commit that is shown.
-    pub(super) fn checkout(&self) -> PathBuf {
-        self.0.join("checkout")
-    }
-
-    pub(super) fn lock(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
-    /// The lock of the checkout alone.
-    pub(super) fn hold(&self) -> PathBuf {
-        self.0.join("hold")
-    }
-
-    /// What is laid over the checkout.
-    pub(super) fn laid(&self) -> PathBuf {
-        self.0.join("laid")
-    }
-
-    /// The files of another commit, for as long as they are read.
-    pub(super) fn files(&self) -> PathBuf {
-        self.0.join("files")
-    }
-
-    /// A file before it comes into the checkout.
-    pub(super) fn half(&self) -> PathBuf {
-        self.0.join("half")
-    }
-
-    fn clone(&self) -> PathBuf {
-        self.0.join("git")
-    }
-
-    fn begun(&self) -> PathBuf {
-        self.0.join("git.new")
-    }
-
-    fn former(&self) -> PathBuf {
-        self.0.join("git.old")
-    }
-}
-
 /// A clone.
 pub(super) struct Mirror {
     pub(super) repository: Repository,
+    /// Which repository it is a clone of.
+    origin: String,
     /// Whether the files of submodules belong to those of a commit.
     submodules: bool,
 }
@@ -101,27 +56,34 @@ impl Known {
 }
 
 impl Mirror {
-    /// The clone of `origin`; `None` where there is none, or one of another repository.
-    pub(super) fn open(home: &Home, origin: &str, submodules: bool) -> Result<Option<Self>, Fault> {
+    /// The clone, if there is one. It may be of a repository that was followed before. For who has the lock or
+    /// the hold, since a swap that did not end is taken back.
+    pub(super) fn open(home: &Home, submodules: bool) -> Result<Option<Self>, Fault> {
         let path = home.clone();
-        match fs::read_to_string(path.join(ORIGIN)) {
-            Ok(written) if written == origin => {}
-            Ok(_) => return Ok(None),
+        let read = || fs::read_to_string(path.join(ORIGIN));
+        let written = read().or_else(|error| if home.put_back() { read() } else { Err(error) });
+        let origin = match written {
+            Ok(origin) => origin,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Fault::io(format!("read {}", path.display()), &error)),
-        }
+        };
         let repository = Repository::open_bare(&path)
             .map_err(|error| Fault::Corrupt { why: error.message().to_owned() })?;
-        Ok(Some(Self { repository, submodules }))
+        Ok(Some(Self { repository, origin, submodules }))
     }
 
-    /// A new clone, filled by `fetch`, in place of what was there. Until it is complete, what was
-    /// there stays.
+    /// Whether it is a clone of `origin`.
+    pub(super) fn is_of(&self, origin: &str) -> bool {
+        self.origin == origin
+    }
+
+    /// A new clone, filled by `fill`, in place of what was there. Until it is complete, what was
+    /// there stays; so it does where `fill` fails. The hold is to be taken by then.
     pub(super) fn anew<T>(
         home: &Home,
         origin: &str,
         submodules: bool,
-        fetch: impl FnOnce(&Self) -> Result<T, Fault>,
+        fill: impl FnOnce(&Self) -> Result<T, Fault>,
     ) -> Result<(Self, T), Fault> {
         let begun = home.begun();
         remove(&begun)?;
@@ -129,9 +91,9 @@ impl Mirror {
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(&begun, &options)
             .map_err(|error| Fault::git(&format!("make {}", begun.display()), &error))?;
-        let mirror = Self { repository, submodules };
-        let fetched = match fetch(&mirror) {
-            Ok(fetched) => fetched,
+        let mirror = Self { repository, origin: origin.to_owned(), submodules };
+        let filled = match fill(&mirror) {
+            Ok(filled) => filled,
             Err(fault) => {
                 drop(mirror);
                 // What came may be large; the next attempt would remove it, too.
@@ -140,15 +102,12 @@ impl Mirror {
             }
         };
         write(&begun.join(ORIGIN), origin.as_bytes())?;
-        for old in [home.former(), home.clone()] {
-            carry_over(&old, &mirror);
-        }
-        keep_index(home)?;
+        home.keep_index()?;
         drop(mirror);
-        swap(home)?;
-        let mirror = Self::open(home, origin, submodules)?
+        home.swap()?;
+        let mirror = Self::open(home, submodules)?
             .ok_or_else(|| Fault::Corrupt { why: "the new clone is gone".into() })?;
-        Ok((mirror, fetched))
+        Ok((mirror, filled))
     }
 
     /// The commit that `id` is or, as an annotated tag, leads to; `None` unless it is here.
@@ -200,14 +159,21 @@ impl Mirror {
         self.point(SHOWN, id)
     }
 
-    /// The annotated tag that leads to `commit`, if the one that was followed last does.
+    /// The annotated tag that led to `commit`, if one did when it was followed last.
     pub(super) fn tag_of(&self, commit: Oid) -> Option<Oid> {
-        let tag = self.repository.refname_to_id(TAG).ok()?;
+        let tag = self.repository.refname_to_id(&format!("{TAGS}{commit}")).ok()?;
         self.commit(tag).is_ok_and(|led_to| led_to == Some(commit)).then_some(tag)
     }
 
-    pub(super) fn set_tag(&self, id: Oid) -> Result<(), Fault> {
-        self.point(TAG, id)
+    pub(super) fn set_tag(&self, commit: Oid, id: Oid) -> Result<(), Fault> {
+        self.point(&format!("{TAGS}{commit}"), id)
+    }
+
+    /// Forgets the tags that led to other commits.
+    pub(super) fn forget_other_tags(&self, commit: Oid) -> Result<(), Fault> {
+        let kept = format!("{TAGS}{commit}");
+        let mut others = self.names_of(TAGS)?.into_iter().filter(|name| *name != kept);
+        others.try_for_each(|name| self.unpoint(&name))
     }
 
     /// The commit that the last switch of the checkout began with.
@@ -279,15 +245,15 @@ impl Mirror {
         rename(&path.join("shallow.new"), &path.join("shallow"))
     }
 
-    /// Stores what `pack` holds, unless `is_wanted` says no meanwhile.
+    /// Stores what `pack` holds, unless `is_wanted` says no to a part of it.
     pub(super) fn take_in(
         &self,
         pack: &mut PackBuilder<'_>,
-        is_wanted: impl Fn() -> bool,
+        is_wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<(), git2::Error> {
         let odb = self.repository.odb()?;
         let mut into = odb.packwriter()?;
-        pack.foreach(|bytes| is_wanted() && into.write_all(bytes).is_ok())?;
+        pack.foreach(|bytes| is_wanted(bytes) && into.write_all(bytes).is_ok())?;
         into.commit().map(drop)
     }
 
@@ -308,43 +274,4 @@ impl Mirror {
         let failed = |error: git2::Error| Fault::git(&format!("remove {name}"), &error);
         self.repository.find_reference(name).and_then(|mut it| it.delete()).map_err(failed)
     }
-}
-
-/// The index lists the files of ours in the checkout; the new clone needs it to remove them.
-fn keep_index(home: &Home) -> Result<(), Fault> {
-    for former in [home.clone(), home.former()] {
-        let index = former.join("index");
-        if git2::Index::open(&index).is_ok_and(|index| !index.is_empty()) {
-            let kept = fs::copy(&index, home.begun().join("index"));
-            return kept.map(drop).map_err(|error| Fault::io("keep the list of files", &error));
-        }
-    }
-    Ok(())
-}
-
-/// Puts the new clone in place. A crash in between leaves the list of files in one of the two.
-fn swap(home: &Home) -> Result<(), Fault> {
-    if home.clone().exists() {
-        remove(&home.former())?;
-        rename(&home.clone(), &home.former())?;
-    }
-    rename(&home.begun(), &home.clone())?;
-    remove(&home.former())
-}
-
-fn remove(path: &Path) -> Result<(), Fault> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Fault::io(format!("remove {}", path.display()), &error))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
-    fs::rename(from, to).map_err(|error| Fault::io(format!("write {}", to.display()), &error))
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
-    fs::write(path, content).map_err(|error| Fault::io(format!("write {}", path.display()), &error))
 }

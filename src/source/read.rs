@@ -1,6 +1,8 @@
 //! Reads one file of a checkout, within a bound: what comes from git is not trusted to be small.
 
 use super::view::View;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +12,10 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// The bytes of a file. One above 16 MiB is an error, and is not read to its end.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    read_from(File::open(path)?)
+}
+
+fn read_from(file: File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     // What is no plain file has no length beforehand.
@@ -37,16 +42,43 @@ pub(super) fn read_in(view: &View, roots: &[PathBuf], path: &Path) -> io::Result
     let real = view.real(path)?;
     for root in roots {
         if real.starts_with(root.canonicalize()?) {
-            return read(&view.at(&real));
+            return read_from(open_real(&view.at(&real))?);
         }
     }
     let what = "it leaves the repository, and nothing outside is read";
     Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
 }
 
+/// Opens the file at `path`, which leads through no link: where one was put there since that was looked at, it
+/// is an error. What blocks whoever opens it does not do so here.
+fn open_real(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(file) => Ok(file.into()),
+        // Kernels before 5.6, and containers that keep it from who runs in them.
+        Err(Errno::NOSYS | Errno::PERM) => File::open(path),
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_that_was_put_in_the_way_meanwhile_is_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let real = root.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("a")).unwrap();
+        std::fs::write(real.join("a/file"), "x").unwrap();
+        assert_eq!(read_from(open_real(&real.join("a/file")).unwrap()).unwrap(), b"x");
+        for (name, target) in [("b", "a"), ("file", "a/file")] {
+            std::os::unix::fs::symlink(target, real.join(name)).unwrap();
+        }
+        for path in ["b/file", "file"] {
+            assert!(open_real(&real.join(path)).is_err(), "{path}");
+        }
+    }
 
     #[test]
     fn nothing_outside_the_roots_is_read() {

@@ -30,7 +30,8 @@ impl<'a> Remote<'a> {
                 Ok(Self::Daemon(daemon::Server::new(url)))
             }
             Location::Remote(url) => {
-                let server = Server::new(url.clone(), spec.credentials.as_ref(), way)?;
+                let login = spec.credentials.as_ref().and_then(|logins| logins.towards(url));
+                let server = Server::new(url.clone(), login, way)?;
                 Ok(Self::Http(Box::new(server)))
             }
             Location::Ssh(address) => Ok(Self::Ssh(ssh::Server::new(address, ssh))),

@@ -2,17 +2,18 @@
 
 use super::checkout::{bound_for, settled};
 use super::error::{Fault, SourceError};
+use super::home::Home;
 use super::http::{Proxy, Way};
-use super::laid::{commit_of, show};
+use super::laid::commit_of;
 use super::limits::{Attempt, Limits};
 use super::location::Reference;
-use super::mirror::{Home, Mirror};
-use super::modules::Bring;
+use super::mirror::Mirror;
 use super::remote::Remote;
-use super::select::{Offer, Wanted, select, unknown};
+use super::select::select;
 use super::spec::Spec;
 use super::ssh::Ssh;
 use super::verify::{Verified, Verify};
+use super::work::Work;
 use crate::model::{Revision, SourceName};
 use git2::Oid;
 use std::fs::{self, File, TryLockError};
@@ -29,9 +30,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 pub struct Repository {
     pub(super) spec: Spec,
     pub(super) home: Home,
-    limits: Limits,
-    way: Way,
-    ssh: Ssh,
+    pub(super) limits: Limits,
+    pub(super) way: Way,
+    pub(super) ssh: Ssh,
     /// The commit that the last sync or `last` gave.
     given: Option<Oid>,
 }
@@ -51,16 +52,16 @@ pub struct Checkout {
 
 /// A commit that came, or was there.
 #[derive(Clone, Copy)]
-struct Fetched {
+pub(super) struct Fetched {
     /// What is followed: the commit, or an annotated tag that leads to it.
-    object: Oid,
-    commit: Oid,
+    pub(super) object: Oid,
+    pub(super) commit: Oid,
 }
 
 /// A commit that may be shown.
-struct Passed {
-    commit: Oid,
-    verified: Option<Verified>,
+pub(super) struct Passed {
+    pub(super) commit: Oid,
+    pub(super) verified: Option<Verified>,
 }
 
 impl Repository {
@@ -120,7 +121,7 @@ impl Repository {
         Ok(self.showing(passed, moved))
     }
 
-    /// What an earlier sync left, so that an agent can go on while the source is away. What is laid over
+    /// What an earlier sync left, also from another url, so that an agent can go on while the source is away. What is laid over
     /// the checkout stays. It is verified like what is fetched.
     pub fn last(&self) -> Result<Option<Checkout>, SourceError> {
         let shown = self.try_last().map_err(|fault| self.error(fault))?;
@@ -133,7 +134,8 @@ impl Repository {
         }
         let _hold = self.hold_now()?;
         let Some(mirror) = self.mirror()? else { return Ok(None) };
-        let Some(commit) = bound_for(&mirror).map(|shown| commit_of(&mirror, shown)) else {
+        let Some(commit) = bound_for(&mirror).map(|shown| commit_of(&mirror.repository, shown))
+        else {
             return Ok(None);
         };
         let judge = |commit| {
@@ -141,7 +143,7 @@ impl Repository {
             self.verify(&mirror, Fetched { object, commit }, &self.spec.reference)
         };
         let verified = judge(commit)?;
-        match settled(&mirror, &self.home)?.map(|shown| commit_of(&mirror, shown)) {
+        match settled(&mirror, &self.home)?.map(|shown| commit_of(&mirror.repository, shown)) {
             // The switch to it could not be ended.
             Some(former) if former != commit => {
                 Ok(Some(Passed { commit: former, verified: judge(former)? }))
@@ -151,7 +153,7 @@ impl Repository {
     }
 
     /// By whom it is signed, where that is asked; `reference` led to it.
-    fn verify(
+    pub(super) fn verify(
         &self,
         mirror: &Mirror,
         fetched: Fetched,
@@ -167,6 +169,7 @@ impl Repository {
     fn try_sync(&self, attempt: &Attempt<'_>) -> Result<(Passed, Option<Oid>), Fault> {
         attempt.check()?;
         let _lock = self.lock(attempt)?;
+        self.home.tidy();
         let mut remote = Remote::of(&self.spec, &self.way, &self.ssh)?;
         let offer = remote.list(attempt)?;
         let wanted = select(&offer, &self.spec.reference)?;
@@ -174,8 +177,9 @@ impl Repository {
         let (before, passed) = match self.mirror() {
             Ok(None) => (None, work.first()),
             Ok(Some(mirror)) => {
-                let before = mirror.shown().map(|shown| commit_of(&mirror, shown));
-                (before, work.onward(&mirror))
+                let before = mirror.shown().map(|shown| commit_of(&mirror.repository, shown));
+                let is_ours = mirror.is_of(&self.origin());
+                (before, if is_ours { work.onward(&mirror) } else { work.anew(Some(&mirror)) })
             }
             Err(fault) => (None, Err(fault)),
         };
@@ -189,9 +193,10 @@ impl Repository {
         Ok((passed?, self.given.or(before)))
     }
 
-    /// The clone, if there is one.
+    /// The clone, if there is one; after a change of the url that of the former one, until something of the
+    /// new one can be shown.
     pub(super) fn mirror(&self) -> Result<Option<Mirror>, Fault> {
-        Mirror::open(&self.home, &self.origin(), self.spec.submodules)
+        Mirror::open(&self.home, self.spec.submodules)
     }
 
     /// One process at a time syncs, which waits for the server.
@@ -201,7 +206,7 @@ impl Repository {
 
     /// One process at a time reads or writes the checkout, or changes what the clone refers to. It waits
     /// for nobody, so it is soon over; it comes after the lock.
-    fn hold(&self, attempt: &Attempt<'_>) -> Result<File, Fault> {
+    pub(super) fn hold(&self, attempt: &Attempt<'_>) -> Result<File, Fault> {
         self.take(&self.home.hold(), attempt)
     }
 
@@ -244,124 +249,5 @@ impl Repository {
     pub(super) fn error(&self, fault: Fault) -> SourceError {
         let Spec { name, location, .. } = &self.spec;
         SourceError { at: format!("source {name} ({location})"), fault }
-    }
-}
-
-/// All that fetching and switching need.
-struct Work<'a> {
-    source: &'a Repository,
-    remote: Remote<'a>,
-    offer: Offer,
-    wanted: Wanted,
-    attempt: &'a Attempt<'a>,
-}
-
-impl Work<'_> {
-    /// Of a range of versions the tag that was chosen must be signed as itself.
-    fn verify(&self, mirror: &Mirror, fetched: Fetched) -> Result<Option<Verified>, Fault> {
-        let followed = &self.source.spec.reference;
-        let tag =
-            self.wanted.offered_as.as_deref().and_then(|name| name.strip_prefix("refs/tags/"));
-        match (followed, tag) {
-            (Reference::Semver(_), Some(tag)) => {
-                self.source.verify(mirror, fetched, &Reference::Tag(tag.to_owned()))
-            }
-            _ => self.source.verify(mirror, fetched, followed),
-        }
-    }
-
-    /// With the clone that is there, unless it holds too many packs by now.
-    fn onward(&self, mirror: &Mirror) -> Result<Passed, Fault> {
-        let fetched = match mirror.commit(self.wanted.id)? {
-            Some(commit) => Fetched { object: self.wanted.id, commit },
-            None => self.fetch(mirror)?,
-        };
-        let (verified, submodules) = self.judge(mirror, fetched, None)?;
-        // Not before: what is not shown would be cloned anew at each sync. Each submodule comes in a pack.
-        if mirror.packs() > self.source.limits.packs + submodules {
-            tracing::info!(source = %self.source.spec.name, "cloning anew, the clone has many packs");
-            return self.anew(Some(mirror));
-        }
-        let _hold = self.source.hold(self.attempt)?;
-        self.show(mirror, fetched, verified)
-    }
-
-    /// With a first clone, which stays whether or not its revision is shown.
-    fn first(&self) -> Result<Passed, Fault> {
-        let (mirror, (fetched, hold)) = self.cloned(|_, fetched| Ok(fetched))?;
-        drop(hold);
-        let (verified, _) = self.judge(&mirror, fetched, None)?;
-        let _hold = self.source.hold(self.attempt)?;
-        self.show(&mirror, fetched, verified)
-    }
-
-    /// With a new clone in place of another, which stays unless the new one's revision is to be shown. What
-    /// the submodules need is taken from `old` as far as it is there.
-    fn anew(&self, old: Option<&Mirror>) -> Result<Passed, Fault> {
-        let judge = |mirror: &Mirror, fetched| Ok((fetched, self.judge(mirror, fetched, old)?.0));
-        let (mirror, ((fetched, verified), _hold)) = self.cloned(judge)?;
-        self.show(&mirror, fetched, verified)
-    }
-
-    /// By whom a revision is signed, and how many submodules it has, which are all here then. Of what nobody
-    /// signed who is known no submodule is asked for.
-    fn judge(
-        &self,
-        mirror: &Mirror,
-        fetched: Fetched,
-        old: Option<&Mirror>,
-    ) -> Result<(Option<Verified>, usize), Fault> {
-        let Repository { spec, way, ssh, .. } = self.source;
-        let verified = self.verify(mirror, fetched)?;
-        if !spec.submodules {
-            return Ok((verified, 0));
-        }
-        let bring = Bring { spec, way, ssh, attempt: self.attempt, old, into: mirror };
-        Ok((verified, bring.all(fetched.commit)?))
-    }
-
-    /// A new clone, if `judge` says so of what it holds.
-    fn cloned<T>(
-        &self,
-        judge: impl FnOnce(&Mirror, Fetched) -> Result<T, Fault>,
-    ) -> Result<(Mirror, (T, File)), Fault> {
-        let Repository { home, .. } = self.source;
-        let fetch = |mirror: &Mirror| {
-            let judged = judge(mirror, self.fetch(mirror)?)?;
-            Ok((judged, self.source.hold(self.attempt)?))
-        };
-        Mirror::anew(home, &self.source.origin(), self.source.spec.submodules, fetch)
-    }
-
-    fn fetch(&self, mirror: &Mirror) -> Result<Fetched, Fault> {
-        mirror.sweep();
-        let object = self.remote.fetch(&self.wanted, &mirror.known(), mirror, self.attempt)?;
-        match mirror.commit(object)? {
-            Some(commit) => mirror.set_tip(commit).map(|()| Fetched { object, commit }),
-            None if self.wanted.offered_as.is_none() => {
-                Err(unknown(&self.offer, &self.source.spec.reference))
-            }
-            None => {
-                Err(Fault::Corrupt { why: format!("{object} did not come with what was fetched") })
-            }
-        }
-    }
-
-    fn show(
-        &self,
-        mirror: &Mirror,
-        fetched: Fetched,
-        verified: Option<Verified>,
-    ) -> Result<Passed, Fault> {
-        self.attempt.check()?;
-        let Fetched { object, commit } = fetched;
-        if mirror.shown().map(|shown| commit_of(mirror, shown)) != Some(commit) {
-            mirror.check_size(commit, self.attempt)?;
-        }
-        if object != commit && mirror.tag_of(commit) != Some(object) {
-            mirror.set_tag(object)?;
-        }
-        show(mirror, &self.source.home, commit)?;
-        Ok(Passed { commit, verified })
     }
 }

@@ -9,7 +9,4 @@ mod stream;
 pub(super) use advertise::{Advertised, read as read_advertised};
 pub(super) use fetch::{receive, request};
 pub(super) use pktline::{flush as end, words, write};
-pub(super) use stream::{Incoming, pump, wait};
-
-/// Most of what lists references, in bytes.
-pub(super) const ADVERTISEMENT: u64 = 64 << 20;
+pub(super) use stream::{Bound, Incoming, pump, wait};

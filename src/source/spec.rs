@@ -2,6 +2,7 @@
 
 use super::{Location, Reference, Verify};
 use crate::model::{Sensitive, SourceName};
+use url::Url;
 
 /// What to follow, and where it is.
 #[derive(Debug, Clone)]
@@ -12,8 +13,8 @@ pub struct Spec {
     pub location: Location,
     /// What of it is followed.
     pub reference: Reference,
-    /// The login, for remote repositories.
-    pub credentials: Option<Credentials>,
+    /// The logins, for remote repositories.
+    pub credentials: Option<Logins>,
     /// Whether the files of submodules belong to those of a revision.
     pub submodules: bool,
     /// Who must have signed a revision before it is shown.
@@ -27,4 +28,38 @@ pub struct Credentials {
     pub username: String,
     /// The password or token.
     pub password: Sensitive<String>,
+}
+
+/// The logins that are known for the repositories of one host: the first that fits a repository counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logins(Vec<Login>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Login {
+    /// The path of the one repository that it is for; empty: for all.
+    path: String,
+    credentials: Credentials,
+}
+
+impl From<Credentials> for Logins {
+    fn from(credentials: Credentials) -> Self {
+        Self(vec![Login { path: String::new(), credentials }])
+    }
+}
+
+impl Logins {
+    /// One more: where the url `of` has a path, for the repository there alone.
+    pub fn add(&mut self, of: &Url, credentials: Credentials) {
+        self.0.push(Login { path: path(of).to_owned(), credentials });
+    }
+
+    /// The login for the repository at `url`.
+    pub fn towards(&self, url: &Url) -> Option<&Credentials> {
+        let fitting = self.0.iter().find(|it| it.path.is_empty() || it.path == path(url));
+        fitting.map(|it| &it.credentials)
+    }
+}
+
+fn path(url: &Url) -> &str {
+    url.path().trim_matches('/')
 }

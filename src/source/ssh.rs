@@ -8,7 +8,7 @@ use super::limits::Attempt;
 use super::location::SshAddress;
 use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
-use super::smart::{ADVERTISEMENT, Advertised, Incoming, pump, read_advertised, receive, request};
+use super::smart::{Advertised, Bound, Incoming, pump, read_advertised, receive, request};
 use complaint::Complaint;
 use git2::Oid;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -91,7 +91,7 @@ impl<'s> Server<'s> {
     ) -> Result<Oid, Fault> {
         let Talk { advertised, mut incoming, mut stdin, complaint, _running } =
             self.begin(attempt)?;
-        incoming.allow(attempt.limits.bytes);
+        incoming.expect_objects();
         let request = request(&advertised, wanted, known)?;
         let body = request.body;
         // On a thread of its own: a server that reads nothing must not hold us up.
@@ -116,7 +116,7 @@ impl<'s> Server<'s> {
         let (Some(stdin), Some(stdout), Some(stderr)) = taken else {
             return Err(Fault::Io { doing: "run ssh".into(), why: "it has no pipes".into() });
         };
-        let (parts, mut incoming) = Incoming::of(ADVERTISEMENT, *attempt);
+        let (parts, mut incoming) = Incoming::of(Bound::LISTING, attempt.clone());
         thread::spawn(move || pump(stdout, &parts, Fault::from_io));
         let complaint = Complaint::hear(stderr);
         let advertised = read_advertised(&mut incoming).map_err(|fault| complaint.or(fault))?;

@@ -4,11 +4,14 @@ use super::nginx::free_port;
 use super::upstream::{Upstream, follow, git, sync};
 use bowline::model::Revision;
 use bowline::source::{Fault, Limits, Location, Reference, Repository};
+use std::fmt::Write as _;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -156,4 +159,47 @@ fn nobody_there_and_somebody_silent_end_within_the_limits() {
     drop((stream, listener));
     let error = sync(&mut source).unwrap_err();
     assert!(matches!(error.fault, Fault::Unreachable { .. }), "{error}");
+}
+
+/// Reads what asks for a repository: one line of git's.
+fn hello(stream: &mut TcpStream) {
+    let mut digits = [0; 4];
+    stream.read_exact(&mut digits).unwrap();
+    let length = usize::from_str_radix(str::from_utf8(&digits).unwrap(), 16).unwrap();
+    stream.read_exact(&mut vec![0; length - 4]).unwrap();
+}
+
+#[test]
+fn a_server_that_does_not_read_what_it_is_asked_holds_nobody_up() {
+    // So many that what asks for all of them is more than a connection takes by itself.
+    let mut offer = String::new();
+    for number in 0..150_000 {
+        let can = if number == 0 { "\0side-band-64k" } else { "" };
+        let line = format!("{number:040x} refs/heads/{number}{can}\n");
+        write!(offer, "{:04x}{line}", line.len() + 4).unwrap();
+    }
+    offer.push_str("0000");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("git://{}/a", listener.local_addr().unwrap()).parse().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let wanted = Reference::Commit("f".repeat(40));
+    let limits = Limits { idle: Duration::from_secs(20), ..Limits::default() };
+    let mut source = follow(location, wanted, state.path()).with_limits(limits);
+    let cancelled = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let work = scope.spawn(|| source.sync(&cancelled).unwrap_err());
+        // It looks, and then it fetches.
+        for is_fetch in [false, true] {
+            let (mut stream, _) = listener.accept().unwrap();
+            hello(&mut stream);
+            stream.write_all(offer.as_bytes()).unwrap();
+            stream.peek(&mut [0]).unwrap();
+            if is_fetch {
+                cancelled.store(true, Ordering::Relaxed);
+                let error = work.join().unwrap();
+                assert!(matches!(error.fault, Fault::Cancelled), "{error}");
+                return;
+            }
+        }
+    });
 }

@@ -96,15 +96,6 @@ fn a_login_opens_what_is_closed_and_is_never_shown() {
 }
 
 #[test]
-fn a_redirect_is_followed_with_the_login() {
-    let Some(server) = Server::start() else { return };
-    let served = Served::by(&server, &[("a", "one")]);
-    let (url, authority) = (server.tls_url("moved/a.git"), server.authority());
-    let mut source = remote(&url, Some(PASSWORD), &served.work.state()).with_authorities(authority);
-    assert_eq!(sync(&mut source).unwrap().revision.0, served.work.head());
-}
-
-#[test]
 fn what_cannot_be_fetched_is_told_apart() {
     let Some(server) = Server::start() else { return };
     let served = Served::by(&server, &[("a", "one")]);

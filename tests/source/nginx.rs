@@ -21,8 +21,8 @@ const START: Duration = Duration::from_secs(10);
 /// When set to `required`, a missing program is a failure.
 const REQUIRED: &str = "BOWLINE_TEST_GIT_HTTP";
 
-/// Serves every repository in a directory as `/open/NAME`, with a login as `/closed/NAME`, and from
-/// another address as `/moved/NAME`.
+/// Serves every repository in a directory as `/open/NAME`, with a login as `/closed/NAME`, and leads to
+/// other addresses from `/moved`, `/away`, `/late`, `/down` and `/up`.
 pub(crate) struct Server {
     directory: TempDir,
     running: Vec<Child>,
@@ -32,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) expired_port: u16,
     /// Where the certificate is the one of an authority, as `openssl req -x509` makes it.
     pub(crate) own_port: u16,
+    /// The same repositories once more, as another server of this host.
+    pub(crate) other_port: u16,
 }
 
 impl Server {
@@ -55,6 +57,7 @@ impl Server {
             tls_port: free_port(),
             expired_port: free_port(),
             own_port: free_port(),
+            other_port: free_port(),
         };
         server.prepare();
         server.run("fcgiwrap", &["-s", &format!("unix:{}", server.place("fcgi").display())]);
@@ -98,15 +101,28 @@ impl Server {
 
     /// Lines that nginx wrote for requests.
     pub(crate) fn requests(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.place("access.log")).unwrap();
-        text.lines().map(str::to_owned).collect()
+        self.lines_of("access.log")
+    }
+
+    /// The same at `other_port`, once one for `path` is among them.
+    pub(crate) fn requests_elsewhere(&self, path: &str) -> Vec<String> {
+        self.lines_with("other.log", 0, path)
     }
 
     /// Those after the first `before`, once one for `path` is among them: the log follows the answer.
     pub(crate) fn requests_since(&self, before: usize, path: &str) -> Vec<String> {
+        self.lines_with("access.log", before, path)
+    }
+
+    fn lines_of(&self, log: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.place(log)).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn lines_with(&self, log: &str, before: usize, path: &str) -> Vec<String> {
         let end = Instant::now() + Duration::from_secs(5);
         loop {
-            let since = self.requests().split_off(before);
+            let since = self.lines_of(log).split_off(before);
             if since.iter().any(|line| line.contains(path)) || Instant::now() > end {
                 return since;
             }
@@ -129,6 +145,7 @@ impl Server {
         let root = self.place("repositories").display().to_string();
         let place = |name: &str| self.place(name).display().to_string();
         let key = place("server.key");
+        let other = format!("https://localhost:{}", self.other_port);
         let fcgi = format!(
             "fastcgi_pass unix:{}; fastcgi_param SCRIPT_FILENAME {backend};
              fastcgi_param GIT_PROJECT_ROOT {root}; fastcgi_param GIT_HTTP_EXPORT_ALL 1;
@@ -152,6 +169,19 @@ impl Server {
                    auth_basic git; auth_basic_user_file {}; {fcgi}
                  }}
                  location ~ ^/moved(/.*)$ {{ return 301 /closed$1$is_args$args; }}
+                 location ~ ^/away(/.*)$ {{ return 302 {other}$1$is_args$args; }}
+                 location ~ ^/late(/.*)$ {{
+                   if ($request_method = POST) {{ return 307 {other}/closed$1; }}
+                   {fcgi}
+                 }}
+                 location ~ ^/down(/.*)$ {{ return 302 http://localhost:{}$1$is_args$args; }}
+                 location ~ ^/up(/.*)$ {{ return 301 https://localhost$1$is_args$args; }}
+               }}
+               server {{
+                 listen 127.0.0.1:{} ssl; access_log {};
+                 ssl_certificate {}; ssl_certificate_key {key};
+                 location ~ ^/open(/.*)$ {{ {fcgi} }}
+                 location ~ ^/closed(/.*)$ {{ auth_basic git; auth_basic_user_file {}; {fcgi} }}
                }}
                server {{ listen 127.0.0.1:{} ssl; ssl_certificate {}; ssl_certificate_key {key}; }}
                server {{ listen 127.0.0.1:{} ssl; ssl_certificate {}; ssl_certificate_key {key}; }}
@@ -163,6 +193,11 @@ impl Server {
             self.tls_port,
             place("server.pem"),
             place("forbidden"),
+            place("users"),
+            self.port,
+            self.other_port,
+            place("other.log"),
+            place("server.pem"),
             place("users"),
             self.expired_port,
             place("expired.pem"),
@@ -214,7 +249,7 @@ pub(crate) fn remote(url: &str, password: Option<&str>, state: &Path) -> Reposit
         name,
         location,
         reference: Reference::Head,
-        credentials: Some(credentials),
+        credentials: Some(credentials.into()),
         submodules: false,
         verify: None,
     };

@@ -23,6 +23,14 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// One that lets through whose head `likes` gives no status for.
     pub(crate) fn start(likes: impl Fn(&str) -> Option<u16> + Send + 'static) -> Self {
+        Self::leading(likes, str::to_owned)
+    }
+
+    /// The same, to the address that `to` gives for the one that is asked for.
+    pub(crate) fn leading(
+        likes: impl Fn(&str) -> Option<u16> + Send + 'static,
+        to: impl Fn(&str) -> String + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -33,7 +41,7 @@ impl Tunnel {
                 heads.lock().unwrap().push(head.clone());
                 match likes(&head) {
                     Some(status) => say(&client, &format!("{status} No")),
-                    None => join(client, &head),
+                    None => join(client, &to(head.split_whitespace().nth(1).unwrap_or_default())),
                 }
             }
         });
@@ -44,7 +52,7 @@ impl Tunnel {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    fn server(&self, login: Option<(&str, &str)>) -> Proxy {
+    pub(crate) fn server(&self, login: Option<(&str, &str)>) -> Proxy {
         let login = login.map(|(username, password)| Credentials {
             username: username.into(),
             password: Sensitive::new(password.into()),
@@ -69,8 +77,7 @@ fn say(mut client: &TcpStream, status: &str) {
     let _ = client.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
 }
 
-fn join(client: TcpStream, head: &str) {
-    let target = head.split_whitespace().nth(1).unwrap_or_default();
+fn join(client: TcpStream, target: &str) {
     let Ok(server) = TcpStream::connect(target) else { return say(&client, "502 Bad Gateway") };
     say(&client, "200 Connection established");
     for (mut from, mut to) in

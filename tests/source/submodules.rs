@@ -1,8 +1,10 @@
 //! Repositories with submodules: theirs come from where they are, and are files like the others.
 
+use super::agent::noise;
 use super::nginx::{PASSWORD, Server, USER};
 use super::sshd;
 use super::upstream::{Upstream, git, sync, write};
+use bowline::config::Auth;
 use bowline::model::{Revision, Sensitive, SourceName, StackName};
 use bowline::source::{
     Credentials, Fault, Laid, Layer, Limits, Location, Reference, Repository, Spec, Verify,
@@ -43,9 +45,9 @@ fn spec(location: Location, login: Option<&str>) -> Spec {
         name: SourceName::new("s").unwrap(),
         location,
         reference: Reference::Head,
-        credentials: login.map(|password| Credentials {
-            username: USER.into(),
-            password: Sensitive::new(password.into()),
+        credentials: login.map(|password| {
+            let (username, password) = (USER.into(), Sensitive::new(password.into()));
+            Credentials { username, password }.into()
         }),
         submodules: true,
         verify: None,
@@ -364,4 +366,69 @@ fn the_same_commit_twice_comes_once() {
         (read(&upstream.shown("b/x")), read(&upstream.shown("c/x"))),
         ("one".into(), "one".into())
     );
+}
+
+#[test]
+fn what_all_submodules_bring_together_is_bounded() {
+    let Some(server) = Server::start() else { return };
+    let upstream = Upstream::with(&[("a", "one")]);
+    for name in ["m1", "m2", "m3", "m4"] {
+        let common = Upstream::with(&[("x", &noise(120_000))]);
+        let bare = server.repository(&format!("{name}.git"));
+        common.git(&["push", "--quiet", bare.to_str().unwrap(), "main"]);
+        pin(&upstream, name, &server.url(&format!("open/{name}.git")), &common.head());
+    }
+    upstream.commit(&[]);
+    let bounded = |bytes| local(&upstream).with_limits(Limits { bytes, ..Limits::default() });
+    let error = sync(&mut bounded(100_000)).unwrap_err();
+    let Fault::Submodule { fault, .. } = &error.fault else { panic!("{error}") };
+    assert!(matches!(**fault, Fault::TooLarge { limit: 100_000 }), "{error}");
+    assert!(error.to_string().contains("submodule `m3`"), "{error}");
+    let asked = server.requests_since(0, "POST /open/m3.git/");
+    assert!(!asked.iter().any(|line| line.contains("/m4.git/")), "{asked:?}");
+    sync(&mut bounded(300_000)).unwrap();
+}
+
+#[test]
+fn a_login_for_another_repository_of_the_host_is_not_shown() {
+    let Some(server) = Server::start() else { return };
+    let serve = |upstream: &Upstream, name: &str| {
+        let bare = server.repository(name);
+        upstream.git(&["push", "--quiet", "--force", bare.to_str().unwrap(), "main"]);
+    };
+    let common = Upstream::with(&[("x", "one")]);
+    serve(&common, "common.git");
+    let upstream = Upstream::with(&[("a", "one")]);
+    pin(&upstream, "common", "../common.git", &common.head());
+    upstream.commit(&[]);
+    serve(&upstream, "a.git");
+    let line = |path: &str| {
+        let url =
+            server.url(path).replace("//", &format!("//{USER}:{}@", PASSWORD.replace(':', "%3A")));
+        url + "\n"
+    };
+    let (text, file) = (line("closed/a.git"), upstream.directory.path().join("logins"));
+    let source = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let location: Location = server.url("closed/a.git").parse().unwrap();
+        let Location::Remote(url) = &location else { panic!("{location}") };
+        let logins = Auth::Store(file.clone()).credentials(url).unwrap();
+        Repository::open(
+            Spec { credentials: Some(logins), ..spec(location.clone(), None) },
+            &upstream.state(),
+        )
+    };
+    let error = sync(&mut source(&text)).unwrap_err();
+    let Fault::Submodule { fault, .. } = &error.fault else { panic!("{error}") };
+    assert!(matches!(**fault, Fault::LoginMissing { status: 401 }), "{error}");
+    assert!(error.to_string().contains("no line of the source's `credentials_file`"), "{error}");
+    let asked = server.requests_since(0, "/common.git/");
+    let of_common: Vec<_> = asked.iter().filter(|line| line.contains("/common.git/")).collect();
+    assert!(of_common.len() == 1 && !of_common[0].contains(USER), "{asked:?}");
+
+    for more in [line("closed/common.git"), line("")] {
+        let _ = fs::remove_dir_all(upstream.state());
+        sync(&mut source(&format!("{text}{more}"))).unwrap();
+        assert_eq!(read(&upstream.shown("common/x")), "one");
+    }
 }

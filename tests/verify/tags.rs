@@ -1,8 +1,9 @@
 //! Signed tags, alone and with the commits that they lead to.
 
-use crate::forge::{Forge, refused, verified};
+use crate::forge::{Forge, refused, sync, verified};
 use crate::keys::{Gpg, SshKey};
-use bowline::source::{Reference, Repository, Verify, VerifyMode};
+use bowline::source::{Limits, Reference, Repository, Verify, VerifyMode};
+use std::sync::atomic::AtomicBool;
 
 /// Follows the tag `v1`.
 fn tag(forge: &Forge, mode: VerifyMode, key: &SshKey) -> Repository {
@@ -126,4 +127,30 @@ fn what_an_earlier_process_left_is_known_by_its_tag() {
     let last = tag(&forge, VerifyMode::Tag, &key).last().unwrap().unwrap();
     assert!(last.verified.unwrap().to_string().starts_with("tag signed with SSH key "));
     assert!(tag(&forge, VerifyMode::Tag, &other).last().is_err());
+}
+
+#[test]
+fn a_tag_that_leads_to_what_no_disk_takes_does_not_cost_the_former_commit_its_own() {
+    let Some(forge) = Forge::new() else { return };
+    let key = SshKey::new(&forge, "key", "ed25519");
+    // Each move is followed by a new clone, into which the tag is to come.
+    let limits = Limits { packs: 0, ..Limits::default() };
+    let mut source = tag(&forge, VerifyMode::Tag, &key).with_limits(limits);
+    let mut revision = String::new();
+    for content in ["one", "two"] {
+        revision = forge.commit(content, None);
+        forge.tag("v1", Some(&key.signer()));
+        assert_eq!(sync(&mut source).revision.0, revision);
+        assert_eq!(source.last().unwrap().unwrap().revision.0, revision);
+    }
+    let blob = forge.git(&["hash-object", "-w", "/dev/null"]);
+    let entry = format!("100644,{blob},{}", "n".repeat(300));
+    forge.git(&["update-index", "--add", "--cacheinfo", &entry]);
+    forge.git(&["commit", "--quiet", "--message=x"]);
+    forge.tag("v1", Some(&key.signer()));
+    source.sync(&AtomicBool::new(false)).unwrap_err();
+    let last = source.last().unwrap().unwrap();
+    assert_eq!(last.revision.0, revision);
+    assert!(last.verified.unwrap().to_string().starts_with("tag signed"), "by its own tag");
+    assert_eq!(forge.shown().as_deref(), Some("two"));
 }

@@ -1,32 +1,36 @@
 //! A login in a file as git's `credential-store` writes it: a URL with user and password a line. No IO.
 
 use crate::model::Sensitive;
-use crate::source::Credentials;
+use crate::source::{Credentials, Logins};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// The login of the first line that fits `wanted`: of the same scheme, host and port, and, where the line
-/// has a path, of that repository alone.
-pub(super) fn find(text: &str, wanted: &Url) -> Result<Credentials, String> {
+/// The lines for the scheme, host and port of `wanted`, of which at least one fits: one with a path is for
+/// that repository alone.
+pub(super) fn find(text: &str, wanted: &Url) -> Result<Logins, String> {
+    let mut logins = Logins::default();
     let lines = text.lines().map(str::trim).enumerate();
     for (index, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-        let wrong = || format!("line {} is no url with user and password", index + 1);
-        let url = Url::parse(line).map_err(|_| wrong())?;
+        let url = Url::parse(line).ok();
         let decoded = |text| percent_decode_str(text).decode_utf8().map(String::from).ok();
-        let username = decoded(url.username()).filter(|name| !name.is_empty());
-        let password = url.password().and_then(decoded).filter(|password| !password.is_empty());
-        let (Some(username), Some(password)) = (username, password) else { return Err(wrong()) };
-        if url.origin() == wanted.origin() && (path(&url).is_empty() || path(&url) == path(wanted))
-        {
-            return Ok(Credentials { username, password: Sensitive::new(password) });
+        let pair = url.as_ref().and_then(|url| {
+            let username = decoded(url.username()).filter(|name| !name.is_empty())?;
+            let password = url.password().and_then(decoded).filter(|it| !it.is_empty())?;
+            Some((url, Credentials { username, password: Sensitive::new(password) }))
+        });
+        match pair {
+            Some((url, login)) if url.origin() == wanted.origin() => logins.add(url, login),
+            Some(_) => {}
+            // What comes after the line that counts is not looked at so closely.
+            None if logins.towards(wanted).is_some() => {}
+            None => return Err(format!("line {} is no url with user and password", index + 1)),
         }
+    }
+    if logins.towards(wanted).is_some() {
+        return Ok(logins);
     }
     let host = wanted.host_str().unwrap_or_default();
     Err(format!("it has no line for {}://{host}", wanted.scheme()))
-}
-
-fn path(url: &Url) -> &str {
-    url.path().trim_matches('/')
 }
 
 #[cfg(test)]
@@ -34,8 +38,32 @@ mod tests {
     use super::*;
 
     fn login(text: &str) -> Result<(String, String), String> {
-        let found = find(text, &"https://git.example.org/team/infra.git".parse().unwrap());
-        found.map(|login| (login.username, login.password.expose().clone()))
+        let infra = "https://git.example.org/team/infra.git".parse().unwrap();
+        find(text, &infra).map(|logins| pair(&logins, &infra).unwrap())
+    }
+
+    fn pair(logins: &Logins, url: &Url) -> Option<(String, String)> {
+        let login = logins.towards(url)?;
+        Some((login.username.clone(), login.password.expose().clone()))
+    }
+
+    #[test]
+    fn a_line_with_a_path_is_for_no_other_repository() {
+        let infra = "https://git.example.org/team/infra.git".parse().unwrap();
+        let text = "https://a:b@git.example.org/team/infra.git\n\
+                    https://c:d@git.example.org/team/common.git\n\
+                    https://e:f@git.example.org:8443";
+        let logins = find(text, &infra).unwrap();
+        let user = |url: &str| pair(&logins, &url.parse().unwrap()).map(|(user, _)| user);
+        assert_eq!(user("https://git.example.org/team/infra.git/").as_deref(), Some("a"));
+        assert_eq!(user("https://git.example.org/team/common.git").as_deref(), Some("c"));
+        for other in ["team/infra", "team/infra.git/x", "team", "", "team/shop.git"] {
+            assert_eq!(user(&format!("https://git.example.org/{other}")), None, "{other}");
+        }
+        let logins = find(&format!("{text}\nhttps://g:h@git.example.org"), &infra).unwrap();
+        let shop = "https://git.example.org/team/shop.git".parse().unwrap();
+        assert_eq!(pair(&logins, &shop), Some(("g".into(), "h".into())));
+        assert!(find(text, &shop).is_err());
     }
 
     #[test]

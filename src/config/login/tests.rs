@@ -40,9 +40,11 @@ impl Files {
     fn login(&self, url: &str) -> (String, String) {
         let config = self.load().unwrap();
         let auth = config.sources[0].auth.as_ref().unwrap();
-        let login = auth.credentials(&url.parse().unwrap()).unwrap();
-        assert!(!format!("{config:?} {login:?}").contains("s3cret"));
-        (login.username, login.password.expose().clone())
+        let url = url.parse().unwrap();
+        let logins = auth.credentials(&url).unwrap();
+        assert!(!format!("{config:?} {logins:?}").contains("s3cret"));
+        let login = logins.towards(&url).unwrap();
+        (login.username.clone(), login.password.expose().clone())
     }
 }
 
@@ -76,7 +78,9 @@ fn a_login_is_read_anew_each_time() {
     let config = files.load().unwrap();
     let password = || {
         let auth = config.sources[0].auth.as_ref().unwrap();
-        auth.credentials(&URL.parse().unwrap()).map(|login| login.password.expose().clone())
+        let url = URL.parse().unwrap();
+        let logins = auth.credentials(&url);
+        logins.map(|logins| logins.towards(&url).unwrap().password.expose().clone())
     };
     assert_eq!(password().unwrap(), "one");
     files.write("f", "two", 0o600);

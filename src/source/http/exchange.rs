@@ -3,19 +3,21 @@
 
 use super::super::error::Fault;
 use super::super::limits::{Attempt, Limits};
-use super::super::smart::{Incoming, pump, wait};
+use super::super::smart::{Bound, Incoming, pump, wait};
 use super::fault::{Route, broken, fault, fault_of_body};
 use super::proxy::Used;
+use super::redirect::Place;
 use super::trust::Trust;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
-use ureq::config::{ConfigBuilder, RedirectAuthHeaders};
+use std::time::{Duration, Instant};
+use ureq::config::ConfigBuilder;
+use ureq::http::Response;
 use ureq::tls::TlsConfig;
 use ureq::typestate::HttpCrateScope;
-use ureq::{Agent, Body, ResponseExt};
+use ureq::{Agent, Body};
 
 /// How many redirects are followed.
-const MAX_REDIRECTS: u32 = 5;
+const MAX_REDIRECTS: usize = 5;
 /// The type of what is posted.
 const REQUEST: &str = "application/x-git-upload-pack-request";
 /// Makes requests; keeps connections between them.
@@ -28,10 +30,9 @@ pub(super) struct Client {
 
 /// A request.
 pub(super) struct Ask {
-    pub(super) url: String,
+    pub(super) place: Place,
     /// Of the answer.
     pub(super) accept: &'static str,
-    pub(super) authorization: Option<String>,
     /// With one it is a POST.
     pub(super) body: Option<Vec<u8>>,
 }
@@ -47,7 +48,7 @@ pub(super) struct Head {
     pub(super) status: u16,
     pub(super) content_type: String,
     /// After redirects.
-    pub(super) url: String,
+    pub(super) place: Place,
 }
 
 impl Client {
@@ -59,32 +60,32 @@ impl Client {
             .tls_config(TlsConfig::builder().root_certs(trust.roots).build())
             .proxy(proxy.map(|used| used.proxy))
             .http_status_as_error(false)
-            .max_redirects(MAX_REDIRECTS)
-            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+            // They are followed here: the library shows a login at other ports of the host.
+            .max_redirects(0)
             .user_agent(concat!("git/2.0 (bowline ", env!("CARGO_PKG_VERSION"), ")"))
             .build();
         Self { agent: config.new_agent(), proxy: shown, knows_proxy, trusted: trust.from }
     }
 
-    /// Sends `ask`; the answer's body may have `limit` bytes.
+    /// Sends `ask`, and on to where the server leads; the answer's body is bounded by `bound`.
     pub(super) fn send<'a>(
         &self,
         ask: Ask,
-        limit: u64,
+        bound: Bound,
         attempt: &Attempt<'a>,
     ) -> Result<Answer<'a>, Fault> {
         let (heads, head) = sync_channel(1);
-        let (parts, incoming) = Incoming::of(limit, *attempt);
+        let (parts, incoming) = Incoming::of(bound, attempt.clone());
         let (agent, limits, left) = (self.agent.clone(), attempt.limits, attempt.left());
-        let route = Route {
+        let mut route = Route {
             limits,
-            secure: ask.url.starts_with("https:"),
+            secure: false,
             proxy: self.proxy.clone(),
             knows_proxy: self.knows_proxy,
             trusted: self.trusted.clone(),
         };
         // It ends by itself within the limits, or as soon as nobody listens any more.
-        std::thread::spawn(move || match call(&agent, ask, &route, left) {
+        std::thread::spawn(move || match call(&agent, ask, &mut route, left) {
             Ok((head, body)) => {
                 if heads.send(Ok(head)).is_ok() {
                     pump(body.into_reader(), &parts, |error| fault_of_body(error, &route));
@@ -99,14 +100,50 @@ impl Client {
     }
 }
 
-fn call(agent: &Agent, ask: Ask, route: &Route, left: Duration) -> Result<(Head, Body), Fault> {
+fn call(agent: &Agent, ask: Ask, route: &mut Route, left: Duration) -> Result<(Head, Body), Fault> {
+    let end = Instant::now() + left;
+    let Ask { mut place, accept, body } = ask;
+    for _ in 0..=MAX_REDIRECTS {
+        route.secure = place.url.scheme() == "https";
+        let left = end.saturating_duration_since(Instant::now());
+        let response = request(agent, &place, accept, body.as_deref(), route, left)?;
+        let status = response.status().as_u16();
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        match (status, header("location")) {
+            // As browsers have it, what was posted would be asked for.
+            (301..=303, Some(_)) if body.is_some() => {
+                let why = format!("it redirects what it is sent (HTTP {status})");
+                return Err(Fault::NotGit { why });
+            }
+            (301..=303 | 307 | 308, Some(location)) => place = place.led_to(location)?,
+            _ => {
+                let content_type = header("content-type").unwrap_or_default();
+                let content_type = content_type.split(';').next().unwrap_or_default();
+                let content_type = content_type.trim().to_owned();
+                return Ok((Head { status, content_type, place }, response.into_body()));
+            }
+        }
+    }
+    let why = format!("it redirects more than {MAX_REDIRECTS} times, or in a circle");
+    Err(Fault::NotGit { why })
+}
+
+fn request(
+    agent: &Agent,
+    place: &Place,
+    accept: &str,
+    body: Option<&[u8]>,
+    route: &Route,
+    left: Duration,
+) -> Result<Response<Body>, Fault> {
     let limits = route.limits;
     let failed = |error| fault(error, route);
-    let mut request = ureq::http::Request::builder().uri(&ask.url).header("accept", ask.accept);
-    if let Some(authorization) = &ask.authorization {
+    let mut request =
+        ureq::http::Request::builder().uri(place.url.as_str()).header("accept", accept);
+    if let Some(authorization) = &place.authorization {
         request = request.header("authorization", authorization);
     }
-    let response = if let Some(body) = ask.body {
+    let response = if let Some(body) = body {
         let request = request.method("POST").header("content-type", REQUEST).body(body);
         let request = request.map_err(|error| failed(error.into()))?;
         agent.run(timed(agent.configure_request(request), limits, left).build())
@@ -114,12 +151,7 @@ fn call(agent: &Agent, ask: Ask, route: &Route, left: Duration) -> Result<(Head,
         let request = request.body(()).map_err(|error| failed(error.into()))?;
         agent.run(timed(agent.configure_request(request), limits, left).build())
     };
-    let response = response.map_err(failed)?;
-    let content_type = response.headers().get("content-type");
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let content_type = content_type.split(';').next().unwrap_or_default().trim().to_owned();
-    let (status, url) = (response.status().as_u16(), response.get_uri().to_string());
-    Ok((Head { status, content_type, url }, response.into_body()))
+    response.map_err(failed)
 }
 
 fn timed<S: ureq::AsSendBody>(

@@ -64,7 +64,6 @@ pub(super) fn fault(error: ureq::Error, route: &Route) -> Fault {
         E::Io(error) if is_of_connecting(error.kind()) => unreachable(&error.to_string(), route),
         E::Io(error) => Fault::Unreachable { why: error.to_string() },
         E::Protocol(error) => Fault::NotGit { why: format!("no HTTP ({error})") },
-        E::TooManyRedirects => Fault::NotGit { why: "it redirects in a circle".into() },
         error => Fault::Unreachable { why: error.to_string() },
     }
 }

@@ -105,8 +105,7 @@ impl Bring<'_> {
             fault => Fault::Submodule {
                 at: shown(&module.place, &module.name),
                 location: location.to_string(),
-                without_login: !is_same_host
-                    && matches!(fault, Fault::LoginMissing { .. } | Fault::KeyRefused { .. }),
+                hint: self.hint(&fault, is_same_host),
                 fault: Box::new(fault),
             },
         })
@@ -142,9 +141,22 @@ impl Bring<'_> {
         remote.fetch(&wanted, &known, self.into, self.attempt).map(drop)
     }
 
+    /// Why the source's login was not shown to who asks for one.
+    fn hint(&self, fault: &Fault, is_same_host: bool) -> Option<&'static str> {
+        match fault {
+            Fault::LoginMissing { .. } | Fault::KeyRefused { .. } if !is_same_host => {
+                Some("the source's own login is for its own host and is not shown to this one")
+            }
+            Fault::LoginMissing { .. } if self.spec.credentials.is_some() => {
+                Some("no line of the source's `credentials_file` is for this repository")
+            }
+            _ => None,
+        }
+    }
+
     /// The commit that the checkout shows, by the clone that was there.
     fn former(&self) -> Option<Oid> {
-        self.into.shown().map(|shown| commit_of(self.into, shown))
+        self.into.shown().map(|shown| commit_of(&self.into.repository, shown))
     }
 }
 

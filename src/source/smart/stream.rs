@@ -13,6 +13,22 @@ const TICK: Duration = Duration::from_millis(20);
 const PART: usize = 64 << 10;
 const PARTS: usize = 16;
 
+/// Most of what lists references, in bytes.
+const ADVERTISEMENT: u64 = 64 << 20;
+
+/// What comes, by which it is bounded.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::source) enum Bound {
+    /// A list of references, of which so many bytes may still come.
+    Listing(u64),
+    /// Objects: what the whole attempt may bring.
+    Objects,
+}
+
+impl Bound {
+    pub(in crate::source) const LISTING: Self = Self::Listing(ADVERTISEMENT);
+}
+
 /// Some bytes, or why no more come.
 type Part = Result<Vec<u8>, Fault>;
 
@@ -66,21 +82,20 @@ pub(in crate::source) fn wait<T>(
 pub(in crate::source) struct Incoming<'a> {
     parts: Receiver<Part>,
     part: io::Cursor<Vec<u8>>,
-    left: u64,
-    limit: u64,
+    bound: Bound,
     attempt: Attempt<'a>,
 }
 
 impl<'a> Incoming<'a> {
-    /// At most `limit` bytes that will be handed to the sender.
-    pub(in crate::source) fn of(limit: u64, attempt: Attempt<'a>) -> (SyncSender<Part>, Self) {
+    /// What will be handed to the sender.
+    pub(in crate::source) fn of(bound: Bound, attempt: Attempt<'a>) -> (SyncSender<Part>, Self) {
         let (sender, parts) = sync_channel(PARTS);
-        (sender, Self { parts, part: io::Cursor::default(), left: limit, limit, attempt })
+        (sender, Self { parts, part: io::Cursor::default(), bound, attempt })
     }
 
-    /// From here on another `limit` bytes.
-    pub(in crate::source) fn allow(&mut self, limit: u64) {
-        (self.left, self.limit) = (limit, limit);
+    /// From here on objects come.
+    pub(in crate::source) fn expect_objects(&mut self) {
+        self.bound = Bound::Objects;
     }
 }
 
@@ -98,10 +113,17 @@ impl Read for Incoming<'_> {
             Some(Err(fault)) => return Err(fault.into_io()),
         };
         let length = part.len() as u64;
-        self.left = self
-            .left
-            .checked_sub(length)
-            .ok_or_else(|| Fault::TooLarge { limit: self.limit }.into_io())?;
+        let taken = match &mut self.bound {
+            Bound::Objects => self.attempt.take(length),
+            Bound::Listing(left) => match left.checked_sub(length) {
+                Some(rest) => {
+                    *left = rest;
+                    Ok(())
+                }
+                None => Err(Fault::TooLarge { limit: ADVERTISEMENT }),
+            },
+        };
+        taken.map_err(Fault::into_io)?;
         self.part = io::Cursor::new(part);
         self.part.read(buffer)
     }
