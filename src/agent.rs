@@ -5,6 +5,7 @@ mod alone;
 mod backoff;
 mod by_hand;
 mod chance;
+mod chronicle;
 mod cleaning;
 mod clock;
 mod course;
@@ -13,6 +14,7 @@ mod desired;
 mod desk;
 mod error;
 mod events;
+mod explaining;
 mod former;
 mod inbox;
 mod jobs;
@@ -45,9 +47,10 @@ use crate::manifest::DigestKey;
 use crate::model::{SourceName, StackName};
 use crate::pass::Snapshots;
 use crate::status::{PassResult, Report, SourceReport};
-use crate::store::{self, Adopted, Inventory, Jobs};
+use crate::store::{self, Adopted, Deployments, Inventory, Jobs};
 use crate::systemd;
 use backoff::Backoff;
+use chronicle::Chronicle;
 use desired::{Desired, Want, Wish};
 use memory::{Memory, UnderWay};
 use queue::Queue;
@@ -81,6 +84,7 @@ struct World {
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
     inventory: Inventory,
+    chronicle: Chronicle,
     adopted: Adopted,
     jobs: Jobs,
     /// Told when a source is to be fetched.
@@ -106,6 +110,7 @@ pub async fn run(
     world.views.shared.open_inbox(Arc::new(inbox::Ear::of(&world)));
     let mut tasks = JoinSet::new();
     let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));
+    let told = tokio::spawn(chronicle::keep(Arc::clone(&world)));
     if let Some(door) = door {
         let office = Arc::new(desk::Desk(Arc::clone(&world)));
         tasks.spawn(desk::answer(door, office, world.stop.clone()));
@@ -118,6 +123,7 @@ pub async fn run(
     let passes = work_off(&world).await;
     drain(&world, tasks, passes).await;
     keeping::end(&world, kept).await;
+    chronicle::end(&world, told).await;
     Ok(())
 }
 
@@ -184,6 +190,7 @@ impl World {
     ) -> Result<Arc<Self>, AgentError> {
         let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
         let desired = keeping::restored(&inventory, &config);
+        let deployments = Deployments::of(&config.state_dir, config.history);
         let world = Arc::new(Self {
             queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
             adopted: Adopted::of(&config.state_dir),
@@ -201,6 +208,7 @@ impl World {
             digest_key,
             desired: Mutex::new(desired),
             memory: Mutex::default(),
+            chronicle: Chronicle::new(deployments, &inventory),
             inventory,
             unsaved: Notify::new(),
             stop,
@@ -223,12 +231,14 @@ impl World {
             }
             self.becomes_ready(&mut memory)
         };
+        self.chronicle(report);
         self.record(report);
         self.views.note(report);
         self.tell_ready(ready);
     }
 
     fn note_source(&self, report: &SourceReport) {
+        self.chronicle.note_source(report);
         self.views.note_source(report);
     }
 

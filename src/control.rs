@@ -7,21 +7,27 @@
 //! - `POST /v1/stacks/NAME/rollback` takes a [`RollbackTo`], `/retry`, `/pause`, `/resume` and `/sync`
 //!   take nothing; each answers with a [`Done`] before what follows from it is done.
 //! - `GET /v1/stacks/NAME/plan?rollback=true&to=REVISION`: a [`Preview`].
+//! - `GET /v1/stacks/NAME/history?limit=N`: a [`History`], of 20 unless told otherwise; and
+//!   `GET /v1/stacks/NAME/history/ID`: a [`Deployment`].
+//! - `GET /v1/stacks/NAME/services/SERVICE`: an [`Explanation`].
 //! - `GET /v1/held`: a list of [`Departed`]; `POST /v1/prune` takes a [`Confirmation`] and answers with
 //!   a [`Confirmed`].
 
 mod answer;
 mod ask;
+mod caller;
+mod history;
 mod routes;
 mod socket;
 
 pub use ask::{AskError, Asker};
+pub use caller::{caller, user};
 pub use socket::{ControlError, Door, listen};
 
-use crate::model::StackName;
+use crate::model::{ServiceName, StackName};
 use crate::status::{
-    Confirmation, Confirmed, Departed, Done, Order, Preview, Refusal, RollbackTo, Snapshot,
-    StackStatus,
+    Confirmation, Confirmed, Departed, Deployment, Done, Explanation, History, Order, Preview,
+    Refusal, RollbackTo, Snapshot, StackStatus,
 };
 use async_trait::async_trait;
 use std::io;
@@ -55,6 +61,19 @@ pub trait Office: Send + Sync + 'static {
 
     /// Has stacks that are held taken away; returns before they are gone.
     async fn confirm(&self, wanted: Confirmation) -> Confirmed;
+
+    /// The last deployments of a stack, at most so many.
+    async fn history(&self, name: &StackName, most: usize) -> Result<History, Refusal>;
+
+    /// One of them in full.
+    async fn deployment(&self, name: &StackName, id: u64) -> Result<Deployment, Refusal>;
+
+    /// Why a service is as it is.
+    async fn explain(
+        &self,
+        name: &StackName,
+        service: &ServiceName,
+    ) -> Result<Explanation, Refusal>;
 }
 
 /// Answers until `cancel`, then lets answers under way end within a bound. The socket goes with
@@ -65,7 +84,7 @@ pub async fn serve(
     cancel: CancellationToken,
 ) -> io::Result<()> {
     let (listener, _socket) = door.open();
-    let server = axum::serve(listener, routes::router(office))
+    let server = axum::serve(listener, caller::told(routes::router(office)))
         .with_graceful_shutdown(cancel.clone().cancelled_owned());
     let bound = async {
         cancel.cancelled().await;

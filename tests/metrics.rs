@@ -78,6 +78,7 @@ fn full_page() -> Metrics {
     metrics.webhook(None, Answer::Unauthorized);
     metrics.departed(1, 0);
     metrics.inventory_up(true);
+    metrics.history_up(true);
     metrics.image_removed();
     metrics.engine_request("list_networks", true, Duration::from_millis(4));
     metrics.engine_event("die");

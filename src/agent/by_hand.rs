@@ -3,6 +3,7 @@
 
 use super::desired::{Want, Wish};
 use super::{World, jobs, keeping};
+use crate::control;
 use crate::model::StackName;
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances, Plan};
@@ -20,6 +21,7 @@ impl World {
         order: &Order,
     ) -> Result<Done, Refusal> {
         let done = self.begin_to_obey(name, order)?;
+        self.chronicle.note_order(name, order, control::caller(), done.at);
         let did = match keeping::write_now(self).await {
             None | Some(Mishap::Damaged { .. }) => done.did,
             Some(mishap) => format!("{}, but only until a restart: {mishap}", done.did),

@@ -34,6 +34,8 @@ pub(super) struct Config {
     pub(super) prune: Option<Prune>,
     #[serde(default)]
     pub(super) images: Images,
+    #[serde(default)]
+    pub(super) history: History,
     pub(super) socket: Option<PathBuf>,
     #[serde(default)]
     pub(super) sops: Sops,
@@ -107,6 +109,14 @@ impl<'de> de::Visitor<'de> for PruneVisitor {
 #[serde(deny_unknown_fields)]
 pub(super) struct Images {
     pub(super) keep: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct History {
+    pub(super) keep: Option<usize>,
+    #[serde(rename = "for")]
+    pub(super) lasts: Option<Span>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,7 +199,7 @@ pub(super) struct Log {
     pub(super) level: Option<String>,
 }
 
-/// A length of time with its unit: `30s`, `1h30m`.
+/// A length of time with its unit: `30s`, `1h30m`, `90d`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span(pub(super) Duration);
 
@@ -209,7 +219,9 @@ impl de::Visitor<'_> for SpanVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-        let length = text.parse::<jiff::SignedDuration>().ok();
+        let length = text.parse::<jiff::Span>().ok();
+        let length = length
+            .and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
         length
             .and_then(|length| Duration::try_from(length).ok())
             .map(Span)

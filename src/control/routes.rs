@@ -15,11 +15,11 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 const ADDRESSES: &str = "Bowline's socket has: GET /v1/status, GET /v1/stacks/NAME, \
-    GET /v1/stacks/NAME/plan, POST /v1/stacks/NAME/{rollback,retry,pause,resume,sync}, \
+    GET /v1/stacks/NAME/plan, GET /v1/stacks/NAME/history[/ID], GET /v1/stacks/NAME/services/SERVICE, POST /v1/stacks/NAME/{rollback,retry,pause,resume,sync}, \
     GET /v1/held, POST /v1/prune";
 
-type Desk = State<Arc<dyn Office>>;
-type Answer<T> = Result<Json<T>, Trouble>;
+pub(super) type Desk = State<Arc<dyn Office>>;
+pub(super) type Answer<T> = Result<Json<T>, Trouble>;
 
 pub(super) fn router(office: Arc<dyn Office>) -> Router {
     Router::new()
@@ -28,6 +28,7 @@ pub(super) fn router(office: Arc<dyn Office>) -> Router {
         .route("/v1/prune", post(prune))
         .route("/v1/stacks/{name}", get(stack))
         .route("/v1/stacks/{name}/plan", get(plan))
+        .merge(super::history::routes())
         .route("/v1/stacks/{name}/rollback", post(rollback))
         .route(
             "/v1/stacks/{name}/retry",
@@ -115,6 +116,6 @@ async fn prune(State(office): Desk, Body(wanted): Body<Confirmation>) -> Json<Co
     Json(office.confirm(wanted).await)
 }
 
-fn stack_name(name: &str) -> Result<StackName, Trouble> {
+pub(super) fn stack_name(name: &str) -> Result<StackName, Trouble> {
     StackName::new(name).map_err(|error| Trouble(StatusCode::NOT_FOUND, error.to_string()))
 }

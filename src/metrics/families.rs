@@ -36,6 +36,7 @@ pub(super) struct Families {
     pub(super) queue_depth: IntGauge,
     pub(super) departed: IntGaugeVec,
     pub(super) inventory_up: IntGauge,
+    pub(super) history_up: IntGauge,
     pub(super) images_removed: IntCounter,
 }
 
@@ -125,6 +126,10 @@ impl Families {
             inventory_up: page.keep(built(IntGauge::with_opts(named(
                 "inventory_up",
                 "1 while the inventory in the state directory can be written, else 0.",
+            )))),
+            history_up: page.keep(built(IntGauge::with_opts(named(
+                "history_up",
+                "1 while the history in the state directory can be written, else 0.",
             )))),
             images_removed: page.keep(built(IntCounter::with_opts(named(
                 "images_removed_total",

@@ -2,8 +2,7 @@
 
 use super::{
     Condition, ConditionKind, Conditions, HealthStatus, LastFetch, LastPass, PassResult, Report,
-    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Unverified, Verdict,
-    Workload, progress,
+    SourceReport, SourceStatus, StackStatus, SyncStatus, Unverified, Verdict, Workload, progress,
 };
 use crate::model::{Revision, StackName};
 use jiff::Timestamp;
@@ -106,7 +105,7 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     status.paused.clone_from(&report.paused);
     status.window.clone_from(&report.window);
     progress::pass(status, report, ended);
-    status.problems = report.problems.iter().map(problem).collect();
+    status.problems = report.problems.iter().map(Into::into).collect();
     if report.result.is_success() {
         status.last_success = Some(ended);
         status.applied_revision.clone_from(&report.revision);
@@ -207,14 +206,6 @@ fn health(workload: Workload) -> HealthStatus {
         HealthStatus::Progressing
     } else {
         HealthStatus::Healthy
-    }
-}
-
-fn problem(problem: &crate::plan::Problem) -> StackProblem {
-    StackProblem {
-        field: problem.field.clone(),
-        message: problem.message.clone(),
-        place: problem.place.as_ref().map(ToString::to_string),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     WindowStatus,
 };
 use crate::model::{Commit, Revision, SourceName, StackName};
+use crate::plan::Problem;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -124,6 +125,16 @@ pub struct StackProblem {
     pub message: String,
     /// `file:line:column`, where it was written.
     pub place: Option<String>,
+}
+
+impl From<&Problem> for StackProblem {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            field: problem.field.clone(),
+            message: problem.message.clone(),
+            place: problem.place.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 /// What is known of one git source.
