@@ -408,3 +408,6 @@ fn cut(text: &str, most: usize) -> String {
     let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
     format!("{}… ({} bytes more)", &text[..end], text.len() - end)
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,12 +282,12 @@ impl Explanation {
             let times =
                 if entry.times > 1 { format!(" ({} times)", entry.times) } else { String::new() };
             let (when, what, origin) = (ago(entry.last, now), &change.object, origin(entry));
+            let did = match change.error {
+                None => done(&change.action).to_owned(),
+                Some(_) => format!("could not {}", change.action),
+            };
             let id = entry.id;
-            let _ = writeln!(
-                text,
-                "  #{id} {when} ago: {} {what} {origin}{times}",
-                done(&change.action)
-            );
+            let _ = writeln!(text, "  #{id} {when} ago: {did} {what} {origin}{times}");
             let reasons = self.reasons(change);
             for reason in reasons.iter().take(TOLD_REASONS) {
                 let DeployedReason { field, desired, actual } = reason;

@@ -329,3 +329,6 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, String
         .unwrap_or_else(|_| Err(redb::Error::Corrupted("it cannot be read at all".to_owned())))
         .map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
