@@ -37,6 +37,7 @@ mod windows;
 pub use alone::Alone;
 pub use clock::Clock;
 pub use error::AgentError;
+pub use explaining::explain;
 pub use views::Views;
 
 use crate::config::Config;

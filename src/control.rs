@@ -21,7 +21,7 @@ mod routes;
 mod socket;
 
 pub use ask::{AskError, Asker};
-pub use caller::{caller, user};
+pub use caller::{caller, for_ourselves, user};
 pub use socket::{ControlError, Door, listen};
 
 use crate::model::{ServiceName, StackName};

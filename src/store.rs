@@ -20,7 +20,7 @@ mod record;
 
 pub use adopted::Adopted;
 pub use by_hand::{NoWayBack, Wanted};
-pub use deployments::{Deployments, HistoryBounds, HistoryMishap};
+pub use deployments::{Deployments, HistoryBounds, HistoryMishap, HistoryUnread};
 pub use inventory::{Inventory, Mishap};
 pub use jobs::Jobs;
 pub use key::digest_key;

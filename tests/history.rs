@@ -11,7 +11,7 @@ use bowline::status::PassResult;
 use serde_json::Value;
 use std::path::PathBuf;
 use support::agent::{Agent as AgentProcess, Settings};
-use support::docker::{docker, docker_does};
+use support::docker::docker;
 use support::packed::Image;
 use support::program::bowline;
 use support::repository::Git;
@@ -163,20 +163,26 @@ async fn orders_name_who_gave_them_and_what_keeps_failing_is_one_entry() {
         (&"retry".into(), &second.as_str().into())
     );
 
-    // An image that is not there: the pulls go on failing.
-    let text = "services: { web: { image: 'shop:nowhere' } }\n";
-    site.git.write("shop/compose.yaml", text).push("Break");
-    let failed = |entries: &[Value]| {
-        let entry = entries.first().cloned().unwrap_or_default();
-        (entry["result"] == "failed").then_some(entry)
-    };
+    let third = push(&site, "shop:3", "Go on");
+    site.git.write("shop/compose.yaml", "services: { web: { image: 'shop:nowhere' } }\n");
+    applied(&agent, &third).await;
+    let bad = site.git.push("Break");
+    let entries = history_of(&site, 7).await;
+    assert_eq!(told(&entries)[..2], ["7 commit failed Test", "6 commit changed Test"]);
+    assert_eq!(entries[0]["revision"], bad.as_str());
+    assert!(entries[0]["message"].as_str().unwrap().contains("is held back"), "{}", entries[0]);
+
+    site.sim.go_down();
+    let fourth = push(&site, "shop:4", "Mend");
     until("the failure to come again", async || {
-        failed(&history(&site).await).is_some_and(|it| it["times"].as_u64() >= Some(3))
+        let newest = history(&site).await.swap_remove(0);
+        newest["result"] == "failed" && newest["times"].as_u64() >= Some(3)
     })
     .await;
-    let entries = history(&site).await;
-    assert_eq!(entries.len(), 6, "{:#?}", told(&entries));
-    assert_eq!(told(&entries)[0], "6 commit failed Test");
+    site.sim.come_back();
+    applied(&agent, &fourth).await;
+    let entries = history_of(&site, 9).await;
+    assert_eq!(told(&entries)[..2], ["9 retry changed Test", "8 commit failed Test"]);
     agent.end().await;
 }
 
@@ -267,7 +273,7 @@ fn on_a_real_engine_an_update_a_repair_and_what_was_applied_by_hand_are_told_and
     history_of(1);
     let commit = git.write("history-shop/compose.yaml", &write("48m")).push("More memory");
     history_of(2);
-    docker_does(&["kill", "history-shop-web-1"]);
+    docker(&["kill", "history-shop-web-1"]);
     let entries = history_of(3);
     assert_eq!(
         told(&entries),

@@ -3,6 +3,7 @@
 
 use super::{AgentError, Views, World, chronicle, drain, keeping, sources, watched, work_off};
 use crate::config::{Config, Prune};
+use crate::control;
 use crate::engine::Engine;
 use crate::model::{SourceName, StackName};
 use crate::status::{Done, Order, Preview, Refusal, RollbackTo, StackStatus};
@@ -86,7 +87,7 @@ impl Alone {
 
     /// Notes an order about the stack; what follows from it [`Alone::work`] does.
     pub async fn obey(&self, order: &Order) -> Result<Done, Refusal> {
-        self.world.obey(&self.stack, order).await
+        control::for_ourselves(self.world.obey(&self.stack, order)).await
     }
 
     /// What going back would change.

@@ -124,6 +124,10 @@ impl Chronicle {
         };
         let now = Last { definition: aim.definition.clone(), result: Some(report.result) };
         let last = known.stacks.insert(report.stack.clone(), now);
+        if report.result == PassResult::Removed {
+            // One that comes back begins anew.
+            known.stacks.remove(&report.stack);
+        }
         drop(known);
         let changes_things = |given: &Given| given.order != Order::Sync;
         if !report.is_deployment() && !order.as_ref().is_some_and(changes_things) {

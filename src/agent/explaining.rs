@@ -2,7 +2,8 @@
 
 use super::World;
 use super::desired::Want;
-use crate::model::{Container, ServiceName, StackName};
+use crate::engine::{Engine, EngineError};
+use crate::model::{Container, Query, ServiceName, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Circumstances, ContainerRef};
 use crate::status::{Deployment, Explanation, History, Refusal};
@@ -36,7 +37,7 @@ impl World {
         name: &StackName,
         service: &ServiceName,
     ) -> Result<Explanation, Refusal> {
-        let failed = |error: crate::engine::EngineError| Refusal::Failed(error.to_string());
+        let failed = |error: EngineError| Refusal::Failed(error.to_string());
         let history = self.deployments(name, LOOKED_THROUGH).await?;
         let wish = self.desired().wish(name);
         if wish.is_none() && history.is_empty() {
@@ -44,16 +45,8 @@ impl World {
         }
         let source = wish.as_ref().map(|wish| wish.source.clone());
         let query = self.adopted.owned_by(name, source.as_ref());
-        let observed = self.engine.observe(&query).await.map_err(failed)?;
-        let mut restarts = BTreeMap::new();
-        for container in observed.containers.iter().filter(|it| it.slot.service == *service) {
-            // One that went away meanwhile has none to tell.
-            if let Ok(sighting) = self.engine.watch(&ContainerRef::of(container)).await {
-                restarts.insert(container.id.clone(), sighting.restarts);
-            }
-        }
-        let restarts = |container: &Container| restarts.get(&container.id).copied();
-        let mut explanation = Explanation::of((name, service), &observed, restarts, &history);
+        let of = (name, service);
+        let mut explanation = explain(&*self.engine, &query, of, &history).await.map_err(failed)?;
         let status = self.views.shared.board().stack(name).cloned();
         if let Some(status) = status {
             explanation.note_status(&status);
@@ -82,6 +75,25 @@ impl World {
         }
         Ok(explanation)
     }
+}
+
+/// What the engine and the history, the newest first, tell of a service.
+pub async fn explain(
+    engine: &dyn Engine,
+    query: &Query,
+    (stack, service): (&StackName, &ServiceName),
+    history: &[Deployment],
+) -> Result<Explanation, EngineError> {
+    let observed = engine.observe(query).await?;
+    let mut restarts = BTreeMap::new();
+    for container in observed.containers.iter().filter(|it| it.slot.service == *service) {
+        // One that went away meanwhile has none to tell.
+        if let Ok(sighting) = engine.watch(&ContainerRef::of(container)).await {
+            restarts.insert(container.id.clone(), sighting.restarts);
+        }
+    }
+    let restarts = |container: &Container| restarts.get(&container.id).copied();
+    Ok(Explanation::of((stack, service), &observed, restarts, history))
 }
 
 fn unknown(name: &StackName) -> Refusal {

@@ -4,14 +4,13 @@ use super::doer::Directly;
 use super::history::Form;
 use super::order::Addressee;
 use super::{Common, engine};
-use crate::model::{Container, ServiceName};
-use crate::plan::ContainerRef;
+use crate::agent;
+use crate::model::ServiceName;
 use crate::status::Explanation;
 use crate::store::{Adopted, Deployments};
 use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 /// How many deployments are looked through where no agent runs.
@@ -59,16 +58,7 @@ async fn without_agent(
     let engine = engine::open(common)?;
     let owner = engine.stacks().await?.remove(stack).flatten();
     let query = Adopted::of(&state_dir).owned_by(stack, owner.as_ref());
-    let observed = engine.observe(&query).await?;
-    let mut restarts = BTreeMap::new();
-    for container in observed.containers.iter().filter(|it| it.slot.service == *service) {
-        // One that went away meanwhile has none to tell.
-        if let Ok(sighting) = engine.watch(&ContainerRef::of(container)).await {
-            restarts.insert(container.id.clone(), sighting.restarts);
-        }
-    }
-    let restarts = |container: &Container| restarts.get(&container.id).copied();
-    let explanation = Explanation::of((stack, service), &observed, restarts, &history);
+    let explanation = agent::explain(&*engine, &query, (stack, service), &history).await?;
     if explanation.is_empty() {
         bail!("{absence}, and neither the engine nor the history knows {stack}/{service}");
     }

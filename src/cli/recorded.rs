@@ -5,6 +5,7 @@ use crate::control;
 use crate::status::{Deployment, DeploymentCause, Occasion, Report};
 use crate::store::{self, Deployments, HistoryBounds};
 use jiff::Timestamp;
+use rustix::process::getuid;
 
 /// Notes in the state directory what a pass by hand did, if it did anything. An agent that runs has the
 /// directory to itself: then this is left out. What is simulated never happened.
@@ -22,13 +23,14 @@ pub(super) fn record(common: &Common, report: &Report, order: &str) {
     };
     let occasion = Occasion {
         cause: DeploymentCause::ByHand,
-        order: Some((order.to_owned(), control::caller())),
+        order: Some((order.to_owned(), Some(control::user(getuid().as_raw())))),
         revision: report.revision.clone(),
         commit: None,
         instead_of: None,
         definition: None,
     };
-    let deployments = Deployments::of(&state_dir, HistoryBounds::default());
+    // How much an agent keeps here is for its configuration to say.
+    let deployments = Deployments::of(&state_dir, HistoryBounds::WIDEST);
     deployments.note(Deployment::of(report, occasion));
     if let Err(mishap) = deployments.flush(Timestamp::now()) {
         anstream::eprintln!("warning: {mishap}");

@@ -26,9 +26,6 @@ const MONITOR: Duration = Duration::from_secs(5);
 const PARALLEL: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not zero");
 const PASSES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
 
-/// How many deployments of a stack may be kept at most.
-const MOST_DEPLOYMENTS: usize = 10_000;
-
 /// The file that is being checked.
 pub(super) struct At<'a> {
     pub(super) text: &'a str,
@@ -92,8 +89,9 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
 fn history(raw: &raw::History, at: &At<'_>) -> Result<HistoryBounds, ConfigError> {
     let usual = HistoryBounds::default();
     let keep = raw.keep.unwrap_or(usual.keep);
-    if !(1..=MOST_DEPLOYMENTS).contains(&keep) {
-        return Err(at.wrong("history.keep", format!("want 1 to {MOST_DEPLOYMENTS}")));
+    let most = HistoryBounds::WIDEST.keep;
+    if !(1..=most).contains(&keep) {
+        return Err(at.wrong("history.keep", format!("want 1 to {most}")));
     }
     let lasts = at_least_shortest(raw.lasts, usual.lasts, "history.for", at)?;
     Ok(HistoryBounds { keep, lasts })

@@ -100,7 +100,7 @@ fn pruning_is_switched_on_or_off_or_told_more() {
 
 #[test]
 fn a_history_of_nothing_and_for_no_time_is_refused() {
-    for (text, field) in [("keep: 0", "keep"), ("keep: 10001", "keep"), ("for: 0s", "for")] {
+    for (text, field) in [("keep: 0", "keep"), ("keep: 1001", "keep"), ("for: 0s", "for")] {
         let shown = error(&format!("{LEAST}history: {{ {text} }}\n"));
         assert!(shown.contains(&format!("history.{field}: ")), "{shown}");
         assert!(shown.starts_with("config.yaml:3:"), "{shown}");

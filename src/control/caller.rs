@@ -8,13 +8,27 @@ use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
 
 tokio::task_local! {
-    static CALLER: Option<String>;
+    static CALLER: Option<Caller>;
 }
 
-/// The user of this host on whose behalf this task answers; of a task that answers nobody, who runs
-/// this process.
+/// A user of this host, by id.
+#[derive(Debug, Clone, Copy)]
+struct Caller(u32);
+
+impl Caller {
+    fn name(self) -> String {
+        user(self.0)
+    }
+}
+
+/// Whoever this task acts for; `None` if nobody knows.
 pub fn caller() -> Option<String> {
-    CALLER.try_with(Clone::clone).unwrap_or_else(|_| Some(user(rustix::process::getuid().as_raw())))
+    CALLER.try_with(Clone::clone).ok().flatten().map(Caller::name)
+}
+
+/// Does `work` for the user who runs this process.
+pub async fn for_ourselves<T>(work: impl Future<Output = T>) -> T {
+    CALLER.scope(Some(Caller(rustix::process::getuid().as_raw())), work).await
 }
 
 /// The user with this id by name, or else by the id.
@@ -34,19 +48,20 @@ fn name(users: &str, id: u32) -> Option<String> {
 
 /// Whoever opened a connection.
 #[derive(Clone)]
-pub(super) struct Peer(Option<u32>);
+pub(super) struct Peer(Option<Caller>);
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(stream.io().peer_cred().ok().map(|peer| peer.uid()))
+        Self(stream.io().peer_cred().ok().map(|peer| Caller(peer.uid())))
     }
 }
 
 /// `router`, whose answers know who asks.
 pub(super) fn told(router: Router) -> IntoMakeServiceWithConnectInfo<Router, Peer> {
-    let scoped = async |ConnectInfo(Peer(id)): ConnectInfo<Peer>, request: Request, next: Next| {
-        CALLER.scope(id.map(user), next.run(request)).await
-    };
+    let scoped =
+        async |ConnectInfo(Peer(caller)): ConnectInfo<Peer>, request: Request, next: Next| {
+            CALLER.scope(caller, next.run(request)).await
+        };
     router.layer(from_fn(scoped)).into_make_service_with_connect_info::<Peer>()
 }
 
@@ -64,9 +79,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_answers_nobody_acts_for_who_runs_it() {
-        assert_eq!(caller(), Some(user(rustix::process::getuid().as_raw())));
-        let answered = CALLER.scope(Some("anna".to_owned()), async { caller() }).await;
-        assert_eq!(answered.as_deref(), Some("anna"));
+    async fn nobody_is_named_but_who_is_known() {
+        assert_eq!(caller(), None);
+        let ourselves = Some(user(rustix::process::getuid().as_raw()));
+        assert_eq!(for_ourselves(async { caller() }).await, ourselves);
     }
 }

@@ -10,8 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The longest plan that is kept, in bytes; so is the longest message.
-const LONGEST_TEXT: usize = 16 << 10;
+/// The longest plan that is kept, in bytes.
+const LONGEST_PLAN: usize = 16 << 10;
+/// The longest message that is kept, in bytes.
+const LONGEST_MESSAGE: usize = 4 << 10;
 /// The longest value of a field that is kept, in bytes.
 const LONGEST_VALUE: usize = 512;
 /// How many actions are kept of a deployment.
@@ -190,6 +192,10 @@ impl Report {
     /// Whether the pass changed something, or failed to. A pull that is due and brings what is there
     /// already changes nothing.
     pub fn is_deployment(&self) -> bool {
+        // That it is kept is no doing.
+        if self.departure.as_ref().is_some_and(|departure| departure.held.is_some()) {
+            return false;
+        }
         let acted = self.actions.iter().any(|it| it.action != Action::Pull || it.error.is_some());
         let gave_up = || self.rollouts.iter().any(|it| it.verdict == RolloutVerdict::Paused);
         match self.result {
@@ -247,7 +253,7 @@ impl Deployment {
             begun: report.started,
             took_seconds: report.took.as_secs_f64(),
             result: report.result,
-            message: cut(&report.message, LONGEST_TEXT),
+            message: cut(&report.message, LONGEST_MESSAGE),
             summary: cut(&summary(&report.actions), LONGEST_VALUE),
             changes: done,
             failed: report.actions.len() - done,
@@ -263,7 +269,7 @@ impl Deployment {
         });
         Self {
             entry,
-            plan: cut(&report.plan, LONGEST_TEXT),
+            plan: cut(&report.plan, LONGEST_PLAN),
             actions: report.actions.iter().take(MOST_ACTIONS).map(action).collect(),
             images: images.collect(),
             definition,
@@ -278,11 +284,14 @@ impl Deployment {
         if !same || is_ordered {
             return false;
         }
-        if is.result.is_success() {
+        if self.is_repair() {
             let soon = is.begun.duration_since(was.last) < SAME_REPAIR;
             return soon && was.cause == is.cause && self.acts().eq(later.acts());
         }
-        gist(&was.message) == gist(&is.message)
+        // What was done beside the failure is told.
+        let did_no_more = is.changes == 0 || self.acts().eq(later.acts());
+        did_no_more
+            && gist(&was.message) == gist(&is.message)
             && (was.cause == DeploymentCause::Removal) == (is.cause == DeploymentCause::Removal)
     }
 
@@ -302,7 +311,7 @@ impl Deployment {
                 return former;
             }
             // Failures may take turns; what was done between two of them parts them.
-            if former.entry.result.is_success() || self.entry.result.is_success() {
+            if former.is_repair() || self.is_repair() {
                 break;
             }
         }
@@ -310,9 +319,15 @@ impl Deployment {
         self
     }
 
-    fn acts(&self) -> impl Iterator<Item = (&str, &str, &[DeployedReason], Option<&str>)> {
+    /// Whether it came to its end.
+    fn is_repair(&self) -> bool {
+        let result = self.entry.result;
+        result.is_success() || result == PassResult::RolledBack
+    }
+
+    fn acts(&self) -> impl Iterator<Item = (&str, &str, &[DeployedReason], bool)> {
         self.actions.iter().map(|it| {
-            (it.action.as_str(), it.object.as_str(), it.reasons.as_slice(), it.error.as_deref())
+            (it.action.as_str(), it.object.as_str(), it.reasons.as_slice(), it.error.is_some())
         })
     }
 }

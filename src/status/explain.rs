@@ -243,7 +243,9 @@ impl Explanation {
             let why = first_line(&paused.reason);
             let _ = writeln!(text, "\npaused for {}: {why}", ago(paused.since, now));
         }
-        if self.window.is_some() || !self.message.is_empty() {
+        // What is held back or rests was told above.
+        let is_told = self.held_back.is_some() || self.paused.is_some();
+        if !is_told && !self.message.is_empty() {
             let _ = writeln!(text, "\nlast pass: {}", one_line(&self.message));
         }
         for problem in &self.problems {

@@ -7,9 +7,10 @@ use super::inventory::{Mishap, open_or_begin};
 use crate::model::StackName;
 use crate::status::{Deployment, PassResult};
 use jiff::{SignedDuration, Timestamp};
+use redb::backends::InMemoryBackend;
 use redb::{
-    Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    TableError,
+    Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageBackend,
+    StorageError, TableDefinition, TableError,
 };
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -43,6 +44,11 @@ pub struct HistoryBounds {
     pub lasts: Duration,
 }
 
+impl HistoryBounds {
+    /// The most that may be kept.
+    pub const WIDEST: Self = Self { keep: 1000, lasts: Duration::MAX };
+}
+
 impl Default for HistoryBounds {
     fn default() -> Self {
         Self { keep: 100, lasts: Duration::from_secs(90 * 24 * 3600) }
@@ -62,6 +68,17 @@ struct Opened {
     database: Database,
     /// When what is too much or too old was taken away last, of all stacks.
     tidied: Option<Timestamp>,
+}
+
+/// A history that is only looked at cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read the history {}: {problem}; if an agent runs with it, it is asked at its socket (`--socket`)",
+    path.display()
+)]
+pub struct HistoryUnread {
+    path: PathBuf,
+    problem: String,
 }
 
 /// What went wrong with the history. All else goes on without it.
@@ -153,14 +170,18 @@ impl Deployments {
         state_dir: &Path,
         stack: &StackName,
         most: usize,
-    ) -> Result<Option<Vec<Deployment>>, HistoryMishap> {
+    ) -> Result<Option<Vec<Deployment>>, HistoryUnread> {
         let path = state_dir.join(FILE);
-        if !path.exists() {
+        if path.try_exists().is_ok_and(|exists| !exists) {
             return Ok(None);
         }
-        let read = || last(&ReadOnlyDatabase::open(&path)?, stack, most);
-        let here = Self::of(state_dir, HistoryBounds::default());
-        here.told(guarded(read)).map(Some)
+        let read = guarded(|| match ReadOnlyDatabase::open(&path) {
+            Ok(database) => last(&database, stack, most),
+            // A crash left it, and nobody has it open: what is to be mended is so in a copy.
+            Err(DatabaseError::RepairAborted) => last(&in_memory(&path)?, stack, most),
+            Err(error) => Err(error.into()),
+        });
+        read.map(Some).map_err(|problem| HistoryUnread { path, problem })
     }
 
     /// One deployment of a stack.
@@ -201,9 +222,7 @@ impl Opened {
         if new.is_empty() && !due {
             return Ok(());
         }
-        let mut transaction = self.database.begin_write()?;
-        // So that who only reads can open the file, also after a crash.
-        transaction.set_quick_repair(true);
+        let transaction = self.database.begin_write()?;
         let mut taken = 0;
         {
             let mut table = transaction.open_table(TABLE)?;
@@ -232,6 +251,15 @@ type Table<'t> = redb::Table<'t, Key, &'static [u8]>;
 
 fn open(path: &Path) -> Result<Database, Refusal> {
     file::open_and(path, |_| Ok(())).map(|(database, ())| database)
+}
+
+/// A copy of a database, as it is after a crash was made up for.
+fn in_memory(path: &Path) -> Result<Database, redb::Error> {
+    let bytes = std::fs::read(path)?;
+    let copy = InMemoryBackend::new();
+    copy.set_len(bytes.len() as u64)?;
+    copy.write(0, &bytes)?;
+    Ok(Database::builder().create_with_backend(copy)?)
 }
 
 fn add(table: &mut Table<'_>, new: &Deployment) -> Result<(), redb::Error> {

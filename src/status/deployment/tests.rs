@@ -61,11 +61,11 @@ fn by(cause: DeploymentCause) -> Occasion {
 }
 
 fn deployed(result: PassResult, message: &str, second: i64) -> Deployment {
-    let report = Report {
-        message: message.to_owned(),
-        started: at(second),
-        ..report(result, vec![replaced(1)])
-    };
+    let fails = result == PassResult::Failed;
+    let error = fails.then(|| message.to_owned());
+    let action = ActionReport { error, ..replaced(1) };
+    let report =
+        Report { message: message.to_owned(), started: at(second), ..report(result, vec![action]) };
     Deployment::of(&report, by(DeploymentCause::Drift))
 }
 
@@ -116,6 +116,10 @@ fn failures_come_again_whatever_their_numbers_and_whoever_takes_turns() {
     assert_eq!((other.entry.id, other.entry.times), (2, 1));
     let turn = failed("web/1: not up within 9 s", 7).among([other.clone(), again.clone()], 3);
     assert_eq!(turn.entry.times, 3);
+    let mut acted = failed("web/1: not up within 3.2 s", 9);
+    acted.entry.changes = 1;
+    acted.actions[0].object = "container db/1".to_owned();
+    assert_eq!(acted.among([first.clone()], 2).entry.id, 2, "something was done beside it");
     let between = deployed(PassResult::Changed, "", 8);
     let anew = failed("web/1: not up within 9 s", 9).among([between, again.clone()], 3);
     assert_eq!((anew.entry.id, anew.entry.times), (3, 1), "something was done between them");
@@ -133,6 +137,15 @@ fn the_same_repair_soon_after_is_counted_and_later_or_another_is_told() {
     let hour = 3600;
     assert_eq!(repaired(hour).among([repaired(1)], 2).entry.times, 2);
     assert_eq!(repaired(hour + 1).among([repaired(1)], 2).entry.id, 2);
+    let back = |second| deployed(PassResult::RolledBack, "held back", second);
+    let mut more = back(2);
+    more.actions[0].object = "container web/2".to_owned();
+    assert_eq!(
+        more.among([back(1)], 2).entry.id,
+        2,
+        "a repair while another definition is held back"
+    );
+    assert_eq!(back(2).among([back(1)], 2).entry.times, 2);
     let mut other = repaired(2);
     other.actions[0].object = "container web/2".to_owned();
     assert_eq!(other.among([repaired(1)], 2).entry.id, 2);
@@ -237,8 +250,7 @@ fn the_json_form_reads_back_and_is_flat() {
 
 #[test]
 fn a_service_is_explained_by_what_was_done_to_it() {
-    let spec =
-        ContainerSpec { image: ImageRef::new("nginx:1.25").unwrap(), ..ContainerSpec::default() };
+    let spec = ContainerSpec::new(ImageRef::new("nginx:1.25").unwrap());
     let container = |number, created| Container {
         id: ContainerId(format!("id{number}")),
         name: format!("shop-web-{number}"),
