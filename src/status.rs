@@ -31,7 +31,7 @@ pub use deployment::{
 };
 pub use detail::detail;
 pub use explain::{ExplainedContainer, Explanation, ServiceChange};
-pub use history::{history, told_in_full};
+pub use history::{history, no_deployment, told_in_full};
 pub use holdings::{Holdings, RunImages, Seen};
 pub use obstacle::first_line;
 pub use order::{Done, NoRevision, Order, Preview, Refusal, RevisionPrefix, RollbackTo};

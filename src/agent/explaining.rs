@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError};
 use crate::model::{Container, Query, ServiceName, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Circumstances, ContainerRef};
-use crate::status::{Deployment, Explanation, History, Refusal};
+use crate::status::{Deployment, Explanation, History, Refusal, no_deployment};
 use std::collections::BTreeMap;
 
 /// How many deployments are looked through for those that concern a service.
@@ -98,15 +98,4 @@ pub async fn explain(
 
 fn unknown(name: &StackName) -> Refusal {
     Refusal::Unknown(format!("there is no stack {name}, and no history of one"))
-}
-
-/// That there is no deployment of this number.
-fn no_deployment(name: &StackName, id: u64, known: &[Deployment]) -> String {
-    match (known.last(), known.first()) {
-        (Some(oldest), Some(newest)) => format!(
-            "{name} has no deployment {id}; its history goes from {} to {}",
-            oldest.entry.id, newest.entry.id
-        ),
-        _ => format!("{name} has no deployment {id}; its history is empty"),
-    }
 }

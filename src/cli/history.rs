@@ -4,9 +4,9 @@
 use super::Common;
 use super::doer::Directly;
 use super::order::Addressee;
-use crate::status::{Deployment, History, history, told_in_full};
+use crate::status::{Deployment, History, history, no_deployment, told_in_full};
 use crate::store::Deployments;
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -59,15 +59,12 @@ impl Form {
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { to, id, number, output, directly } = arguments;
     let now = Timestamp::now();
-    match id {
-        Some(id) => {
-            let deployment = one(common, to, *id, directly).await?;
-            output.print(&deployment, || told_in_full(&deployment, now))?;
-        }
-        None => {
-            let told = all(common, to, *number, directly).await?;
-            output.print(&told, || table(&told, now))?;
-        }
+    if let Some(id) = id {
+        let deployment = one(common, to, *id, directly).await?;
+        output.print(&deployment, || told_in_full(&deployment, now))?;
+    } else {
+        let told = all(common, to, *number, directly).await?;
+        output.print(&told, || table(&told, now))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -103,16 +100,8 @@ async fn one(
         return Ok(agent.deployment(&to.stack, id).await?);
     }
     let known = stored(common, to, usize::MAX, directly)?;
-    let (oldest, newest) =
-        (known.last().map(|it| it.entry.id), known.first().map(|it| it.entry.id));
-    let found = known.into_iter().find(|deployment| deployment.entry.id == id);
-    match (found, oldest, newest) {
-        (Some(found), _, _) => Ok(found),
-        (None, Some(oldest), Some(newest)) => {
-            bail!("{} has no deployment {id}; its history goes from {oldest} to {newest}", to.stack)
-        }
-        (None, _, _) => bail!("{} has no deployment {id}; its history is empty", to.stack),
-    }
+    let found = known.iter().find(|deployment| deployment.entry.id == id).cloned();
+    found.ok_or_else(|| anyhow!(no_deployment(&to.stack, id, &known)))
 }
 
 /// What stands on the disk of a stack; at least one.

@@ -18,8 +18,8 @@ const LONGEST_MESSAGE: usize = 4 << 10;
 const LONGEST_VALUE: usize = 512;
 /// How many actions are kept of a deployment.
 const MOST_ACTIONS: usize = 200;
-/// How many reasons are kept of an action.
-const MOST_REASONS: usize = 20;
+/// How many reasons are kept of a deployment.
+const MOST_REASONS: usize = 200;
 /// How many objects a summary names for each kind of action.
 const NAMED: usize = 3;
 /// The same repair so long after the last one is told anew.
@@ -227,7 +227,7 @@ impl Report {
             self.actions.iter().filter(|it| it.action != Action::Pull).flat_map(|it| &it.reasons);
         let is_image = |field: &str, desired: &str| {
             let name = desired.split(' ').next().unwrap_or_default();
-            field.ends_with(".image") && pulled(name)
+            field.rsplit('.').next() == Some("image") && pulled(name)
         };
         let first = reasons.next().map(|it| is_image(&it.field, &it.desired));
         first.unwrap_or_default() && reasons.all(|it| is_image(&it.field, &it.desired))
@@ -270,7 +270,7 @@ impl Deployment {
         Self {
             entry,
             plan: cut(&report.plan, LONGEST_PLAN),
-            actions: report.actions.iter().take(MOST_ACTIONS).map(action).collect(),
+            actions: actions(&report.actions),
             images: images.collect(),
             definition,
         }
@@ -304,6 +304,7 @@ impl Deployment {
 
     /// Adds this one to those of its stack, of which `last` are the last, the newest first. Returns
     /// the one that is new, or that was changed.
+    #[must_use]
     pub fn among(mut self, last: impl IntoIterator<Item = Self>, next_id: u64) -> Self {
         for mut former in last {
             if former.is_repeated_by(&self) {
@@ -371,8 +372,19 @@ impl HistoryEntry {
     }
 }
 
-fn action(report: &ActionReport) -> DeployedAction {
-    let reasons = report.reasons.iter().take(MOST_REASONS).map(|reason| DeployedReason {
+fn actions(reports: &[ActionReport]) -> Vec<DeployedAction> {
+    let mut left = MOST_REASONS;
+    let kept = reports.iter().take(MOST_ACTIONS).map(|report| {
+        let action = action(report, left);
+        left -= action.reasons.len();
+        action
+    });
+    kept.collect()
+}
+
+/// An action with at most so many of its reasons.
+fn action(report: &ActionReport, most: usize) -> DeployedAction {
+    let reasons = report.reasons.iter().take(most).map(|reason| DeployedReason {
         field: cut(&reason.field, LONGEST_VALUE),
         desired: cut(&reason.desired, LONGEST_VALUE),
         actual: cut(&reason.actual, LONGEST_VALUE),

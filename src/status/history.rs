@@ -2,7 +2,7 @@
 
 use super::table::{aligned, elapsed, message};
 use super::{DeployedReason, Deployment, DeploymentCause, HistoryEntry};
-use crate::model::Revision;
+use crate::model::{Revision, StackName};
 use jiff::Timestamp;
 use std::fmt::{self, Write};
 
@@ -30,6 +30,17 @@ fn row(entry: &HistoryEntry, now: Timestamp) -> [String; HEAD.len()] {
         took(entry.took_seconds),
         message(&what),
     ]
+}
+
+/// That a stack has no deployment of this number; `known` are those that it has, the newest first.
+pub fn no_deployment(stack: &StackName, id: u64, known: &[Deployment]) -> String {
+    match (known.last(), known.first()) {
+        (Some(oldest), Some(newest)) => format!(
+            "{stack} has no deployment {id}; its history goes from {} to {}",
+            oldest.entry.id, newest.entry.id
+        ),
+        _ => format!("{stack} has no deployment {id}; its history is empty"),
+    }
 }
 
 /// One deployment with all that is known of it.

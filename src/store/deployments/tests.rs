@@ -55,7 +55,7 @@ fn huge(second: i64) -> Deployment {
     };
     let report = Report {
         plan: long.clone(),
-        actions: vec![action; 10],
+        actions: vec![action; 300],
         ..Report::begun(shop(), at(second))
     };
     let mut deployment = Deployment::of(&report, occasion());
