@@ -6,6 +6,7 @@ mod alone;
 mod backoff;
 mod by_hand;
 mod chance;
+mod chronicle;
 mod cleaning;
 mod clock;
 mod course;
@@ -14,6 +15,7 @@ mod desired;
 mod desk;
 mod error;
 mod events;
+mod explaining;
 mod foresight;
 mod former;
 mod inbox;
@@ -40,6 +42,7 @@ pub use access::access;
 pub use alone::Alone;
 pub use clock::Clock;
 pub use error::AgentError;
+pub use explaining::explain;
 pub use reload::Reloads;
 pub use views::Views;
 
@@ -51,9 +54,10 @@ use crate::manifest::DigestKey;
 use crate::model::{SourceName, StackName};
 use crate::pass::Snapshots;
 use crate::status::{PassResult, Report, SourceReport};
-use crate::store::{self, Adopted, Inventory, Jobs};
+use crate::store::{self, Adopted, Deployments, Inventory, Jobs};
 use crate::systemd;
 use backoff::Backoff;
+use chronicle::Chronicle;
 use desired::{Desired, Want, Wish};
 use memory::{Memory, UnderWay};
 use queue::Queue;
@@ -90,6 +94,7 @@ struct World {
     desired: Mutex<Desired>,
     memory: Mutex<Memory>,
     inventory: Inventory,
+    chronicle: Chronicle,
     adopted: Adopted,
     jobs: Jobs,
     followed: Mutex<BTreeMap<SourceName, Followed>>,
@@ -129,6 +134,7 @@ pub async fn run_reloading(
     let api = world.views.shared.open_api(control::router(desk.clone()));
     let mut tasks = JoinSet::new();
     let kept = tokio::spawn(keeping::keep(Arc::clone(&world), mishap));
+    let told = tokio::spawn(chronicle::keep(Arc::clone(&world)));
     if let Some(door) = door {
         tasks.spawn(desk::answer(door, desk, world.stop.clone()));
     }
@@ -143,6 +149,7 @@ pub async fn run_reloading(
     drain(&world, tasks, passes).await;
     drop(api);
     keeping::end(&world, kept).await;
+    chronicle::end(&world, told).await;
     Ok(())
 }
 
@@ -212,6 +219,7 @@ impl World {
     ) -> Result<Arc<Self>, AgentError> {
         let digest_key = DigestKey::new(store::digest_key(&config.state_dir)?);
         let desired = keeping::restored(&inventory, &config);
+        let deployments = Deployments::of(&config.state_dir, config.history);
         let world = Arc::new(Self {
             queue: Queue::new(Backoff::new(FIRST_RETRY, LONGEST_RETRY, JITTER), chance::chance),
             adopted: Adopted::of(&config.state_dir),
@@ -226,6 +234,7 @@ impl World {
             digest_key,
             desired: Mutex::new(desired),
             memory: Mutex::default(),
+            chronicle: Chronicle::new(deployments, &inventory),
             inventory,
             unsaved: Notify::new(),
             stop,
@@ -248,12 +257,14 @@ impl World {
             }
             self.becomes_ready(&mut memory)
         };
+        self.chronicle(report);
         self.record(report);
         self.views.note(report);
         self.tell_ready(ready);
     }
 
     fn note_source(&self, report: &SourceReport) {
+        self.chronicle.note_source(report);
         self.views.note_source(report);
     }
 

@@ -11,6 +11,8 @@ mod deadline;
 mod demo;
 mod doer;
 mod engine;
+mod explain;
+mod history;
 mod lint;
 mod manual;
 mod onlooker;
@@ -18,6 +20,7 @@ mod order;
 mod pause;
 mod plan;
 mod prune;
+mod recorded;
 mod remove;
 mod resume;
 mod retry;
@@ -130,6 +133,12 @@ enum Verb {
     /// Show the stacks of the agent on this host, or one of them with all that is known of it; where
     /// no agent runs, the stacks of the engine.
     Status(status::Arguments),
+    /// Show what happened to a stack: when, by whom, why, and with what result; or one deployment of
+    /// it in full.
+    History(history::Arguments),
+    /// Tell why a service is as it is: its containers, the changes that led there with their reasons,
+    /// and what differs now.
+    Explain(explain::Arguments),
     /// See it work: a temporary repository, a stack, drift repaired, an update under load, a commit that
     /// fails and is taken back, metrics.
     Demo(demo::Arguments),
@@ -166,6 +175,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Lint(arguments) => lint::run(&arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
+        Verb::History(arguments) => block_on(history::run(&common, &arguments)),
+        Verb::Explain(arguments) => block_on(explain::run(&common, &arguments)),
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),

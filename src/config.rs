@@ -23,6 +23,7 @@ pub use reference::{reference, schema};
 use crate::log::Format;
 use crate::model::{Sensitive, SourceName, StackName, Windows};
 use crate::source::{Limits, Location, Reference, Ssh, Verify};
+use crate::store::HistoryBounds;
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -57,6 +58,8 @@ pub struct Config {
     pub prune: Prune,
     /// How many images that a service ran before its present one are kept; `None`: all.
     pub keep_images: Option<usize>,
+    /// How much of the history of deployments is kept.
+    pub history: HistoryBounds,
     /// Where commands speak with the agent; `None` when switched off.
     pub socket: Option<PathBuf>,
     /// The age keys that open files that sops encrypted; `None`: there are none.

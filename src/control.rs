@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod document;
+mod history;
 mod peer;
 mod routes;
 mod socket;
@@ -18,10 +19,10 @@ pub use peer::user;
 pub use routes::{ROUTES, router};
 pub use socket::{ControlError, Door, listen};
 
-use crate::model::{SourceName, StackName};
+use crate::model::{ServiceName, SourceName, StackName};
 use crate::status::{
-    Caller, Confirmation, Confirmed, Departed, Done, Order, Preview, Refusal, RollbackTo, Snapshot,
-    SourceDone, StackStatus,
+    Caller, Confirmation, Confirmed, Departed, Deployment, Done, Explanation, History, Order,
+    Preview, Refusal, RollbackTo, Snapshot, SourceDone, StackStatus,
 };
 use async_trait::async_trait;
 use peer::Peer;
@@ -62,6 +63,19 @@ pub trait Office: Send + Sync + 'static {
 
     /// Has stacks that are held taken away; returns before they are gone.
     async fn confirm(&self, wanted: Confirmation, by: &Caller) -> Confirmed;
+
+    /// The last deployments of a stack, at most so many.
+    async fn history(&self, name: &StackName, most: usize) -> Result<History, Refusal>;
+
+    /// One of them in full.
+    async fn deployment(&self, name: &StackName, id: u64) -> Result<Deployment, Refusal>;
+
+    /// Why a service is as it is.
+    async fn explain(
+        &self,
+        name: &StackName,
+        service: &ServiceName,
+    ) -> Result<Explanation, Refusal>;
 }
 
 /// Answers at the socket until `cancel`, then lets answers under way end within a bound. The socket goes

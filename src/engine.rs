@@ -90,6 +90,8 @@ pub struct Sighting {
     pub state: State,
     /// When it was started last; absent if it never was.
     pub started: Option<Timestamp>,
+    /// How often the engine restarted it by itself since it was made.
+    pub restarts: u32,
     /// What its health check says.
     pub health: Health,
     /// The end of the last health check's output, if it has one.

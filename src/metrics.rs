@@ -222,6 +222,11 @@ impl Metrics {
         self.families.inventory_up.set(i64::from(up));
     }
 
+    /// Whether the history of deployments can be written.
+    pub fn history_up(&self, up: bool) {
+        self.families.history_up.set(i64::from(up));
+    }
+
     /// Counts that an image was removed for not being needed.
     pub fn image_removed(&self) {
         self.families.images_removed.inc();

@@ -5,8 +5,11 @@
 mod board;
 mod condition;
 mod departure;
+mod deployment;
 mod detail;
+mod explain;
 mod fold;
+mod history;
 mod holdings;
 mod obstacle;
 mod order;
@@ -22,7 +25,13 @@ mod workload;
 pub use board::{Board, Snapshot};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
 pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
+pub use deployment::{
+    DeployedAction, DeployedImage, DeployedReason, Deployment, DeploymentCause, History,
+    HistoryEntry, Occasion,
+};
 pub use detail::detail;
+pub use explain::{ExplainedContainer, Explanation, ServiceChange};
+pub use history::{history, no_deployment, told_in_full};
 pub use holdings::{Holdings, RunImages, Seen};
 pub use obstacle::first_line;
 pub use order::{

@@ -1,5 +1,6 @@
 //! What must outlive the process, on disk under the state directory: the lock of the agent, the key
-//! of secrets' digests, small notes, and the inventory, a small database.
+//! of secrets' digests, small notes, the inventory, a small database, and the history of deployments,
+//! another one.
 //!
 //! Losing the inventory loses history, never control: whose an object on the engine is, its labels
 //! say. So no failure of the inventory ends the agent. What Compose made has no such labels: a stack
@@ -8,6 +9,7 @@
 
 mod adopted;
 mod by_hand;
+mod deployments;
 mod file;
 mod inventory;
 mod jobs;
@@ -18,6 +20,7 @@ mod record;
 
 pub use adopted::Adopted;
 pub use by_hand::{NoWayBack, Wanted};
+pub use deployments::{Deployments, HistoryBounds, HistoryMishap, HistoryUnread};
 pub use inventory::{Inventory, Mishap};
 pub use jobs::Jobs;
 pub use key::digest_key;

@@ -568,7 +568,7 @@ fn with_mount(settings: &Settings, mount: &str) -> Option<Running> {
 #[test]
 fn with_a_state_directory_that_is_read_only_or_full_the_agent_goes_on_and_says_so() {
     let full = "mount -t tmpfs none /mnt && cp -a . /mnt/ && mount -t tmpfs -o size=4m none $PWD \
-                && cd $PWD && cp -a /mnt/. . && rm state.redb && ! cp /dev/zero filler 2> /dev/null";
+                && cd $PWD && cp -a /mnt/. . && rm state.redb history.redb && ! cp /dev/zero filler 2> /dev/null";
     let read_only = "mount --bind $PWD $PWD && mount -o remount,ro,bind $PWD";
     for (mount, why) in [(read_only, "Read-only file system"), (full, "No space left")] {
         let (settings, _git) = settings("");
@@ -579,11 +579,14 @@ fn with_a_state_directory_that_is_read_only_or_full_the_agent_goes_on_and_says_s
         let page = |path: &str| support::agent::get(&settings.address, path);
         until(&format!("an agent that goes on: {why}"), || {
             let (_, metrics) = page("/metrics")?;
-            (metrics.contains("bowline_inventory_up 0") && page("/readyz")?.0 == 200).then_some(())
+            let down = ["inventory", "history"].map(|it| format!("bowline_{it}_up 0"));
+            let are_down = down.iter().all(|line| metrics.contains(line));
+            (are_down && page("/readyz")?.0 == 200).then_some(())
         });
         support::program::signal(&agent.child, rustix::process::Signal::TERM);
         let ended = agent.end().expect(0);
         assert!(ended.err.contains("cannot use the inventory"), "{}", ended.err);
+        assert!(ended.err.contains("cannot use the history"), "{}", ended.err);
         assert!(ended.err.contains(why), "{}", ended.err);
     }
 }

@@ -40,7 +40,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 18] = [
+    let verbs: [(&str, &[&str]); 20] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel", "--wait", "--timeout", "--dry-run"]),
@@ -72,6 +72,8 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
             ],
         ),
         ("status", &["[STACK]", "--output", "--socket", "--agent"]),
+        ("history", &["<STACK>", "[ID]", "--number", "--output", "--socket", "--config"]),
+        ("explain", &["<STACK>", "<SERVICE>", "--output", "--socket", "--config"]),
         ("demo", &["--keep"]),
         ("completions", &["<SHELL>"]),
     ];

@@ -96,6 +96,7 @@ fn full_page() -> Metrics {
     metrics.passes_running(1);
     metrics.departed(1, 0);
     metrics.inventory_up(true);
+    metrics.history_up(true);
     metrics.image_removed();
     metrics.engine_request("list_networks", true, Duration::from_millis(4));
     metrics.engine_event("die");

@@ -1,7 +1,7 @@
 //! An agent for one stack and one order, where none runs: the same world and the same passes. It
 //! answers nobody, watches nothing, and touches no other stack of the source.
 
-use super::{AgentError, Views, World, drain, keeping, sources, watched, work_off};
+use super::{AgentError, Views, World, chronicle, drain, keeping, sources, watched, work_off};
 use crate::config::{Config, Prune};
 use crate::control;
 use crate::engine::Engine;
@@ -105,9 +105,11 @@ impl Alone {
     /// Makes passes over the stack until the stop comes, and lets the one under way end.
     pub async fn work(&self) {
         let kept = tokio::spawn(keeping::keep(Arc::clone(&self.world), None));
+        let told = tokio::spawn(chronicle::keep(Arc::clone(&self.world)));
         let passes = work_off(&self.world).await;
         drain(&self.world, JoinSet::new(), passes).await;
         keeping::end(&self.world, kept).await;
+        chronicle::end(&self.world, told).await;
     }
 
     /// Comes with the stop.

@@ -25,6 +25,7 @@ impl World {
         if matches!(order, Order::Suspend(_)) {
             self.keep_files(name).await;
         }
+        self.chronicle.note_order(name, order, by, done.at);
         let did = match keeping::write_now(self).await {
             None | Some(Mishap::Damaged { .. }) => done.did,
             Some(mishap) => format!("{}, but only until a restart: {mishap}", done.did),

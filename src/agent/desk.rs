@@ -2,10 +2,10 @@
 
 use super::{World, keeping};
 use crate::control::{self, Door, Office};
-use crate::model::{SourceName, StackName};
+use crate::model::{ServiceName, SourceName, StackName};
 use crate::status::{
-    Caller, Confirmation, Confirmed, Departed, Departure, Done, Holdings, Order, Preview, Refusal,
-    RollbackTo, Snapshot, SourceDone, StackStatus,
+    Caller, Confirmation, Confirmed, Departed, Departure, Deployment, Done, Explanation, History,
+    Holdings, Order, Preview, Refusal, RollbackTo, Snapshot, SourceDone, StackStatus,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -96,6 +96,22 @@ impl Office for Desk {
         }
         keeping::write_now(&self.0).await;
         confirmed
+    }
+
+    async fn history(&self, name: &StackName, most: usize) -> Result<History, Refusal> {
+        self.0.history(name, most).await
+    }
+
+    async fn deployment(&self, name: &StackName, id: u64) -> Result<Deployment, Refusal> {
+        self.0.deployment(name, id).await
+    }
+
+    async fn explain(
+        &self,
+        name: &StackName,
+        service: &ServiceName,
+    ) -> Result<Explanation, Refusal> {
+        self.0.explain(name, service).await
     }
 }
 

@@ -234,6 +234,7 @@ fn keep_what_stays(former: &Config, new: &mut Config) -> Vec<&'static str> {
         keep(&former.http.listen, &mut new.http.listen, "http.listen"),
         keep(&former.socket, &mut new.socket, "socket"),
         keep(&former.log, &mut new.log, "log"),
+        keep(&former.history, &mut new.history, "history"),
     ];
     keys.into_iter().flatten().collect()
 }

@@ -39,12 +39,14 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
     world.memory().under_way.remove(&name);
     if brake.is_cancelled() && !report.result.is_success() && report.rollouts.is_empty() {
         tracing::info!(stack = %name, "paused in the middle");
+        world.chronicle_broken_off(&report, "paused in the middle");
         world.memory().crashes.note(&report, Instant::now());
         work.done(Outcome::Succeeded);
         return;
     }
     if superseded.is_cancelled() && !world.stop.is_cancelled() && !report.result.is_success() {
         tracing::info!(stack = %name, "a newer definition came in the middle; beginning anew");
+        world.chronicle_broken_off(&report, "a newer definition came in the middle");
         world.memory().crashes.note(&report, Instant::now());
         work.done(Outcome::Succeeded);
         return;
@@ -222,6 +224,7 @@ impl World {
             let report = self.work_towards(means, name, wish, &stack, way).await;
             if course.short().is_some_and(|short| short.has_all(&report)) {
                 tracing::info!(stack = %name, "the images that it waited for are there");
+                self.chronicle_broken_off(&report, "the images that it waited for are there");
                 let mut memory = self.memory();
                 memory.short.remove(name);
                 memory.crashes.note(&report, Instant::now());

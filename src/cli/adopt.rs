@@ -30,7 +30,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     }
     if arguments.confirm {
         let moment = Moment::by_hand(arguments.settle);
-        let manner = apply::Manner::of(arguments.parallel);
+        let manner = apply::Manner::of(arguments.parallel, "adopt");
         return apply::all(common, &found, &manner, &moment).await;
     }
     let engine = engine::open(common)?;

@@ -4,6 +4,7 @@ use super::ahead::Ahead;
 use super::deadline::Deadline;
 use super::onlooker::Screen;
 use super::plan::{self, Detail, Output, counted};
+use super::recorded::record;
 use super::target::{Found, Target};
 use super::{Common, engine};
 use crate::execute::Bounds;
@@ -59,12 +60,14 @@ pub(super) struct Manner {
     parallel: NonZeroUsize,
     wait: bool,
     timeout: Option<Duration>,
+    /// The verb, for the history.
+    order: &'static str,
 }
 
 impl Manner {
-    /// Without waiting, and without a bound.
-    pub(super) fn of(parallel: NonZeroUsize) -> Self {
-        Self { parallel, wait: false, timeout: None }
+    /// That of another verb: without waiting, and without a bound.
+    pub(super) fn of(parallel: NonZeroUsize, order: &'static str) -> Self {
+        Self { parallel, wait: false, timeout: None, order }
     }
 }
 
@@ -83,7 +86,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         return plan::show(&*engine, &found, Output::Text, Detail::Waves).await;
     }
     let moment = Moment { aim: Aim::Update, monitor, ..Moment::by_hand(settle) };
-    all(common, &found, &Manner { parallel, wait, timeout }, &moment).await
+    all(common, &found, &Manner { parallel, wait, timeout, order: "apply" }, &moment).await
 }
 
 /// Makes the engine match all that was found, one stack after the other.
@@ -125,6 +128,7 @@ pub(super) async fn all(
                     wait_until_up(&means, &loaded.stack, &mut report, &deadline).await?;
                 }
                 ahead.note(&report);
+                record(common, &report, manner.order);
                 if let Some(seen) = &report.seen {
                     found.note_completed(&loaded.stack, &seen.completed)?;
                 }

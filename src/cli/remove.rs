@@ -1,6 +1,7 @@
 //! `bowline remove`: takes a stack away.
 
 use super::apply::{print, stop_on_interrupt};
+use super::recorded::record;
 use super::{Common, engine, onlooker};
 use crate::execute::Bounds;
 use crate::model::StackName;
@@ -50,6 +51,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         adopted.forget(&name);
         Jobs::of(&common.state_dir()).forget(&name);
     }
+    record(common, &report, "remove");
     print(&report);
     Ok(if report.result.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

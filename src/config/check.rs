@@ -7,6 +7,7 @@ use super::schedule::windows;
 use super::{Config, ConfigError, Log, Prune, Source, place, raw};
 use crate::model::{SourceName, StackName};
 use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
+use crate::store::HistoryBounds;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use std::collections::BTreeSet;
@@ -77,10 +78,22 @@ pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigErr
         },
         prune: prune(raw.prune.as_ref(), at)?,
         keep_images: raw.images.keep,
+        history: history(&raw.history, at)?,
         socket: socket(raw.socket.as_deref(), at)?,
         age_key_file: raw.sops.age_key_file.as_deref().map(|path| from_file(at, path)),
         windows: windows(raw.schedule.as_ref(), "schedule", at)?,
     })
+}
+
+fn history(raw: &raw::History, at: &At<'_>) -> Result<HistoryBounds, ConfigError> {
+    let usual = HistoryBounds::default();
+    let keep = raw.keep.unwrap_or(usual.keep);
+    let most = HistoryBounds::WIDEST.keep;
+    if !(1..=most).contains(&keep) {
+        return Err(at.wrong("history.keep", format!("want 1 to {most}")));
+    }
+    let lasts = at_least_shortest(raw.lasts, usual.lasts, "history.for", at)?;
+    Ok(HistoryBounds { keep, lasts })
 }
 
 fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigError> {

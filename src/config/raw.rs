@@ -49,6 +49,9 @@ pub(super) struct Config {
     /// Which former images are kept.
     #[serde(default)]
     pub(super) images: Images,
+    /// How long and how many deployments are remembered.
+    #[serde(default)]
+    pub(super) history: History,
     /// Where commands speak with the agent; `off` has none. Default: `/run/bowline/bowline.sock`.
     pub(super) socket: Option<PathBuf>,
     /// What opens files that sops encrypted.
@@ -150,6 +153,17 @@ impl<'de> de::Visitor<'de> for PruneVisitor {
 pub(super) struct Images {
     /// How many of each service's former images are kept. Default: all.
     pub(super) keep: Option<usize>,
+}
+
+/// How long and how many deployments are remembered.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct History {
+    /// How many of each stack, from 1 to 1000. Default: 100.
+    pub(super) keep: Option<usize>,
+    /// How long. Default: `90d`.
+    #[serde(rename = "for")]
+    pub(super) lasts: Option<Span>,
 }
 
 /// One git repository of stacks.
@@ -283,7 +297,7 @@ pub(super) struct Log {
     pub(super) level: Option<String>,
 }
 
-/// A length of time with its unit: `30s`, `1h30m`.
+/// A length of time with its unit: `30s`, `1h30m`, `90d`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span(pub(super) Duration);
 
@@ -317,7 +331,9 @@ impl de::Visitor<'_> for SpanVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-        let length = text.parse::<jiff::SignedDuration>().ok();
+        let length = text.parse::<jiff::Span>().ok();
+        let length = length
+            .and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
         length
             .and_then(|length| Duration::try_from(length).ok())
             .map(Span)

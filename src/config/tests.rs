@@ -28,6 +28,8 @@ fn one_url_is_a_whole_configuration() {
     assert_eq!(config.state_dir, Path::new("/var/lib/bowline"));
     assert!(config.prune.enabled && config.prune.confirm.is_empty());
     assert_eq!(config.keep_images, None);
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!((config.history.keep, config.history.lasts), (100, day * 90));
     assert_eq!(config.socket.unwrap(), Path::new("/run/bowline/bowline.sock"));
 }
 
@@ -39,7 +41,7 @@ fn every_key_is_read() {
          engine: { host: 'unix:///run/docker.sock' }\nhttp: { listen: off }\nstate_dir: /srv/b\n\
          resync: 10m\nparallel: 2\npasses: 1\nshutdown_timeout: 5s\n\
          log: { format: json, level: debug }\nprune: false\nimages: { keep: 2 }\nsocket: off\n\
-         sops: { age_key_file: age.key }\n",
+         sops: { age_key_file: age.key }\nhistory: { keep: 7, for: 1d 12h }\n",
     )
     .unwrap();
     let source = &config.sources[0];
@@ -53,6 +55,7 @@ fn every_key_is_read() {
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!(config.resync, Duration::from_secs(600));
     assert_eq!(config.age_key_file.unwrap(), Path::new("/etc/bowline/age.key"));
+    assert_eq!((config.history.keep, config.history.lasts.as_secs()), (7, 36 * 3600));
 }
 
 #[test]
@@ -93,6 +96,15 @@ fn pruning_is_switched_on_or_off_or_told_more() {
     assert!(!rules("{ enabled: false }").enabled);
     let confirm = [StackName::new("web").unwrap()].into();
     assert_eq!(rules("{ confirm: [web] }"), Prune { enabled: true, confirm });
+}
+
+#[test]
+fn a_history_of_nothing_and_for_no_time_is_refused() {
+    for (text, field) in [("keep: 0", "keep"), ("keep: 1001", "keep"), ("for: 0s", "for")] {
+        let shown = error(&format!("{LEAST}history: {{ {text} }}\n"));
+        assert!(shown.contains(&format!("history.{field}: ")), "{shown}");
+        assert!(shown.starts_with("config.yaml:3:"), "{shown}");
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The other side: a command asks the agent.
 
-use crate::model::{SourceName, StackName};
+use crate::model::{ServiceName, SourceName, StackName};
 use crate::status::{
-    Confirmation, Confirmed, Departed, Done, Order, Preview, RollbackTo, Snapshot, SourceDone,
-    StackStatus,
+    Confirmation, Confirmed, Departed, Deployment, Done, Explanation, History, Order, Preview,
+    RollbackTo, Snapshot, SourceDone, StackStatus,
 };
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -128,6 +128,27 @@ impl Asker {
     pub async fn confirm(&self, wanted: &Confirmation) -> Result<Confirmed, AskError> {
         let body = self.json(wanted)?;
         self.ask(Method::POST, "/v1/prune", Body::from(body)).await
+    }
+
+    /// The last deployments of a stack.
+    pub async fn history(&self, name: &StackName, most: usize) -> Result<History, AskError> {
+        let address = format!("/v1/stacks/{name}/history?limit={most}");
+        self.ask(Method::GET, &address, Body::empty()).await
+    }
+
+    /// One of them in full.
+    pub async fn deployment(&self, name: &StackName, id: u64) -> Result<Deployment, AskError> {
+        self.ask(Method::GET, &format!("/v1/stacks/{name}/history/{id}"), Body::empty()).await
+    }
+
+    /// Why a service is as it is.
+    pub async fn explain(
+        &self,
+        name: &StackName,
+        service: &ServiceName,
+    ) -> Result<Explanation, AskError> {
+        let address = format!("/v1/stacks/{name}/services/{service}");
+        self.ask(Method::GET, &address, Body::empty()).await
     }
 
     fn json(&self, value: &impl Serialize) -> Result<Vec<u8>, AskError> {

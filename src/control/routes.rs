@@ -26,11 +26,14 @@ const BOUND: Duration = Duration::from_secs(25);
 const LOOKS: usize = 2;
 
 /// What is answered: method and address. `NAME` stands for a stack's or source's name.
-pub const ROUTES: [(&str, &str); 13] = [
+pub const ROUTES: [(&str, &str); 16] = [
     ("GET", "/v1/openapi.json"),
     ("GET", "/v1/status"),
     ("GET", "/v1/stacks/NAME"),
     ("GET", "/v1/stacks/NAME/plan"),
+    ("GET", "/v1/stacks/NAME/history"),
+    ("GET", "/v1/stacks/NAME/history/ID"),
+    ("GET", "/v1/stacks/NAME/services/SERVICE"),
     ("POST", "/v1/stacks/NAME/sync"),
     ("POST", "/v1/stacks/NAME/suspend"),
     ("POST", "/v1/stacks/NAME/resume"),
@@ -44,14 +47,14 @@ pub const ROUTES: [(&str, &str); 13] = [
 
 /// What the answers share.
 #[derive(Clone)]
-struct Counter {
-    office: Arc<dyn Office>,
-    looks: Arc<Semaphore>,
+pub(super) struct Counter {
+    pub(super) office: Arc<dyn Office>,
+    pub(super) looks: Arc<Semaphore>,
 }
 
-type Desk = State<Counter>;
-type Answer<T> = Result<Json<T>, Trouble>;
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Desk = State<Counter>;
+pub(super) type Answer<T> = Result<Json<T>, Trouble>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
 /// The API, which `office` answers. Who asks is a [`crate::status::Caller`] among a request's extensions.
 pub fn router(office: Arc<dyn Office>) -> Router {
@@ -63,6 +66,7 @@ pub fn router(office: Arc<dyn Office>) -> Router {
         .route("/v1/prune", post(prune))
         .route("/v1/stacks/{name}", get(stack))
         .route("/v1/stacks/{name}/plan", get(plan))
+        .merge(super::history::routes())
         .route("/v1/stacks/{name}/rollback", post(rollback))
         .route("/v1/stacks/{name}/suspend", post(suspend))
         .route("/v1/stacks/{name}/retry", plain(|| Order::Retry))
@@ -178,7 +182,7 @@ async fn prune(State(desk): Desk, By(by): By, Body(wanted): Body<Confirmation>) 
     Json(desk.office.confirm(wanted, &by).await)
 }
 
-fn stack_name(name: Name) -> Result<StackName, Trouble> {
+pub(super) fn stack_name(name: Name) -> Result<StackName, Trouble> {
     StackName::new(text(name)?).map_err(|error| unknown(&error))
 }
 
@@ -187,6 +191,6 @@ fn text(name: Name) -> Result<String, Trouble> {
 }
 
 /// What is no name is no stack's name.
-fn unknown(why: &dyn std::fmt::Display) -> Trouble {
+pub(super) fn unknown(why: &dyn std::fmt::Display) -> Trouble {
     Trouble(StatusCode::NOT_FOUND, format!("there is nothing of this name: {why}"))
 }

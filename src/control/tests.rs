@@ -1,10 +1,10 @@
 //! The socket from both sides.
 
 use super::*;
-use crate::model::SourceName;
+use crate::model::{Observed, SourceName};
 use crate::status::{
-    Board, Departure, Grounds, Holdings, PlannedChange, PlannedReason, RevisionPrefix,
-    StackProblem, Suspension,
+    Board, Departure, DeploymentCause, Grounds, Holdings, Occasion, PlannedChange, PlannedReason,
+    Report, RevisionPrefix, StackProblem, Suspension,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -92,6 +92,42 @@ impl Office for Clerk {
     async fn confirm(&self, wanted: Confirmation, _: &Caller) -> Confirmed {
         Confirmed { removing: wanted.stacks, refused: vec!["no".to_owned()] }
     }
+
+    async fn history(&self, name: &StackName, most: usize) -> Result<History, Refusal> {
+        let deployments = (1..=most.min(30)).rev().map(|id| deployment(name, id as u64).entry);
+        Ok(History { stack: name.clone(), deployments: deployments.collect() })
+    }
+
+    async fn deployment(&self, name: &StackName, id: u64) -> Result<Deployment, Refusal> {
+        let missing = || Refusal::Unknown(format!("{name} has no deployment {id}"));
+        (id <= 30).then(|| deployment(name, id)).ok_or_else(missing)
+    }
+
+    async fn explain(
+        &self,
+        name: &StackName,
+        service: &ServiceName,
+    ) -> Result<Explanation, Refusal> {
+        let history = [deployment(name, 7)];
+        let observed = Observed::default();
+        Ok(Explanation::of((name, service), &observed, |_| None, &history))
+    }
+}
+
+/// A pass by whoever asks.
+fn deployment(stack: &StackName, id: u64) -> Deployment {
+    let occasion = Occasion {
+        cause: DeploymentCause::ByHand,
+        order: Some(("retry".to_owned(), Some("anna".to_owned()))),
+        revision: None,
+        commit: None,
+        instead_of: None,
+        definition: None,
+    };
+    let report = Report::begun(stack.clone(), Timestamp::UNIX_EPOCH);
+    let mut deployment = Deployment::of(&report, occasion);
+    deployment.entry.id = id;
+    deployment
 }
 
 fn problem() -> StackProblem {
@@ -251,4 +287,44 @@ async fn a_stale_socket_is_replaced_and_one_that_is_in_use_is_named() {
     let error = listen(&path).unwrap_err().to_string();
     assert!(error.contains("no socket"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
+}
+
+#[tokio::test]
+async fn the_history_is_told_in_short_and_in_full_and_a_service_explained() {
+    let counter = Counter::open();
+    let agent = counter.agent();
+    let history = agent.history(&shop(), 3).await.unwrap();
+    assert_eq!(history.deployments.iter().map(|it| it.id).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!(agent.deployment(&shop(), 2).await.unwrap().entry, history.deployments[1]);
+    let told = agent.deployment(&shop(), 31).await.unwrap_err().to_string();
+    assert_eq!(told, "shop has no deployment 31");
+    let web = ServiceName::new("web").unwrap();
+    let explanation = agent.explain(&shop(), &web).await.unwrap();
+    assert_eq!((explanation.stack, explanation.service), (shop(), web));
+
+    let of = |more: &str| format!("/v1/stacks/shop/{more}");
+    let (status, body) = counter.ask("GET", &of("history"), "").await;
+    assert_eq!((status, body["deployments"].as_array().unwrap().len()), (200, 20));
+    let (status, body) = counter.ask("GET", &of("history/7"), "").await;
+    assert_eq!((status, &body["id"], &body["order"]), (200, &7.into(), &"retry".into()));
+    for (address, expected, words) in [
+        ("history/31", 404, "no deployment 31"),
+        ("history/last", 404, "want a number"),
+        ("history?limit=-1", 400, "limit"),
+        ("history?last=1", 400, "unknown field"),
+        ("services/a%20b", 404, "a b"),
+    ] {
+        let (status, body) = counter.ask("GET", &of(address), "").await;
+        let error = body["error"].as_str().unwrap();
+        assert!(status == expected && error.contains(words), "{address}: {status} {error}");
+    }
+    let (status, _) = counter.ask("POST", &of("history"), "").await;
+    assert_eq!(status, 405);
+}
+
+#[tokio::test]
+async fn who_answers_knows_which_user_asks() {
+    let counter = Counter::open();
+    let deployment = counter.agent().deployment(&shop(), 1).await.unwrap();
+    assert_eq!(deployment.entry.by, Some(user(rustix::process::getuid().as_raw())));
 }

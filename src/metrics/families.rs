@@ -37,6 +37,7 @@ pub(super) struct Families {
     pub(super) config_loaded_at: Gauge,
     pub(super) departed: IntGaugeVec,
     pub(super) inventory_up: IntGauge,
+    pub(super) history_up: IntGauge,
     pub(super) images_removed: IntCounter,
 }
 
@@ -122,6 +123,10 @@ impl Families {
             inventory_up: page.gauge(
                 "inventory_up",
                 "1 while the inventory in the state directory can be written, else 0.",
+            ),
+            history_up: page.gauge(
+                "history_up",
+                "1 while the history in the state directory can be written, else 0.",
             ),
             images_removed: page.keep(built(IntCounter::with_opts(named(
                 "images_removed_total",

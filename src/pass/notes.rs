@@ -51,6 +51,7 @@ impl Notes {
     }
 
     pub(super) fn first_plan(&mut self, plan: &Plan) {
+        self.report.plan = plan.to_string();
         for change in &plan.changes {
             let kind = DriftKind::of(&change.object);
             *self.report.drift.entry(kind).or_default() += change.reasons.len();

@@ -2,8 +2,7 @@
 
 use super::{
     Condition, ConditionKind, Conditions, HealthStatus, LastFetch, LastPass, PassResult, Report,
-    SourceReport, SourceStatus, StackProblem, StackStatus, SyncStatus, Unverified, Verdict,
-    Workload, progress,
+    SourceReport, SourceStatus, StackStatus, SyncStatus, Unverified, Verdict, Workload, progress,
 };
 use crate::model::{Revision, StackName};
 use jiff::Timestamp;
@@ -108,7 +107,7 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     status.suspended.clone_from(&report.suspended);
     status.window.clone_from(&report.window);
     progress::pass(status, report, ended);
-    status.problems = report.problems.iter().map(StackProblem::from).collect();
+    status.problems = report.problems.iter().map(Into::into).collect();
     if report.result.is_success() {
         status.last_success = Some(ended);
         status.applied_revision.clone_from(&report.revision);

@@ -31,6 +31,8 @@ pub struct Report {
     pub drift: BTreeMap<DriftKind, usize>,
     /// The differences themselves, as the first plan of the pass had them.
     pub reasons: Vec<Reason>,
+    /// The first plan of the pass, as text; empty where nothing was planned.
+    pub plan: String,
     /// What was done, in the order in which it ended.
     pub actions: Vec<ActionReport>,
     /// What was done before and is still to be done, with the fields concerned: it does not help.
@@ -70,6 +72,7 @@ impl Report {
             message: String::new(),
             drift: BTreeMap::new(),
             reasons: Vec::new(),
+            plan: String::new(),
             actions: Vec::new(),
             stuck: Acts::new(),
             shortage: Shortage::default(),

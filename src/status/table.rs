@@ -118,7 +118,7 @@ pub fn elapsed(seconds: f64) -> String {
 }
 
 /// The first line, fit for one cell: without control characters, cut at a bound.
-fn message(text: &str) -> String {
+pub(super) fn message(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let more = text.lines().nth(1).is_some() || line.chars().count() > MESSAGE_CHARS;
     let shown = line.chars().map(|c| if c.is_control() { ' ' } else { c });

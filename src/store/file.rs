@@ -44,21 +44,33 @@ pub(super) enum Refusal {
     Unavailable(String),
 }
 
-/// Opens the database at `path`, which is made if it is not there, and reads all of it.
+/// Opens the inventory at `path`, which is made if it is not there, and reads all of it.
 pub(super) fn open(path: &Path) -> Result<(Database, Records), Refusal> {
+    open_and(path, read)
+}
+
+/// Opens the database at `path`, which is made if it is not there, checks every page of it, and has it
+/// read.
+pub(super) fn open_and<T>(
+    path: &Path,
+    read: fn(&Database) -> Result<T, Refusal>,
+) -> Result<(Database, T), Refusal> {
     let unavailable = |error: io::Error| Refusal::Unavailable(error.to_string());
     if !path.exists() {
         // Made beside its place, so that there is never half a database.
         let half = path.with_extension("redb.new");
         drop(std::fs::remove_file(&half));
-        open_file(&half)?;
+        open_file(&half, read)?;
         belongs_to_its_directory(&half);
         std::fs::rename(&half, path).map_err(unavailable)?;
     }
-    open_file(path)
+    open_file(path, read)
 }
 
-fn open_file(path: &Path) -> Result<(Database, Records), Refusal> {
+fn open_file<T>(
+    path: &Path,
+    read: fn(&Database) -> Result<T, Refusal>,
+) -> Result<(Database, T), Refusal> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -158,7 +170,7 @@ fn decoded<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(text).map_err(|error| Refusal::Damaged(format!("a record: {error}")))
 }
 
-fn name<T, E: std::fmt::Display>(name: Result<T, E>) -> Result<T, Refusal> {
+pub(super) fn name<T, E: std::fmt::Display>(name: Result<T, E>) -> Result<T, Refusal> {
     name.map_err(|error| Refusal::Damaged(format!("a key: {error}")))
 }
 
@@ -169,7 +181,7 @@ impl From<DatabaseError> for Refusal {
 }
 
 /// Tells damage from what the system does not let us.
-fn refusal(error: redb::Error) -> Refusal {
+pub(super) fn refusal(error: redb::Error) -> Refusal {
     match error {
         redb::Error::Io(cause)
             if !matches!(

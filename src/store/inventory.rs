@@ -259,14 +259,24 @@ impl Memory {
     }
 }
 
-/// Opens the database at `path`; a damaged one is put aside and a new one begun.
+/// Opens the inventory at `path`; a damaged one is put aside and a new one begun.
 fn open(path: &Path) -> (Option<Database>, Records, Option<Mishap>) {
+    let (opened, mishap) = open_or_begin(path, file::open);
+    let (database, records) = opened.map_or((None, Records::default()), |(it, is)| (Some(it), is));
+    (database, records, mishap)
+}
+
+/// Opens a database by `open`; a damaged one is put aside and a new one begun.
+pub(super) fn open_or_begin<T>(
+    path: &Path,
+    open: impl Fn(&Path) -> Result<T, Refusal>,
+) -> (Option<T>, Option<Mishap>) {
     let unavailable = |problem| {
         let mishap = Mishap::Unavailable { path: path.to_owned(), problem };
-        (None, Records::default(), Some(mishap))
+        (None, Some(mishap))
     };
-    let problem = match file::open(path) {
-        Ok((database, records)) => return (Some(database), records, None),
+    let problem = match open(path) {
+        Ok(opened) => return (Some(opened), None),
         Err(Refusal::Unavailable(problem)) => return unavailable(problem),
         Err(Refusal::Damaged(problem)) => problem,
     };
@@ -279,8 +289,8 @@ fn open(path: &Path) -> (Option<Database>, Records, Option<Mishap>) {
         }
     };
     let mishap = Mishap::Damaged { path: path.to_owned(), problem, aside };
-    match file::open(path) {
-        Ok((database, records)) => (Some(database), records, Some(mishap)),
+    match open(path) {
+        Ok(opened) => (Some(opened), Some(mishap)),
         Err(Refusal::Unavailable(problem) | Refusal::Damaged(problem)) => unavailable(problem),
     }
 }

@@ -111,6 +111,7 @@ pub(super) async fn watch(
     let call = Call::short("look at", &object);
     let request = api.inspect_container(&container.key, None::<InspectContainerOptions>);
     let inspected = client.request(call, request).await?;
+    let restarts = inspected.restart_count.and_then(|count| u32::try_from(count).ok());
     let mode = inspected.host_config.and_then(|config| config.network_mode).unwrap_or_default();
     let networks = inspected.network_settings.and_then(|settings| settings.networks);
     let found = inspected.state.unwrap_or_default();
@@ -118,6 +119,7 @@ pub(super) async fn watch(
         id: ContainerId(inspected.id.ok_or_else(|| unreadable(call, "no id"))?),
         state: state(&found).ok_or_else(|| unreadable(call, "no state"))?,
         started: read_container::time(found.started_at.as_deref()),
+        restarts: restarts.unwrap_or_default(),
         health: health(&found),
         health_output: health_output(&found),
         address: client

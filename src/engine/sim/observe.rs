@@ -75,6 +75,7 @@ impl World {
             id: ContainerId(found.id),
             state: found.state,
             started: found.started_at,
+            restarts: found.restarts,
             health: found.health,
             health_output: health_output.filter(|_| asked && !passes(&behaviour, age)),
         })

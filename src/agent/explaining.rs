@@ -1,0 +1,101 @@
+//! Answers what happened to a stack, and why a service is as it is.
+
+use super::World;
+use super::desired::Want;
+use crate::engine::{Engine, EngineError};
+use crate::model::{Container, Query, ServiceName, StackName};
+use crate::pass::preview_in;
+use crate::plan::{Circumstances, ContainerRef};
+use crate::status::{Deployment, Explanation, History, Refusal, no_deployment};
+use std::collections::BTreeMap;
+
+/// How many deployments are looked through for those that concern a service.
+const LOOKED_THROUGH: usize = 100;
+
+impl World {
+    pub(super) async fn history(&self, name: &StackName, most: usize) -> Result<History, Refusal> {
+        let found = self.deployments(name, most).await?;
+        if found.is_empty() && self.desired().wish(name).is_none() {
+            return Err(unknown(name));
+        }
+        let deployments = found.into_iter().map(|deployment| deployment.entry).collect();
+        Ok(History { stack: name.clone(), deployments })
+    }
+
+    pub(super) async fn deployment(
+        &self,
+        name: &StackName,
+        id: u64,
+    ) -> Result<Deployment, Refusal> {
+        let found = self.deployments(name, usize::MAX).await?;
+        let missing = || Refusal::Unknown(no_deployment(name, id, &found));
+        found.iter().find(|it| it.entry.id == id).cloned().ok_or_else(missing)
+    }
+
+    pub(super) async fn explain(
+        &self,
+        name: &StackName,
+        service: &ServiceName,
+    ) -> Result<Explanation, Refusal> {
+        let failed = |error: EngineError| Refusal::Failed(error.to_string());
+        let history = self.deployments(name, LOOKED_THROUGH).await?;
+        let wish = self.desired().wish(name);
+        if wish.is_none() && history.is_empty() {
+            return Err(unknown(name));
+        }
+        let source = wish.as_ref().map(|wish| wish.source.clone());
+        let query = self.adopted.owned_by(name, source.as_ref());
+        let of = (name, service);
+        let mut explanation = explain(&*self.engine, &query, of, &history).await.map_err(failed)?;
+        let status = self.views.shared.board().stack(name).cloned();
+        if let Some(status) = status {
+            explanation.note_status(&status);
+        }
+        let revision = explanation.revision.as_ref();
+        explanation.commit = revision.and_then(|revision| self.chronicle.commit(revision));
+        if let Some(wish) = wish
+            && let Want::Run(stack) = &wish.want
+            && stack.services.contains_key(service)
+        {
+            let (stack, _) = self.with_adoption(name, stack, &wish.source);
+            let around = Circumstances {
+                source: Some(wish.source.clone()),
+                monitor: self.config().monitor,
+                completed: self.jobs.completed(&stack, &self.digest_key),
+                ..Circumstances::default()
+            };
+            let plan = preview_in(&around, &*self.engine, &stack).await.map_err(failed)?;
+            explanation.note_plan(&plan);
+        }
+        if explanation.is_empty() {
+            let told = format!(
+                "{name} has no service {service}, and had none as far as its history tells"
+            );
+            return Err(Refusal::Unknown(told));
+        }
+        Ok(explanation)
+    }
+}
+
+/// What the engine and the history, the newest first, tell of a service.
+pub async fn explain(
+    engine: &dyn Engine,
+    query: &Query,
+    (stack, service): (&StackName, &ServiceName),
+    history: &[Deployment],
+) -> Result<Explanation, EngineError> {
+    let observed = engine.observe(query).await?;
+    let mut restarts = BTreeMap::new();
+    for container in observed.containers.iter().filter(|it| it.slot.service == *service) {
+        // One that went away meanwhile has none to tell.
+        if let Ok(sighting) = engine.watch(&ContainerRef::of(container)).await {
+            restarts.insert(container.id.clone(), sighting.restarts);
+        }
+    }
+    let restarts = |container: &Container| restarts.get(&container.id).copied();
+    Ok(Explanation::of((stack, service), &observed, restarts, history))
+}
+
+fn unknown(name: &StackName) -> Refusal {
+    Refusal::Unknown(format!("there is no stack {name}, and no history of one"))
+}
