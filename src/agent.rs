@@ -52,6 +52,7 @@ use desired::{Desired, Want, Wish};
 use memory::{Memory, UnderWay};
 use queue::Queue;
 use sources::Watched;
+pub(crate) use sources::repository_of;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

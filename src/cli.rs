@@ -9,9 +9,11 @@ mod completions;
 mod config;
 mod deadline;
 mod demo;
+mod doctor;
 mod doer;
 mod engine;
 mod lint;
+mod near;
 mod onlooker;
 mod order;
 mod pause;
@@ -123,7 +125,14 @@ enum Verb {
     Config(config::Arguments),
     /// Show the stacks of the agent on this host, or one of them with all that is known of it; where
     /// no agent runs, the stacks of the engine.
+    ///
+    /// With `--check`, exit code 0: all are Synced and Healthy; 2: some are not; 1: an error.
     Status(status::Arguments),
+    /// Look for what is wrong on this host, from the configuration to the git servers, and say what to do
+    /// about it. Changes nothing, and shows no secret.
+    ///
+    /// Exit code 0: nothing is in error; 1: something is.
+    Doctor(doctor::Arguments),
     /// See it work: a temporary repository, a stack, drift repaired, an update under load, a commit that
     /// fails and is taken back, metrics.
     Demo(demo::Arguments),
@@ -154,6 +163,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Lint(arguments) => lint::run(&arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
+        Verb::Doctor(arguments) => block_on(doctor::run(&common, &arguments)),
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),
         Verb::Serve(arguments) => block_on(serve::run(&arguments)),

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio_stream::Stream;
@@ -30,6 +31,9 @@ use tokio_stream::Stream;
 pub trait Engine: Send + Sync + 'static {
     /// What the engine is and can do. Asked once, then remembered until a call fails to reach it.
     async fn facts(&self) -> Result<EngineFacts, EngineError>;
+
+    /// What the engine says of itself and its host, asked anew, for people who look for what is wrong.
+    async fn surroundings(&self) -> Result<Surroundings, EngineError>;
 
     /// A fresh snapshot of what `query` asks for. An answer that cannot be read is an error, never
     /// an empty snapshot.
@@ -64,6 +68,25 @@ pub trait Engine: Send + Sync + 'static {
     /// What happens on the engine from now on. Ends with an error when the connection does; the
     /// caller asks anew and then takes a full look, since what happened in between is lost.
     async fn events(&self) -> Result<EventStream, EngineError>;
+}
+
+/// Where an engine runs. What it does not tell is empty or absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The time by its clock.
+    pub time: Option<Timestamp>,
+    /// The directory of its images and volumes, on its host.
+    pub root: PathBuf,
+    /// Whether that host is this one, as far as the address tells.
+    pub is_here: bool,
+    /// `1` or `2`.
+    pub cgroup_version: String,
+    /// `systemd`, `cgroupfs` or `none`.
+    pub cgroup_driver: String,
+    /// `overlay2` and the like.
+    pub storage_driver: String,
+    /// What it warns of: limits that its kernel cannot set, ways in that are open.
+    pub warnings: Vec<String>,
 }
 
 /// Hears what a long step is doing, a line at a time.

@@ -13,6 +13,7 @@ mod inventory;
 mod jobs;
 mod key;
 mod lock;
+mod look;
 mod notes;
 mod record;
 
@@ -22,6 +23,7 @@ pub use inventory::{Inventory, Mishap};
 pub use jobs::Jobs;
 pub use key::digest_key;
 pub use lock::{Lock, lock};
+pub use look::{Standing, holder, look};
 pub use notes::Notes;
 pub use record::{
     Applied, Begun, Good, HeldBack, HoldRecord, ImageRecord, Origin, Paused, ProgressRecord,

@@ -1,7 +1,7 @@
 //! An engine that keeps a stack's secrets to itself: what containers say goes into messages, and a
 //! program that fails may print the password that it was given.
 
-use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
+use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting, Surroundings};
 use crate::model::{
     ContainerSpec, EngineFacts, Hook, Observed, Query, SourceName, Stack, StackName,
 };
@@ -79,6 +79,10 @@ fn secrets(stack: &Stack) -> BTreeSet<String> {
 impl Engine for Discreet {
     async fn facts(&self) -> Result<EngineFacts, EngineError> {
         self.inner.facts().await
+    }
+
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        self.inner.surroundings().await
     }
 
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {

@@ -22,6 +22,7 @@ mod read_networking;
 mod read_resources;
 #[cfg(test)]
 mod round_trip;
+mod surroundings;
 mod tail;
 mod transport;
 mod volumes;
@@ -34,7 +35,9 @@ mod write_resources;
 pub use client::Observer;
 pub use credentials::Credentials;
 
-use super::{Ended, Engine, EngineError, EventStream, InMemory, Notes, Progress, Sighting};
+use super::{
+    Ended, Engine, EngineError, EventStream, InMemory, Notes, Progress, Sighting, Surroundings,
+};
 use crate::model::{ContainerId, EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
@@ -104,6 +107,10 @@ impl Docker {
 impl Engine for Docker {
     async fn facts(&self) -> Result<EngineFacts, EngineError> {
         Ok(self.client.host().await?.facts)
+    }
+
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        surroundings::surroundings(&self.client).await
     }
 
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {

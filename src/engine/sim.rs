@@ -21,7 +21,7 @@ mod volumes;
 
 pub use images::{Behaviour, Deed};
 
-use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting, Word};
+use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting, Surroundings, Word};
 use crate::model::{EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
@@ -122,6 +122,10 @@ impl Sim {
 impl Engine for Sim {
     async fn facts(&self) -> Result<EngineFacts, EngineError> {
         self.call("facts", |world| Ok(world.facts.clone())).await
+    }
+
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        self.call("facts", |_| Ok(Surroundings::default())).await
     }
 
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {

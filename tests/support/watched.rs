@@ -1,7 +1,7 @@
 //! An engine whose calls are seen: whoever watches is told before and after each one, and may hold it up.
 
 use async_trait::async_trait;
-use bowline::engine::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
+use bowline::engine::{Ended, Engine, EngineError, EventStream, Progress, Sighting, Surroundings};
 use bowline::model::{EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use bowline::plan::{ContainerRef, Step};
 use std::collections::BTreeMap;
@@ -76,6 +76,10 @@ impl Watched {
 impl Engine for Watched {
     async fn facts(&self) -> Result<EngineFacts, EngineError> {
         self.seen(Call::Other, self.engine.facts()).await
+    }
+
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        self.engine.surroundings().await
     }
 
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {

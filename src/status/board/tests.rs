@@ -171,7 +171,7 @@ fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
         next: Some(at(63)),
     };
     board.note_source(&report);
-    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)), @r"
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)).to_string(), @r"
     SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
     infra   0123456789ab  True   12s      50s   Bump web to 1.5 (Anna), commit signed with a key
     ");
@@ -189,7 +189,7 @@ fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
         });
     }
     assert_eq!(board.sources().next().unwrap().failures, 2);
-    insta::assert_snapshot!(sources(&board.snapshot().sources, at(130)), @r"
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(130)).to_string(), @r"
     SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
     infra   0123456789ab  False  2m       4m    failed 2 times: cannot reach git.example:;  no  [31mroute
     ");
@@ -199,7 +199,7 @@ fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
     let mut board = Board::default();
     let (outcome, next) = (Err("away".to_owned()), None);
     board.note_source(&SourceReport { outcome, next, verification: None, ..report });
-    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)), @r"
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)).to_string(), @r"
     SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
     infra   0123456789ab  False  -        -     away
     ");
@@ -233,7 +233,7 @@ fn the_table_is_aligned_and_a_stack_takes_one_line() {
         workload: Some(Workload { up: 0, ..UP }),
         ..report(PassResult::Failed, 30)
     });
-    insta::assert_snapshot!(table(&board.snapshot().stacks, at(200)), @r"
+    insta::assert_snapshot!(table(&board.snapshot().stacks, at(200)).to_string(), @r"
     STACK               SOURCE  REVISION      SYNC       HEALTH    DRIFT       AGE  MESSAGE
     a-much-longer-name  -       -             OutOfSync  Degraded  1           2m   cannot create container web/1:…
     shop                main    0123456789ab  Synced     Healthy   2 repaired  3m
