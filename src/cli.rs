@@ -13,6 +13,7 @@ mod doctor;
 mod doer;
 mod engine;
 mod lint;
+mod logs;
 mod near;
 mod onlooker;
 mod order;
@@ -128,6 +129,9 @@ enum Verb {
     ///
     /// With `--check`, exit code 0: all are Synced and Healthy; 2: some are not; 1: an error.
     Status(status::Arguments),
+    /// Show what the containers of a stack wrote, all replicas together and each line with its container,
+    /// as far as Docker keeps it.
+    Logs(logs::Arguments),
     /// Look for what is wrong on this host, from the configuration to the git servers, and say what to do
     /// about it. Changes nothing, and shows no secret.
     ///
@@ -163,6 +167,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Lint(arguments) => lint::run(&arguments),
         Verb::Config(arguments) => config::run(&common, &arguments),
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
+        Verb::Logs(arguments) => block_on(logs::run(&common, &arguments)),
         Verb::Doctor(arguments) => block_on(doctor::run(&common, &arguments)),
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),

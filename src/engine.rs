@@ -52,6 +52,14 @@ pub trait Engine: Send + Sync + 'static {
         lines: usize,
     ) -> Result<Vec<String>, EngineError>;
 
+    /// What a container wrote, and, if it is followed, writes until it ends; from the oldest on. Ends with
+    /// an error where it cannot be read any further.
+    async fn logs(
+        &self,
+        container: &ContainerRef,
+        range: &LogRange,
+    ) -> Result<LogLines, EngineError>;
+
     /// Runs a hook in a container that runs, and waits at most for `bound` for its end. What takes
     /// longer goes on.
     async fn exec(
@@ -103,6 +111,40 @@ pub enum Word<'a> {
 
 /// What happens on an engine.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<Event, EngineError>> + Send>>;
+
+/// Which lines of a container are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRange {
+    /// So many, counted from the last; `None`: all.
+    pub tail: Option<usize>,
+    /// Those that were written at this time or later, by the engine's clock; `None`: all.
+    pub since: Option<Timestamp>,
+    /// Also what it writes from now on.
+    pub follow: bool,
+}
+
+/// A line that a container wrote; a very long one comes in pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Where it wrote it.
+    pub output: Output,
+    /// When, by the engine's clock, where it tells.
+    pub at: Option<Timestamp>,
+    /// What, without its end; of any encoding.
+    pub text: Vec<u8>,
+}
+
+/// Where a container writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// To its standard output, or to its terminal.
+    Out,
+    /// To its standard error.
+    Err,
+}
+
+/// What a container writes.
+pub type LogLines = Pin<Box<dyn Stream<Item = Result<LogLine, EngineError>> + Send>>;
 
 /// A look at one container.
 #[derive(Debug, Clone, PartialEq, Eq)]

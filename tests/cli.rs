@@ -40,7 +40,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 18] = [
+    let verbs: [(&str, &[&str]); 20] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel", "--wait", "--timeout", "--dry-run"]),
@@ -71,7 +71,12 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
                 "--variables",
             ],
         ),
-        ("status", &["[STACK]", "--output", "--socket", "--agent"]),
+        (
+            "status",
+            &["[STACK]", "--source", "--output", "--watch", "--check", "--socket", "--agent"],
+        ),
+        ("logs", &["<STACK>", "[SERVICE]", "--tail", "--since", "--follow", "--timestamps"]),
+        ("doctor", &["--config", "--socket", "--output"]),
         ("demo", &["--keep"]),
         ("completions", &["<SHELL>"]),
     ];

@@ -21,7 +21,6 @@ use clap::builder::styling::{AnsiColor, Style};
 use finding::{Finding, Verdict};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,7 +59,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         }
     };
     text.push('\n');
-    anstream::stdout().write_all(text.as_bytes())?;
+    super::status::put(&text)?;
     Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -14,6 +14,7 @@ use crate::status::{HealthStatus, Snapshot, SyncStatus};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use select::select;
+pub(super) use show::put;
 use std::process::ExitCode;
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ mod exec;
 mod files;
 mod images;
 mod local_image;
+mod logs;
 mod networks;
 mod observe;
 mod perform;
@@ -36,7 +37,8 @@ pub use client::Observer;
 pub use credentials::Credentials;
 
 use super::{
-    Ended, Engine, EngineError, EventStream, InMemory, Notes, Progress, Sighting, Surroundings,
+    Ended, Engine, EngineError, EventStream, InMemory, LogLines, LogRange, Notes, Progress,
+    Sighting, Surroundings,
 };
 use crate::model::{ContainerId, EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
@@ -139,6 +141,14 @@ impl Engine for Docker {
         lines: usize,
     ) -> Result<Vec<String>, EngineError> {
         tail::tail(&self.client, container, lines).await
+    }
+
+    async fn logs(
+        &self,
+        container: &ContainerRef,
+        range: &LogRange,
+    ) -> Result<LogLines, EngineError> {
+        logs::logs(&self.client, container, range).await
     }
 
     async fn exec(

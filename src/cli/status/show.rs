@@ -53,7 +53,7 @@ fn document(value: &impl Serialize, form: Form) -> anyhow::Result<String> {
 }
 
 /// Writes to standard output. Whoever reads there may have seen enough.
-pub(super) fn put(text: &str) -> anyhow::Result<()> {
+pub(in crate::cli) fn put(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
