@@ -16,7 +16,7 @@ use support::site::{Agent, Site, until};
 
 const NAMES: [&str; 3] = ["shop", "shop-eu", "wiki"];
 
-async fn well(agent: &Agent, name: &str) -> bool {
+fn well(agent: &Agent, name: &str) -> bool {
     agent.stack(name).is_some_and(|it| it.sync.word() == "Synced" && it.health.word() == "Healthy")
 }
 
@@ -25,7 +25,7 @@ async fn site() -> (Site, Agent) {
     let site = Site::new("");
     let agent = site.begin(&NAMES).await;
     for name in NAMES {
-        until(&format!("{name} to be well"), async || well(&agent, name).await).await;
+        until(&format!("{name} to be well"), async || well(&agent, name)).await;
     }
     (site, agent)
 }
@@ -94,7 +94,7 @@ async fn a_script_is_told_by_the_exit_code_whether_all_is_well() {
     site.run(&["status", "--check"]).await.expect(0);
     // No engine has its image.
     site.git.write("wiki/compose.yaml", "services: { app: { image: 'nowhere:2' } }\n").push("Bump");
-    until("wiki not to be well", async || !well(&agent, "wiki").await).await;
+    until("wiki not to be well", async || !well(&agent, "wiki")).await;
     site.run(&["status", "--check"]).await.expect(2);
     site.run(&["status", "--check", "shop"]).await.expect(0);
     site.run(&["status", "--check", "wiki"]).await.expect(2);
@@ -186,7 +186,7 @@ async fn a_watch_tells_changes_alone_outlives_the_agent_and_ends_cleanly() {
     assert!(said.contains("does not answer any more; waiting for it"), "{said}");
     let agent = site.start();
     for name in NAMES {
-        until(&format!("{name} to be well again"), async || well(&agent, name).await).await;
+        until(&format!("{name} to be well again"), async || well(&agent, name)).await;
     }
     site.write("shop", "shop:3").git.push("Bump again");
     let shop = || agent.stack("shop")?.applied_revision.map(|it| it.short().to_owned());

@@ -28,7 +28,14 @@ pub(super) async fn check(
     config: Option<&Config>,
 ) -> (Vec<Finding>, Option<Surroundings>) {
     let (host, from) = engine_host(common, config);
-    let looked_at = format!("{host} (from {from})");
+    let (looked_at, socket) = match common.engine {
+        EngineKind::Sim => ("the simulated engine".to_owned(), None),
+        EngineKind::Docker => {
+            let socket = Path::new(host.strip_prefix("unix://").unwrap_or(&host));
+            let socket = Some(socket).filter(|path| path.is_absolute());
+            (format!("{host} (from {from})"), socket)
+        }
+    };
     let opened: Result<Arc<dyn Engine>, EngineError> = match common.engine {
         EngineKind::Docker => Docker::at(&host).map(|docker| Arc::new(docker) as Arc<dyn Engine>),
         EngineKind::Sim => engine::open(common),
@@ -40,8 +47,6 @@ pub(super) async fn check(
             return (vec![Finding::error(CHECK, looked_at, error, fix)], None);
         }
     };
-    let socket = host.strip_prefix("unix://").unwrap_or(&host);
-    let socket = Some(Path::new(socket)).filter(|path| path.is_absolute());
     if let Some(finding) = socket.and_then(|path| no_socket(path, &looked_at)) {
         return (vec![finding], None);
     }

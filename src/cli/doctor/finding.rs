@@ -36,6 +36,7 @@ impl Verdict {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // Texts are made where they are told.
 impl Finding {
     pub(super) fn ok(
         check: &'static str,

@@ -97,3 +97,21 @@ fn style(title: &str, cell: &str) -> Style {
         _ => plain,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_do_not_count_as_width_and_the_last_cell_has_no_blanks() {
+        const HEAD: &[&str] = &["STACK", "SYNC", "MESSAGE"];
+        let rows = [["shop", "OutOfSync", ""], ["a", "Synced", "fine"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
+        let table = Table { head: HEAD, rows };
+        let text = painted(&table);
+        assert!(text.contains("\u{1b}[32mSynced\u{1b}[0m") && text.contains("\u{1b}[33mOutOfSync"));
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        let plain: String = plain.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+        assert_eq!(plain, table.to_string());
+    }
+}

@@ -166,3 +166,42 @@ fn gone(name: &StackName, table: &Table) -> Vec<String> {
     };
     table.head.iter().map(cell).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{Board, Departure, PassResult, Report};
+
+    fn looked_at(name: &str, message: &str) -> StackStatus {
+        let name = StackName::new(name).unwrap();
+        let mut board = Board::default();
+        let report = Report::begun(name.clone(), Timestamp::UNIX_EPOCH);
+        board.note(&Report { result: PassResult::Unchanged, message: message.into(), ..report });
+        board.stack(&name).cloned().unwrap()
+    }
+
+    #[test]
+    fn only_what_is_different_is_told_and_a_fresh_agent_s_ignorance_is_not() {
+        let mut seen = Seen::default();
+        let (shop, wiki) = (looked_at("shop", ""), looked_at("wiki", ""));
+        assert_eq!(seen.changes(&[shop.clone(), wiki.clone()]).len(), 2);
+        assert_eq!(seen.changes(&[shop.clone(), wiki.clone()]), []);
+        let mut fresh = Board::default();
+        fresh.begin(&shop.name, None, Timestamp::UNIX_EPOCH);
+        let unseen = fresh.stack(&shop.name).cloned().unwrap();
+        assert_eq!(seen.changes(&[unseen]), [], "nothing is known yet");
+        assert_eq!(seen.changes(&[shop.clone(), wiki.clone()]), []);
+        let ill = looked_at("shop", "port 80 is taken");
+        assert_eq!(seen.changes(&[ill.clone(), wiki]), [Change::Is(Box::new(ill))]);
+    }
+
+    #[test]
+    fn a_stack_that_was_leaving_is_told_as_gone_once() {
+        let mut seen = Seen::default();
+        let mut shop = looked_at("shop", "");
+        shop.departure = Some(Departure { since: Timestamp::UNIX_EPOCH, held: None });
+        seen.changes(std::slice::from_ref(&shop));
+        assert_eq!(seen.changes(&[]), [Change::Gone(shop.name)]);
+        assert_eq!(seen.changes(&[]), []);
+    }
+}

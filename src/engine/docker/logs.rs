@@ -182,7 +182,9 @@ mod tests {
 
     fn said(parts: &[LogOutput]) -> Vec<(Output, Option<i64>, String)> {
         let (mut lines, mut ready) = (Lines::default(), VecDeque::new());
-        parts.iter().for_each(|part| lines.take(part, &mut ready));
+        for part in parts {
+            lines.take(part, &mut ready);
+        }
         lines.end(&mut ready);
         let text = |line: &LogLine| String::from_utf8_lossy(&line.text).into_owned();
         ready

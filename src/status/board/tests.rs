@@ -4,8 +4,8 @@ use super::*;
 use crate::model::{Commit, Place, SourceName};
 use crate::plan::Problem;
 use crate::status::{
-    ConditionKind, DriftKind, HealthStatus, SyncStatus, Unverified, Verdict, Workload, sources,
-    table,
+    ConditionKind, DriftKind, HealthStatus, HeldBackStatus, SyncStatus, Unverified, Verdict,
+    WindowStatus, Workload, essence, sources, table, wide_table,
 };
 use std::time::Duration;
 
@@ -238,4 +238,46 @@ fn the_table_is_aligned_and_a_stack_takes_one_line() {
     a-much-longer-name  -       -             OutOfSync  Degraded  1           2m   cannot create container web/1:…
     shop                main    0123456789ab  Synced     Healthy   2 repaired  3m
     ");
+}
+
+#[test]
+fn the_wide_table_has_what_holds_a_stack_and_the_whole_message() {
+    let mut board = Board::default();
+    let held_back = HeldBackStatus {
+        revision: Some(Revision("ffff".into())),
+        reason: "web/1 ended\nexit code 3".into(),
+        since: at(80),
+        instead: None,
+        by_hand: false,
+    };
+    let window = WindowStatus { opens: Some(at(200 + 7_200)), instead: None };
+    let (held_back, window) = (Some(held_back), Some(window));
+    board.note(&Report { held_back, window, ..report(PassResult::RolledBack, 100) });
+    let next = Some(at(258));
+    let source = SourceName::new("main").unwrap();
+    let outcome = Ok(Revision("ffff".into()));
+    board.note_source(&SourceReport {
+        source,
+        started: at(190),
+        took: Duration::from_secs(1),
+        outcome,
+        verification: None,
+        shown: None,
+        next,
+    });
+    let Snapshot { stacks, sources } = board.snapshot();
+    insta::assert_snapshot!(wide_table(&stacks, &sources, at(200)).to_string(), @r"
+    STACK  SOURCE  REVISION      SYNC       HEALTH   READY  DRIFT  AGE  PASS         CHANGED  NEXT  HOLD                        MESSAGE
+    shop   main    0123456789ab  OutOfSync  Healthy  2/2    0      1m   rolled_back  -        58s   window in 2h, held back 2m  held back for 2m: web/1 ended; exit code 3
+    ");
+}
+
+#[test]
+fn time_alone_is_no_change_of_a_stack() {
+    let first = noted(&report(PassResult::Changed, 0));
+    let later = noted(&report(PassResult::Unchanged, 500));
+    assert_eq!(essence(&first), essence(&later));
+    let ill = Workload { up: 1, ..UP };
+    let ill = noted(&Report { workload: Some(ill), ..report(PassResult::Unchanged, 500) });
+    assert_ne!(essence(&first), essence(&ill));
 }
