@@ -132,7 +132,7 @@ enum Verb {
     /// Show what the containers of a stack wrote, all replicas together and each line with its container,
     /// as far as Docker keeps it.
     Logs(logs::Arguments),
-    /// Look for what is wrong on this host, from the configuration to the git servers, and say what to do
+    /// Look for what is wrong on this host, from the configuration to the git repositories, and say what to do
     /// about it. Changes nothing, and shows no secret.
     ///
     /// Exit code 0: nothing is in error; 1: something is.
