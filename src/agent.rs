@@ -63,6 +63,7 @@ use memory::{Memory, UnderWay};
 use queue::Queue;
 use reload::Followed;
 use sources::Watched;
+pub(crate) use sources::repository_of;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;

@@ -9,12 +9,15 @@ mod completions;
 mod config;
 mod deadline;
 mod demo;
+mod doctor;
 mod doer;
 mod engine;
 mod explain;
 mod history;
 mod lint;
+mod logs;
 mod manual;
+mod near;
 mod onlooker;
 mod order;
 mod pause;
@@ -132,6 +135,8 @@ enum Verb {
     Config(config::Arguments),
     /// Show the stacks of the agent on this host, or one of them with all that is known of it; where
     /// no agent runs, the stacks of the engine.
+    ///
+    /// With `--check`, exit code 0: all are Synced and Healthy; 2: some are not; 1: an error.
     Status(status::Arguments),
     /// Show what happened to a stack: when, by whom, why, and with what result; or one deployment of
     /// it in full.
@@ -139,6 +144,14 @@ enum Verb {
     /// Tell why a service is as it is: its containers, the changes that led there with their reasons,
     /// and what differs now.
     Explain(explain::Arguments),
+    /// Show what the containers of a stack wrote, all replicas together and each line with its container,
+    /// as far as Docker keeps it.
+    Logs(logs::Arguments),
+    /// Look for what is wrong on this host, from the configuration to the git repositories, and say what to do
+    /// about it. Changes nothing, and shows no secret.
+    ///
+    /// Exit code 0: nothing is in error; 1: something is.
+    Doctor(doctor::Arguments),
     /// See it work: a temporary repository, a stack, drift repaired, an update under load, a commit that
     /// fails and is taken back, metrics.
     Demo(demo::Arguments),
@@ -177,6 +190,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Status(arguments) => block_on(status::run(&common, &arguments)),
         Verb::History(arguments) => block_on(history::run(&common, &arguments)),
         Verb::Explain(arguments) => block_on(explain::run(&common, &arguments)),
+        Verb::Logs(arguments) => block_on(logs::run(&common, &arguments)),
+        Verb::Doctor(arguments) => block_on(doctor::run(&common, &arguments)),
         Verb::Demo(arguments) => block_on(demo::run(&common, &arguments)),
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio_stream::Stream;
@@ -30,6 +31,9 @@ use tokio_stream::Stream;
 pub trait Engine: Send + Sync + 'static {
     /// What the engine is and can do. Asked once, then remembered until a call fails to reach it.
     async fn facts(&self) -> Result<EngineFacts, EngineError>;
+
+    /// What the engine says of itself and its host, asked anew, for people who look for what is wrong.
+    async fn surroundings(&self) -> Result<Surroundings, EngineError>;
 
     /// A fresh snapshot of what `query` asks for. An answer that cannot be read is an error, never
     /// an empty snapshot.
@@ -47,6 +51,14 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerRef,
         lines: usize,
     ) -> Result<Vec<String>, EngineError>;
+
+    /// What a container wrote, and, if it is followed, writes until it ends; from the oldest on. Ends with
+    /// an error where it cannot be read any further.
+    async fn logs(
+        &self,
+        container: &ContainerRef,
+        range: &LogRange,
+    ) -> Result<LogLines, EngineError>;
 
     /// Runs a hook in a container that runs, and waits at most for `bound` for its end. What takes
     /// longer goes on.
@@ -66,6 +78,25 @@ pub trait Engine: Send + Sync + 'static {
     async fn events(&self) -> Result<EventStream, EngineError>;
 }
 
+/// Where an engine runs. What it does not tell is empty or absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The time by its clock.
+    pub time: Option<Timestamp>,
+    /// The directory of its images and volumes, on its host.
+    pub root: PathBuf,
+    /// Whether that host is this one, as far as the address tells.
+    pub is_here: bool,
+    /// `1` or `2`.
+    pub cgroup_version: String,
+    /// `systemd`, `cgroupfs` or `none`.
+    pub cgroup_driver: String,
+    /// `overlay2` and the like.
+    pub storage_driver: String,
+    /// What it warns of: limits that its kernel cannot set, ways in that are open.
+    pub warnings: Vec<String>,
+}
+
 /// Hears what a long step is doing, a line at a time.
 pub type Progress<'a> = &'a (dyn Fn(Word<'_>) + Send + Sync);
 
@@ -80,6 +111,40 @@ pub enum Word<'a> {
 
 /// What happens on an engine.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<Event, EngineError>> + Send>>;
+
+/// Which lines of a container are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRange {
+    /// So many, counted from the last; `None`: all.
+    pub tail: Option<usize>,
+    /// Those that were written at this time or later, by the engine's clock; `None`: all.
+    pub since: Option<Timestamp>,
+    /// Also what it writes from now on.
+    pub follow: bool,
+}
+
+/// A line that a container wrote; a very long one comes in pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Where it wrote it.
+    pub output: Output,
+    /// When, by the engine's clock, where it tells.
+    pub at: Option<Timestamp>,
+    /// What, without its end; of any encoding.
+    pub text: Vec<u8>,
+}
+
+/// Where a container writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// To its standard output, or to its terminal.
+    Out,
+    /// To its standard error.
+    Err,
+}
+
+/// What a container writes.
+pub type LogLines = Pin<Box<dyn Stream<Item = Result<LogLine, EngineError>> + Send>>;
 
 /// A look at one container.
 #[derive(Debug, Clone, PartialEq, Eq)]

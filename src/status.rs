@@ -49,5 +49,5 @@ pub use sources::sources;
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
 };
-pub use table::{elapsed, table};
+pub use table::{Table, elapsed, essence, table, wide_table};
 pub use window::WindowStatus;

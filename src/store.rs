@@ -15,6 +15,7 @@ mod inventory;
 mod jobs;
 mod key;
 mod lock;
+mod look;
 mod notes;
 mod record;
 
@@ -25,6 +26,7 @@ pub use inventory::{Inventory, Mishap};
 pub use jobs::Jobs;
 pub use key::digest_key;
 pub use lock::{Lock, lock};
+pub use look::{Standing, holder, look};
 pub use notes::Notes;
 pub use record::{
     Applied, Begun, Good, HeldBack, HoldRecord, ImageRecord, Origin, Paused, ProgressRecord,

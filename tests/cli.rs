@@ -71,9 +71,14 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
                 "--variables",
             ],
         ),
-        ("status", &["[STACK]", "--output", "--socket", "--agent"]),
         ("history", &["<STACK>", "[ID]", "--number", "--output", "--socket", "--config"]),
         ("explain", &["<STACK>", "<SERVICE>", "--output", "--socket", "--config"]),
+        (
+            "status",
+            &["[STACK]", "--source", "--output", "--watch", "--check", "--socket", "--agent"],
+        ),
+        ("logs", &["<STACK>", "[SERVICE]", "--tail", "--since", "--follow", "--timestamps"]),
+        ("doctor", &["--config", "--socket", "--output"]),
         ("demo", &["--keep"]),
         ("completions", &["<SHELL>"]),
     ];

@@ -13,7 +13,7 @@ use crate::model::{Commit, Revision};
 use crate::source::{Checkout, Fault, Location, Repository, SourceError, Spec, watch};
 use ended::{Fetched, tell};
 use jiff::Timestamp;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -202,7 +202,11 @@ impl From<SourceError> for Failure {
 
 /// The clone with the login of now: a password may be exchanged in its file at any time.
 fn repository(watched: &Watched) -> Result<Repository, String> {
-    let config = &watched.config;
+    repository_of(&watched.config, &watched.state_dir)
+}
+
+/// The same of any source, with its clone below `clones`.
+pub(crate) fn repository_of(config: &Source, clones: &Path) -> Result<Repository, String> {
     let told = |error| format!("source {} ({}): {error}", config.name, config.location);
     let credentials = match (&config.auth, &config.location) {
         (Some(auth), Location::Remote(url)) => Some(auth.credentials(url).map_err(told)?),
@@ -216,7 +220,7 @@ fn repository(watched: &Watched) -> Result<Repository, String> {
         submodules: config.submodules,
         verify: config.verify.clone(),
     };
-    let repository = Repository::open(spec, &watched.state_dir)
+    let repository = Repository::open(spec, clones)
         .with_ssh(config.ssh.clone())
         .with_proxy(config.reach.proxy().map_err(told)?)
         .with_limits(config.limits);

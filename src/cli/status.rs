@@ -1,32 +1,47 @@
 //! `bowline status`: what the agent on this host knows; without an agent, what the engine shows.
 
+mod by_engine;
+mod select;
+mod show;
+mod watch;
+
+use super::Common;
 use super::order::stack_name;
-use super::plan::Output;
 use super::socket::Socket;
-use super::{Common, engine};
 use crate::control::AskError;
-use crate::model::{Container, Health, Query, SourceName, StackName, State};
-use crate::status::{Snapshot, StackStatus, detail, sources, table};
+use crate::model::{SourceName, StackName};
+use crate::status::{HealthStatus, Snapshot, SyncStatus};
 use anyhow::{Context, bail};
-use clap::Args;
-use jiff::Timestamp;
-use serde::Serialize;
+use clap::{Args, ValueEnum};
+use select::select;
+pub(super) use show::put;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Where the agent's page is unless told otherwise.
-const PAGE: &str = "http://127.0.0.1:9184";
+pub(super) const PAGE: &str = "http://127.0.0.1:9184";
 /// How long the agent may take to answer.
 const BOUND: Duration = Duration::from_secs(5);
+/// What `--check` ends with when a stack is not as it should be.
+const NOT_WELL: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Show this one, with all that is known of it.
+    /// Show these; a single one with all that is known of it.
     #[arg(value_name = "STACK", value_parser = stack_name)]
-    stack: Option<StackName>,
+    stacks: Vec<StackName>,
+    /// Show the stacks of this source only; may be given again.
+    #[arg(long, value_name = "SOURCE", value_parser = source_name)]
+    source: Vec<SourceName>,
     /// The form of the output.
-    #[arg(long, short = 'o', value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[arg(long, short = 'o', value_enum, default_value_t = Form::Text)]
+    output: Form,
+    /// Go on: a line for each stack that changes, until Ctrl-C.
+    #[arg(long, short = 'w')]
+    watch: bool,
+    /// End with 0 if all that is shown is Synced and Healthy, with 2 if not.
+    #[arg(long, conflicts_with = "watch")]
+    check: bool,
     #[command(flatten)]
     socket: Socket,
     /// Where the agent serves its status, instead of the socket [default, where nobody answers
@@ -35,26 +50,64 @@ pub(super) struct Arguments {
     agent: Option<String>,
 }
 
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// For people with wide terminals.
+    Wide,
+    /// For programs.
+    Json,
+    /// For programs and people.
+    Yaml,
+}
+
+fn source_name(text: &str) -> Result<SourceName, String> {
+    SourceName::new(text).map_err(|error| error.to_string())
+}
+
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.watch {
+        return watch::run(arguments).await;
+    }
     let Some(snapshot) = known(arguments).await? else {
-        let agent = arguments.agent.as_deref().unwrap_or(PAGE);
-        if let Some(stack) = &arguments.stack {
-            bail!("no agent answers at {agent}, and only an agent knows more of {stack}");
+        let absence = absence(arguments);
+        if let Some(stack) = arguments.stacks.first() {
+            bail!("{absence}, and only an agent knows more of {stack}");
         }
-        anstream::eprintln!("no agent answers at {agent}; this is what the engine shows");
-        show_engine(common, arguments.output).await?;
+        if arguments.check {
+            bail!("{absence}, and only an agent knows whether stacks are as git asks for");
+        }
+        anstream::eprintln!("{absence}; this is what the engine shows");
+        by_engine::show(common, arguments).await?;
         return Ok(ExitCode::SUCCESS);
     };
-    match &arguments.stack {
-        None => show(&snapshot, arguments.output)?,
-        Some(name) => {
-            let Some(stack) = snapshot.stacks.iter().find(|stack| stack.name == *name) else {
-                bail!("the agent knows no stack {name}; `bowline status` lists those it knows");
-            };
-            show_one(stack, arguments.output)?;
-        }
+    let selected = select(&snapshot, &arguments.stacks, &arguments.source)?;
+    match selected.stacks.as_slice() {
+        [stack] if arguments.stacks.len() == 1 => show::one(stack, &selected, arguments.output)?,
+        _ => show::all(&selected, arguments.output)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if arguments.check { checked(&selected) } else { ExitCode::SUCCESS })
+}
+
+/// The code that says whether all is as it should be. Where no stack is known yet, nothing is.
+fn checked(snapshot: &Snapshot) -> ExitCode {
+    let mut stacks = snapshot.stacks.iter();
+    let is_well =
+        stacks.all(|it| it.sync == SyncStatus::Synced && it.health == HealthStatus::Healthy);
+    if snapshot.stacks.is_empty() {
+        anstream::eprintln!("no stack is known yet");
+    }
+    if is_well && !snapshot.stacks.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NOT_WELL)
+    }
+}
+
+fn absence(arguments: &Arguments) -> String {
+    format!("no agent answers at {}", arguments.agent.as_deref().unwrap_or(PAGE))
 }
 
 /// What an agent knows, asked at its socket or else at its page; `None` if none answers.
@@ -84,67 +137,4 @@ fn ask(url: &str) -> anyhow::Result<Option<Snapshot>> {
         Err(ureq::Error::ConnectionFailed | ureq::Error::Io(_)) => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot ask {url}")),
     }
-}
-
-fn show(snapshot: &Snapshot, output: Output) -> anyhow::Result<()> {
-    match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(snapshot)?),
-        Output::Text => {
-            print!("{}", table(&snapshot.stacks, Timestamp::now()));
-            print!("\n{}", sources(&snapshot.sources, Timestamp::now()));
-        }
-    }
-    Ok(())
-}
-
-fn show_one(stack: &StackStatus, output: Output) -> anyhow::Result<()> {
-    match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(stack)?),
-        Output::Text => print!("{}", detail(stack, Timestamp::now())),
-    }
-    Ok(())
-}
-
-async fn show_engine(common: &Common, output: Output) -> anyhow::Result<()> {
-    let engine = engine::open(common)?;
-    let mut rows = Vec::new();
-    for (name, source) in engine.stacks().await? {
-        let observed = engine.observe(&Query::owned_by(name.clone())).await?;
-        let count = |is: &dyn Fn(&Container) -> bool| {
-            observed.containers.iter().filter(|container| is(container)).count()
-        };
-        rows.push(Row {
-            name,
-            source,
-            running: count(&|container| container.state == State::Running),
-            unhealthy: count(&|container| container.health == Health::Unhealthy),
-            containers: observed.containers.len(),
-        });
-    }
-    if output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "stacks": rows }))?);
-        return Ok(());
-    }
-    println!("{:<24} {:<16} {:<8} HEALTH", "STACK", "SOURCE", "RUNNING");
-    for row in rows {
-        let source = row.source.as_ref().map_or("-", SourceName::as_str);
-        let running = format!("{}/{}", row.running, row.containers);
-        let health = match row.unhealthy {
-            0 if row.running == row.containers => "all run".to_owned(),
-            0 => format!("{} ended", row.containers - row.running),
-            unhealthy => format!("{unhealthy} unhealthy"),
-        };
-        println!("{:<24} {source:<16} {running:<8} {health}", row.name);
-    }
-    Ok(())
-}
-
-/// What the engine shows of a stack.
-#[derive(Serialize)]
-struct Row {
-    name: StackName,
-    source: Option<SourceName>,
-    running: usize,
-    unhealthy: usize,
-    containers: usize,
 }

@@ -1,12 +1,16 @@
 //! An engine that keeps a stack's secrets to itself: what containers say goes into messages, and a
 //! program that fails may print the password that it was given.
 
-use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
+use super::{
+    Ended, Engine, EngineError, EventStream, LogLine, LogLines, LogRange, Progress, Sighting,
+    Surroundings,
+};
 use crate::model::{
     ContainerSpec, EngineFacts, Hook, Observed, Query, SourceName, Stack, StackName,
 };
 use crate::plan::{ContainerRef, Step, suggests_secret};
 use async_trait::async_trait;
+use futures_util::stream::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +85,10 @@ impl Engine for Discreet {
         self.inner.facts().await
     }
 
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        self.inner.surroundings().await
+    }
+
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
         self.inner.observe(query).await
     }
@@ -102,6 +110,19 @@ impl Engine for Discreet {
     ) -> Result<Vec<String>, EngineError> {
         let said = self.inner.tail(container, lines).await?;
         Ok(said.iter().map(|line| self.secrets.hidden_in(line)).collect())
+    }
+
+    async fn logs(
+        &self,
+        container: &ContainerRef,
+        range: &LogRange,
+    ) -> Result<LogLines, EngineError> {
+        let (lines, secrets) = (self.inner.logs(container, range).await?, self.secrets.clone());
+        Ok(Box::pin(lines.map(move |line| {
+            let line = line?;
+            let text = secrets.hidden_in(&String::from_utf8_lossy(&line.text));
+            Ok(LogLine { text: text.into_bytes(), ..line })
+        })))
     }
 
     async fn exec(

@@ -11,6 +11,7 @@ mod exec;
 mod files;
 mod images;
 mod local_image;
+mod logs;
 mod networks;
 mod observe;
 mod perform;
@@ -22,6 +23,7 @@ mod read_networking;
 mod read_resources;
 #[cfg(test)]
 mod round_trip;
+mod surroundings;
 mod tail;
 mod transport;
 mod volumes;
@@ -34,7 +36,10 @@ mod write_resources;
 pub use client::Observer;
 pub use credentials::Credentials;
 
-use super::{Ended, Engine, EngineError, EventStream, InMemory, Notes, Progress, Sighting};
+use super::{
+    Ended, Engine, EngineError, EventStream, InMemory, LogLines, LogRange, Notes, Progress,
+    Sighting, Surroundings,
+};
 use crate::model::{ContainerId, EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
@@ -106,6 +111,10 @@ impl Engine for Docker {
         Ok(self.client.host().await?.facts)
     }
 
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        surroundings::surroundings(&self.client).await
+    }
+
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
         let mut observed = observe::observe(&self.client, &self.owners, query).await?;
         for container in &mut observed.containers {
@@ -132,6 +141,14 @@ impl Engine for Docker {
         lines: usize,
     ) -> Result<Vec<String>, EngineError> {
         tail::tail(&self.client, container, lines).await
+    }
+
+    async fn logs(
+        &self,
+        container: &ContainerRef,
+        range: &LogRange,
+    ) -> Result<LogLines, EngineError> {
+        logs::logs(&self.client, container, range).await
     }
 
     async fn exec(

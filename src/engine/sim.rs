@@ -21,7 +21,10 @@ mod volumes;
 
 pub use images::{Behaviour, Deed};
 
-use super::{Ended, Engine, EngineError, EventStream, Progress, Sighting, Word};
+use super::{
+    Ended, Engine, EngineError, EventStream, LogLine, LogLines, LogRange, Output, Progress,
+    Sighting, Surroundings, Word,
+};
 use crate::model::{EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use crate::plan::{ContainerRef, Step};
 use async_trait::async_trait;
@@ -124,6 +127,10 @@ impl Engine for Sim {
         self.call("facts", |world| Ok(world.facts.clone())).await
     }
 
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        self.call("facts", |_| Ok(Surroundings::default())).await
+    }
+
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
         self.call("observe", |world| world.observe(query)).await
     }
@@ -142,6 +149,20 @@ impl Engine for Sim {
         lines: usize,
     ) -> Result<Vec<String>, EngineError> {
         self.call("tail", |world| world.tail(container, lines)).await
+    }
+
+    async fn logs(
+        &self,
+        container: &ContainerRef,
+        range: &LogRange,
+    ) -> Result<LogLines, EngineError> {
+        // What a program writes is declared with its image, without times and all at once.
+        let lines = range.tail.unwrap_or(usize::MAX);
+        let texts = self.call("tail", |world| world.tail(container, lines)).await?;
+        let line =
+            |text: String| LogLine { output: Output::Out, at: None, text: text.into_bytes() };
+        let lines: Vec<_> = texts.into_iter().map(|text| Ok(line(text))).collect();
+        Ok(Box::pin(tokio_stream::iter(lines)))
     }
 
     async fn exec(

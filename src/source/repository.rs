@@ -121,6 +121,18 @@ impl Repository {
         Ok(self.showing(passed, moved))
     }
 
+    /// Looks whether the source can be reached and has what is followed, as [`Repository::sync`] begins. Blocks
+    /// for at most [`Limits::whole`]; changes nothing. What was found is the commit, or a tag that leads to it.
+    pub fn probe(&self, cancelled: &AtomicBool) -> Result<Revision, SourceError> {
+        let look = || {
+            let attempt = Attempt::begin(self.limits, cancelled);
+            attempt.check()?;
+            let offer = Remote::of(&self.spec, &self.way, &self.ssh)?.list(&attempt)?;
+            Ok(Revision(select(&offer, &self.spec.reference)?.id.to_string()))
+        };
+        look().map_err(|fault| self.error(fault))
+    }
+
     /// What an earlier sync left, also from another url, so that an agent can go on while the source is away. What is laid over
     /// the checkout stays. It is verified like what is fetched.
     pub fn last(&self) -> Result<Option<Checkout>, SourceError> {

@@ -3,7 +3,7 @@
 use super::history::{ago, one_line, origin};
 use super::{
     DeployedReason, Deployment, HeldBackStatus, HistoryEntry, PausedStatus, StackProblem,
-    StackStatus, WindowStatus, first_line,
+    StackStatus, SuspendedStatus, WindowStatus, first_line,
 };
 use crate::model::{
     Commit, Container, Health, Observed, Revision, ServiceName, SourceName, StackName, State,
@@ -47,6 +47,9 @@ pub struct Explanation {
     /// That containers are not exchanged for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PausedStatus>,
+    /// That nothing is done to the stack.
+    #[serde(default)]
+    pub suspended: Option<SuspendedStatus>,
     /// That what git asks for waits for a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowStatus>,
@@ -127,6 +130,7 @@ impl Explanation {
             problems: Vec::new(),
             held_back: None,
             paused: None,
+            suspended: None,
             window: None,
             message: String::new(),
         }
@@ -144,6 +148,7 @@ impl Explanation {
         self.message.clone_from(&status.message);
         self.held_back.clone_from(&status.held_back);
         self.window.clone_from(&status.window);
+        self.suspended.clone_from(&status.suspended);
         let concerns = |paused: &&PausedStatus| {
             paused.services.is_empty() || paused.services.contains(&self.service)
         };
@@ -238,6 +243,9 @@ impl Explanation {
             let why = first_line(&held.reason);
             let _ =
                 writeln!(text, "\nheld back: {named} for {}{instead}: {why}", ago(held.since, now));
+        }
+        if let Some(suspended) = &self.suspended {
+            let _ = writeln!(text, "\n{suspended}, for {}", ago(suspended.since, now));
         }
         if let Some(paused) = &self.paused {
             let why = first_line(&paused.reason);

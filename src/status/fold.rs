@@ -17,10 +17,12 @@ pub(super) fn unseen(name: StackName) -> StackStatus {
         applied_revision: None,
         sync: SyncStatus::Unknown,
         health: HealthStatus::Unknown,
+        workload: None,
         conditions: Conditions::default(),
         drift: std::collections::BTreeMap::new(),
         last_pass: None,
         last_success: None,
+        last_change: None,
         message: String::new(),
         problems: Vec::new(),
         rollout: None,
@@ -93,6 +95,10 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     status.revision.clone_from(&report.revision);
     status.sync = sync(report);
     status.health = report.workload.map_or(HealthStatus::Unknown, health);
+    status.workload = report.workload;
+    if report.actions.iter().any(|action| action.error.is_none()) {
+        status.last_change = Some(ended);
+    }
     status.drift =
         report.drift.iter().filter(|(_, fields)| **fields > 0).map(|(k, n)| (*k, *n)).collect();
     status.last_pass = Some(LastPass {

@@ -1,6 +1,6 @@
 //! The history of a stack for people. Knows no terminal: plain text.
 
-use super::table::{aligned, elapsed, message};
+use super::table::{Table, elapsed, message};
 use super::{DeployedReason, Deployment, DeploymentCause, HistoryEntry};
 use crate::model::{Revision, StackName};
 use jiff::Timestamp;
@@ -11,7 +11,8 @@ const HEAD: [&str; 8] = ["ID", "WHEN", "REVISION", "AUTHOR", "CAUSE", "RESULT", 
 /// One line a deployment under a line of headings. WHEN is how long ago it came so last, AUTHOR who
 /// made the commit or gave the order.
 pub fn history(entries: &[HistoryEntry], now: Timestamp) -> String {
-    aligned(HEAD, entries.iter().map(|entry| row(entry, now)))
+    let rows = entries.iter().map(|entry| row(entry, now).into()).collect();
+    Table { head: &HEAD, rows }.to_string()
 }
 
 fn row(entry: &HistoryEntry, now: Timestamp) -> [String; HEAD.len()] {

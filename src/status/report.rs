@@ -240,7 +240,7 @@ pub struct ActionReport {
 }
 
 /// How many of a stack's containers are in which state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
     /// Containers that the stack asks for.
     pub desired: usize,

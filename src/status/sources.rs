@@ -1,15 +1,15 @@
 //! The table of sources that people read.
 
-use super::table::{aligned, elapsed};
+use super::table::{Table, elapsed, one_line};
 use super::{ConditionKind, SourceStatus, Verdict};
 use jiff::Timestamp;
 
 const HEAD: [&str; 6] = ["SOURCE", "REVISION", "READY", "FETCHED", "NEXT", "MESSAGE"];
 
-/// One line a source under a line of headings. FETCHED is how long ago it was last fetched, NEXT in how
+/// One row a source. FETCHED is how long ago it was last fetched, NEXT in how
 /// long it is fetched by itself.
-pub fn sources(sources: &[SourceStatus], now: Timestamp) -> String {
-    aligned(HEAD, sources.iter().map(|source| row(source, now)))
+pub fn sources(sources: &[SourceStatus], now: Timestamp) -> Table {
+    Table { head: &HEAD, rows: sources.iter().map(|source| row(source, now).into()).collect() }
 }
 
 fn row(source: &SourceStatus, now: Timestamp) -> [String; HEAD.len()] {
@@ -36,9 +36,7 @@ fn message(source: &SourceStatus) -> String {
         } else {
             String::new()
         };
-        let line = source.message.replace('\n', "; ");
-        let plain: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        return times + &plain;
+        return times + &one_line(&source.message);
     }
     let commit = source.commit.as_ref();
     let commit = commit.map(|commit| format!("{} ({})", commit.subject, commit.author));

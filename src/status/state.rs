@@ -5,7 +5,7 @@
 
 use super::{
     Conditions, Departure, DriftKind, HeldBackStatus, PassResult, PausedStatus, RolloutStatus,
-    SuspendedStatus, WindowStatus,
+    SuspendedStatus, WindowStatus, Workload,
 };
 use crate::model::{Commit, Revision, SourceName, StackName};
 use crate::plan::Problem;
@@ -75,6 +75,10 @@ pub struct StackStatus {
     pub sync: SyncStatus,
     /// How its containers are.
     pub health: HealthStatus,
+    /// How many of its containers are in which state, as the last pass saw them; absent where the engine
+    /// could not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
     /// In a fixed order: `Ready`, `Reconciling`, `Stalled`, `Drifted`.
     pub conditions: Conditions,
     /// How many fields differed when the last pass began, by kind of object; kinds without a
@@ -84,6 +88,9 @@ pub struct StackStatus {
     pub last_pass: Option<LastPass>,
     /// When the last pass that succeeded ended.
     pub last_success: Option<Timestamp>,
+    /// When the last pass that changed something ended; absent: none did since the agent began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<Timestamp>,
     /// Why it is as it is; empty when there is nothing to say.
     pub message: String,
     /// What a person must mend.

@@ -1,33 +1,119 @@
 //! The table that people read. Knows no terminal: plain text, columns two blanks apart.
 
 use super::fold::changing;
-use super::{StackStatus, SuspendedStatus, SyncStatus};
+use super::{SourceStatus, StackStatus, SuspendedStatus, SyncStatus};
 use jiff::Timestamp;
+use std::fmt;
 
 const HEAD: [&str; 8] =
     ["STACK", "SOURCE", "REVISION", "SYNC", "HEALTH", "DRIFT", "AGE", "MESSAGE"];
+const WIDE_HEAD: [&str; 13] = [
+    "STACK", "SOURCE", "REVISION", "SYNC", "HEALTH", "READY", "DRIFT", "AGE", "PASS", "CHANGED",
+    "NEXT", "HOLD", "MESSAGE",
+];
 /// Longer messages are cut; JSON has them in full.
 const MESSAGE_CHARS: usize = 80;
 
-/// One line a stack under a line of headings. AGE is the time since the last pass ended, DRIFT how
-/// many fields differed when it began.
-pub fn table(stacks: &[StackStatus], now: Timestamp) -> String {
-    aligned(HEAD, stacks.iter().map(|stack| row(stack, now)))
+/// Cells under headings; each row has as many as there are headings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// The headings.
+    pub head: &'static [&'static str],
+    /// The cells.
+    pub rows: Vec<Vec<String>>,
 }
 
-/// Rows under a line of headings.
-pub(super) fn aligned<const N: usize>(
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> String {
-    let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let mut widths = [0; N];
-    for cells in &rows {
-        for (width, cell) in widths.iter_mut().zip(cells) {
-            *width = (*width).max(cell.chars().count());
+impl Table {
+    /// How wide each column is, in characters.
+    pub fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.head.iter().map(|title| title.chars().count()).collect();
+        for cells in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = (*width).max(cell.chars().count());
+            }
         }
+        widths
     }
-    rows.iter().map(|cells| line(cells, &widths)).collect()
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.widths();
+        line(self.head, &widths, f)?;
+        self.rows.iter().try_for_each(|cells| line(cells, &widths, f))
+    }
+}
+
+/// One row a stack. AGE is the time since the last pass ended, DRIFT how many fields differed when it
+/// began.
+pub fn table(stacks: &[StackStatus], now: Timestamp) -> Table {
+    Table { head: &HEAD, rows: stacks.iter().map(|stack| row(stack, now).into()).collect() }
+}
+
+/// The same with more columns, and messages that are not cut. READY is how many of the containers asked
+/// for are up, PASS how the last pass ended, CHANGED how long ago something was changed, NEXT in how long
+/// the source is fetched by itself, HOLD what keeps the newest commit, or the stack, as it is.
+pub fn wide_table(stacks: &[StackStatus], sources: &[SourceStatus], now: Timestamp) -> Table {
+    let rows = stacks.iter().map(|stack| wide_row(stack, sources, now).into()).collect();
+    Table { head: &WIDE_HEAD, rows }
+}
+
+/// What of a stack's row changes only with the stack, not with the time alone.
+pub fn essence(stack: &StackStatus) -> Vec<String> {
+    let row = wide_row(stack, &[], Timestamp::UNIX_EPOCH);
+    let titled = WIDE_HEAD.iter().zip(row);
+    titled.filter(|(title, _)| **title != "PASS").map(|(_, cell)| cell).collect()
+}
+
+fn wide_row(
+    stack: &StackStatus,
+    sources: &[SourceStatus],
+    now: Timestamp,
+) -> [String; WIDE_HEAD.len()] {
+    let dash = || "-".to_owned();
+    let [name, source, revision, sync, health, drift, age, _] = row(stack, now);
+    let ready = stack.workload.map(|it| format!("{}/{}", it.up, it.desired));
+    let pass = stack.last_pass.as_ref().map(|pass| pass.result.word().to_owned());
+    let changed = stack.last_change.map(|at| elapsed(now.duration_since(at).as_secs_f64()));
+    let fetched = sources.iter().find(|source| stack.source.as_ref() == Some(&source.name));
+    let next = fetched.and_then(|source| source.next_fetch);
+    let next = next.map(|at| elapsed(at.duration_since(now).as_secs_f64()));
+    [
+        name,
+        source,
+        revision,
+        sync,
+        health,
+        ready.unwrap_or_else(dash),
+        drift,
+        age,
+        pass.unwrap_or_else(dash),
+        changed.unwrap_or_else(dash),
+        next.unwrap_or_else(dash),
+        hold(stack, now),
+        one_line(&told(stack, now)),
+    ]
+}
+
+/// What keeps things as they are, and for how long yet or since when.
+fn hold(stack: &StackStatus, now: Timestamp) -> String {
+    let since = |since: Timestamp| elapsed(now.duration_since(since).as_secs_f64());
+    let until = |at: Timestamp| elapsed(at.duration_since(now).as_secs_f64());
+    let window = stack.window.as_ref().map(|window| match window.opens {
+        Some(opens) => format!("window in {}", until(opens)),
+        None => "window".to_owned(),
+    });
+    let held = stack.held_back.as_ref().map(|held| format!("held back {}", since(held.since)));
+    let paused = stack.paused.as_ref().map(|paused| format!("paused {}", since(paused.since)));
+    let suspended = stack.suspended.as_ref();
+    let suspended = suspended.map(|suspended| format!("suspended {}", since(suspended.since)));
+    let departure = stack.departure.as_ref().map(|departure| {
+        let word = if departure.held.is_some() { "left" } else { "leaving" };
+        format!("{word} {}", since(departure.since))
+    });
+    let holds: Vec<String> =
+        [window, held, paused, suspended, departure].into_iter().flatten().collect();
+    if holds.is_empty() { "-".to_owned() } else { holds.join(", ") }
 }
 
 fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
@@ -130,8 +216,17 @@ pub(super) fn message(text: &str) -> String {
     }
 }
 
-fn line(cells: &[String], widths: &[usize]) -> String {
-    let padded: Vec<_> =
-        cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-    format!("{}\n", padded.join("  ").trim_end())
+/// All of it on one line, without control characters.
+pub(super) fn one_line(text: &str) -> String {
+    let line = text.trim_end().replace('\n', "; ");
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn line(cells: &[impl AsRef<str>], widths: &[usize], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let padded: Vec<String> = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{:<width$}", cell.as_ref()))
+        .collect();
+    writeln!(f, "{}", padded.join("  ").trim_end())
 }

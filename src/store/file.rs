@@ -90,7 +90,7 @@ fn open_file<T>(
     .unwrap_or_else(|_| Err(Refusal::Damaged("it cannot be read at all".to_owned())))
 }
 
-fn read(database: &Database) -> Result<Records, Refusal> {
+pub(super) fn read(database: &impl ReadableDatabase) -> Result<Records, Refusal> {
     let transaction = database.begin_read().map_err(|error| refusal(error.into()))?;
     let mut records = Records::default();
     each(transaction.open_table(STACKS), |key, value| {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The database, below the state directory.
-const FILE: &str = "state.redb";
+pub(super) const FILE: &str = "state.redb";
 
 /// The records, and the file that they are written to.
 pub struct Inventory {

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The file that a running agent has locked.
-const LOCK_FILE: &str = "agent.lock";
+pub(super) const LOCK_FILE: &str = "agent.lock";
 
 /// Keeps other agents off a state directory, as long as it lives.
 #[derive(Debug)]

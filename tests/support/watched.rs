@@ -1,7 +1,9 @@
 //! An engine whose calls are seen: whoever watches is told before and after each one, and may hold it up.
 
 use async_trait::async_trait;
-use bowline::engine::{Ended, Engine, EngineError, EventStream, Progress, Sighting};
+use bowline::engine::{
+    Ended, Engine, EngineError, EventStream, LogLines, LogRange, Progress, Sighting, Surroundings,
+};
 use bowline::model::{EngineFacts, Hook, Observed, Query, SourceName, StackName};
 use bowline::plan::{ContainerRef, Step};
 use std::collections::BTreeMap;
@@ -78,6 +80,10 @@ impl Engine for Watched {
         self.seen(Call::Other, self.engine.facts()).await
     }
 
+    async fn surroundings(&self) -> Result<Surroundings, EngineError> {
+        self.engine.surroundings().await
+    }
+
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
         self.seen(Call::Observe, self.engine.observe(query)).await
     }
@@ -96,6 +102,14 @@ impl Engine for Watched {
         lines: usize,
     ) -> Result<Vec<String>, EngineError> {
         self.seen(Call::Other, self.engine.tail(container, lines)).await
+    }
+
+    async fn logs(
+        &self,
+        container: &ContainerRef,
+        range: &LogRange,
+    ) -> Result<LogLines, EngineError> {
+        self.engine.logs(container, range).await
     }
 
     async fn exec(

@@ -4,8 +4,8 @@ use super::*;
 use crate::model::{Commit, Place, SourceName};
 use crate::plan::Problem;
 use crate::status::{
-    ConditionKind, DriftKind, HealthStatus, SyncStatus, Unverified, Verdict, Workload, sources,
-    table,
+    ConditionKind, DriftKind, HealthStatus, HeldBackStatus, SyncStatus, Unverified, Verdict,
+    WindowStatus, Workload, essence, sources, table, wide_table,
 };
 use std::time::Duration;
 
@@ -171,7 +171,7 @@ fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
         next: Some(at(63)),
     };
     board.note_source(&report);
-    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)), @r"
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)).to_string(), @r"
     SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
     infra   0123456789ab  True   12s      50s   Bump web to 1.5 (Anna), commit signed with a key
     ");
@@ -189,7 +189,7 @@ fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
         });
     }
     assert_eq!(board.sources().next().unwrap().failures, 2);
-    insta::assert_snapshot!(sources(&board.snapshot().sources, at(130)), @r"
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(130)).to_string(), @r"
     SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
     infra   0123456789ab  False  2m       4m    failed 2 times: cannot reach git.example:;  no  [31mroute
     ");
@@ -199,7 +199,7 @@ fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
     let mut board = Board::default();
     let (outcome, next) = (Err("away".to_owned()), None);
     board.note_source(&SourceReport { outcome, next, verification: None, ..report });
-    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)), @r"
+    insta::assert_snapshot!(sources(&board.snapshot().sources, at(13)).to_string(), @r"
     SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
     infra   0123456789ab  False  -        -     away
     ");
@@ -233,9 +233,51 @@ fn the_table_is_aligned_and_a_stack_takes_one_line() {
         workload: Some(Workload { up: 0, ..UP }),
         ..report(PassResult::Failed, 30)
     });
-    insta::assert_snapshot!(table(&board.snapshot().stacks, at(200)), @r"
+    insta::assert_snapshot!(table(&board.snapshot().stacks, at(200)).to_string(), @r"
     STACK               SOURCE  REVISION      SYNC       HEALTH    DRIFT       AGE  MESSAGE
     a-much-longer-name  -       -             OutOfSync  Degraded  1           2m   cannot create container web/1:…
     shop                main    0123456789ab  Synced     Healthy   2 repaired  3m
     ");
+}
+
+#[test]
+fn the_wide_table_has_what_holds_a_stack_and_the_whole_message() {
+    let mut board = Board::default();
+    let held_back = HeldBackStatus {
+        revision: Some(Revision("ffff".into())),
+        reason: "web/1 ended\nexit code 3".into(),
+        since: at(80),
+        instead: None,
+        by_hand: false,
+    };
+    let window = WindowStatus { opens: Some(at(200 + 7_200)), instead: None };
+    let (held_back, window) = (Some(held_back), Some(window));
+    board.note(&Report { held_back, window, ..report(PassResult::RolledBack, 100) });
+    let next = Some(at(258));
+    let source = SourceName::new("main").unwrap();
+    let outcome = Ok(Revision("ffff".into()));
+    board.note_source(&SourceReport {
+        source,
+        started: at(190),
+        took: Duration::from_secs(1),
+        outcome,
+        verification: None,
+        shown: None,
+        next,
+    });
+    let Snapshot { stacks, sources } = board.snapshot();
+    insta::assert_snapshot!(wide_table(&stacks, &sources, at(200)).to_string(), @r"
+    STACK  SOURCE  REVISION      SYNC       HEALTH   READY  DRIFT  AGE  PASS         CHANGED  NEXT  HOLD                        MESSAGE
+    shop   main    0123456789ab  OutOfSync  Healthy  2/2    0      1m   rolled_back  -        58s   window in 2h, held back 2m  held back for 2m: web/1 ended; exit code 3
+    ");
+}
+
+#[test]
+fn time_alone_is_no_change_of_a_stack() {
+    let first = noted(&report(PassResult::Changed, 0));
+    let later = noted(&report(PassResult::Unchanged, 500));
+    assert_eq!(essence(&first), essence(&later));
+    let ill = Workload { up: 1, ..UP };
+    let ill = noted(&Report { workload: Some(ill), ..report(PassResult::Unchanged, 500) });
+    assert_ne!(essence(&first), essence(&ill));
 }

@@ -158,7 +158,9 @@ fn the_table_and_the_detail_say_what_runs_what_is_wanted_and_why() {
     board.begin(&shop(), Some(&revision('b')), at(50));
     come(&mut board, 1, SlotPhase::Watching, 52);
     come(&mut board, 2, SlotPhase::Starting, 53);
-    let line = |board: &Board| table(&[stack(board)], at(180)).lines().nth(1).unwrap().to_owned();
+    let line = |board: &Board| {
+        table(&[stack(board)], at(180)).to_string().lines().nth(1).unwrap().to_owned()
+    };
     let told = line(&board);
     assert!(told.contains("aaaaaaaaaaaa -> bbbbbbbbbbbb"), "{told}");
     assert!(told.ends_with("progressing: web 1 of 2"), "{told}");
@@ -232,7 +234,12 @@ fn while_a_pass_changes_something_the_stack_is_progressing_and_not_synced() {
         let stack = stack(board);
         let ready = stack.conditions.get(ConditionKind::Ready).unwrap().clone();
         let reconciling = stack.conditions.get(ConditionKind::Reconciling).unwrap().clone();
-        let line = table(std::slice::from_ref(&stack), at(60)).lines().nth(1).unwrap().to_owned();
+        let line = table(std::slice::from_ref(&stack), at(60))
+            .to_string()
+            .lines()
+            .nth(1)
+            .unwrap()
+            .to_owned();
         ((stack.sync, ready.status), (reconciling.status, reconciling.reason), line)
     };
     let end = |board: &mut Board, result, digit, second| {
