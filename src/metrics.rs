@@ -59,7 +59,7 @@ impl Metrics {
             families
                 .reconciles
                 .with_label_values(&[stack, result.word()])
-                .inc_by(u64::from(result == report.result));
+                .inc_by(u64::from(result == report.told()));
         }
         families.reconcile_seconds.with_label_values(&[stack]).observe(report.took.as_secs_f64());
         for kind in DriftKind::ALL {

@@ -2,6 +2,7 @@
 //! was answered is obeyed also after a crash.
 
 use super::desired::{Want, Wish};
+use super::turn::definition;
 use super::{World, jobs, keeping};
 use crate::model::StackName;
 use crate::pass::preview_in;
@@ -19,6 +20,11 @@ impl World {
         name: &StackName,
         order: &Order,
     ) -> Result<Done, Refusal> {
+        if let Order::Rollback(to) = order {
+            let wish = self.known(name)?;
+            let wanted = self.wanted(name, &wish)?;
+            self.know_again(name, &wish, &wanted, to).await;
+        }
         let done = self.begin_to_obey(name, order)?;
         let did = match keeping::write_now(self).await {
             None | Some(Mishap::Damaged { .. }) => done.did,
@@ -56,8 +62,9 @@ impl World {
     ) -> Result<Preview, Refusal> {
         let wish = self.known(name)?;
         let wanted = self.wanted(name, &wish)?;
+        self.know_again(name, &wish, &wanted, to).await;
         let record = self.inventory.stack(name);
-        let good = record.way_back(&wanted.definition, to.to.as_ref());
+        let good = record.way_back(&wanted, to.to.as_ref());
         let good = good.map_err(|error| Refusal::Impossible(format!("{name}: {error}")))?;
         let stack = self.former(name, &wish.source, good).await.map_err(|problem| {
             Refusal::Failed(format!("{name}: cannot read {}: {problem}", named(good)))
@@ -77,6 +84,21 @@ impl World {
         Ok(shown(&plan, good))
     }
 
+    /// Another version of Bowline may know what is wanted by another digest: that is no way back. The commits
+    /// on it are read, and noted as the same where they are.
+    async fn know_again(&self, name: &StackName, wish: &Wish, wanted: &Wanted, to: &RollbackTo) {
+        loop {
+            let record = self.inventory.stack(name);
+            let Ok(good) = record.way_back(wanted, to.to.as_ref()) else { return };
+            let Ok(stack) = self.former(name, &wish.source, good).await else { return };
+            if definition(&stack, &self.digest_key) != wanted.definition {
+                return;
+            }
+            // It is not on the way any more, so this ends.
+            self.note_same(name, &good.definition, &wanted.definition);
+        }
+    }
+
     fn rollback(&self, name: &StackName, wish: &Wish, to: &RollbackTo) -> Result<String, Refusal> {
         let wanted = self.wanted(name, wish)?;
         let mut outcome = None;
@@ -91,7 +113,9 @@ impl World {
         }
         self.views.metrics.rolled_back_by_hand(name);
         let from = wanted.revision.as_ref().map_or("what git asks for", |it| it.short());
-        Ok(format!("going back to {}; {from} is held back", named(&instead)))
+        let next = self.comes_with_its_window(name, wish);
+        let next = next.map(|next| format!("; {next}")).unwrap_or_default();
+        Ok(format!("going back to {}; {from} is held back{next}", named(&instead)))
     }
 
     fn retry(&self, name: &StackName, wish: &Wish) -> String {

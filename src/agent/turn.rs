@@ -33,7 +33,12 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
     world.views.begin(&name, wish.revision.as_ref());
     let (superseded, brake) = world.under_way(&name, &wish);
     let counts = world.at_its_window(&name, &wish).await;
-    let report = world.reconcile(&name, &counts, &superseded, brake.clone()).await;
+    world.works_on(&name, &counts);
+    let pass = world.reconcile(&name, &counts, &superseded, brake.clone());
+    let report = tokio::select! {
+        report = pass => report,
+        never = world.make_way_at_its_window(&name, &counts) => match never {},
+    };
     let report = world.with_holds(report);
     let report = counts.tell(report, &wish);
     world.memory().under_way.remove(&name);
@@ -61,7 +66,7 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
     }
     world.note(&report);
-    world.note_left(&name, &wish, &report);
+    world.note_left(&name, &wish, &counts, &report);
     if matches!(report.result, PassResult::Changed | PassResult::Removed) {
         world.clean_images(&name).await;
     }
@@ -197,6 +202,9 @@ impl World {
         asked: &Arc<Stack>,
     ) -> Report {
         let digest = definition(asked, &self.digest_key);
+        if let Some(obstacle) = wish.shut.as_ref().and_then(Shut::obstacle) {
+            return self.only_look(means, name, wish, (asked, &digest), obstacle).await;
+        }
         loop {
             let (stack, course, holds) = match self.target(name, wish, asked, &digest).await {
                 Ok(target) => target,
@@ -206,16 +214,13 @@ impl World {
                 }
             };
             let (target, leave) = match course {
-                Course::Asked | Course::Short(_) => {
-                    (digest.clone(), self.leave_in_its_window(wish, asked))
-                }
+                Course::Asked | Course::Short(_) => (digest.clone(), self.leave(asked)),
                 Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
             };
-            if leave == Leave::Begin && !matches!(course, Course::Back(_)) {
-                self.note_begun(name, wish, &target);
-            }
+            let means = self.beginning(means, name, wish, (&course, &target));
             let way = (&course, &target, &leave);
-            let report = self.work_towards(means, name, wish, &stack, way).await;
+            let report = self.work_towards(&means, name, wish, &stack, way).await;
+            self.note_if_begun(name, wish, (&course, &target), &report);
             if course.short().is_some_and(|short| short.has_all(&report)) {
                 tracing::info!(stack = %name, "the images that it waited for are there");
                 let mut memory = self.memory();
@@ -232,6 +237,36 @@ impl World {
                 Leave::Begin | Leave::Wait(_) => report,
             };
         }
+    }
+
+    /// A pass while all waits for the window: neither the stack is touched, nor what is known of it, nor
+    /// the files that its containers see. What is so already as git asks for was begun, if nothing else is
+    /// known to have been.
+    async fn only_look(
+        &self,
+        means: &Means,
+        name: &StackName,
+        wish: &Wish,
+        (asked, digest): (&Arc<Stack>, &ContentDigest),
+        obstacle: String,
+    ) -> Report {
+        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
+        let (stack, _) = self.with_adoption(name, asked, &wish.source);
+        let subject = Subject { stack: &stack, source, revision };
+        let moment = Moment {
+            completed: self.completed(&stack, &Course::Asked),
+            waits: Some(obstacle.clone()),
+            ..Moment::by_hand(Duration::ZERO)
+        };
+        let report = means.reconcile(&subject, &moment).await;
+        if wish.is_unread() {
+            return Report { result: PassResult::Failed, message: obstacle, ..report };
+        }
+        if report.result == PassResult::Unchanged {
+            self.note_begun(name, wish, digest);
+            self.queue.add(name.clone());
+        }
+        report
     }
 
     /// A pass towards `stack`, whose digest is given with what it is for, and whether it may begin.

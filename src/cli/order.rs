@@ -60,9 +60,16 @@ pub(super) async fn note(
     to.socket.tell_absence(&state_dir);
     let did = without_agent(&state_dir, &to.stack, order)?;
     let outlook = match order {
-        Order::Pause => "nothing is exchanged without an agent, and the next one goes by this",
-        Order::Rollback(_) | Order::Retry | Order::Resume | Order::Sync => {
-            "this takes effect when an agent runs"
+        Order::Pause => {
+            "nothing is exchanged without an agent, and the next one goes by this".to_owned()
+        }
+        Order::Retry => format!(
+            "this takes effect when an agent runs, but begins nothing that waits for a window: \
+             `bowline retry {}` without `--no-wait` does",
+            to.stack
+        ),
+        Order::Rollback(_) | Order::Resume | Order::Sync => {
+            "this takes effect when an agent runs".to_owned()
         }
     };
     println!("{}: {did}; {outlook}", to.stack);

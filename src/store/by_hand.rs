@@ -87,7 +87,7 @@ impl StackRecord {
         to: Option<&RevisionPrefix>,
         now: Timestamp,
     ) -> Result<Good, NoWayBack> {
-        let instead = self.way_back(&wanted.definition, to)?.clone();
+        let instead = self.way_back(wanted, to)?.clone();
         (self.paused, self.progress) = (None, None);
         let good = self.good.replace(instead.clone());
         let is_other = |known: &Good| known.definition != instead.definition;
@@ -108,13 +108,16 @@ impl StackRecord {
     }
 
     /// The definition to go back to: the newest that is not the `wanted` one, or that which `to`
-    /// names.
+    /// names. One of the same commit is the wanted one, by whatever digest it was known.
     pub fn way_back(
         &self,
-        wanted: &ContentDigest,
+        wanted: &Wanted,
         to: Option<&RevisionPrefix>,
     ) -> Result<&Good, NoWayBack> {
-        let is_other = |good: &&Good| good.definition != *wanted;
+        let is_other = |good: &&Good| {
+            good.definition != wanted.definition
+                && (good.revision.is_none() || good.revision != wanted.revision)
+        };
         let Some(to) = to else { return self.held().find(is_other).ok_or(NoWayBack::None) };
         let is_named = |good: &&Good| good.revision.as_ref().is_some_and(|it| to.fits(it));
         let named: Vec<&Good> = self.held().filter(is_named).collect();
@@ -175,7 +178,8 @@ mod tests {
 
     fn back(record: &StackRecord, wanted: &str, to: &str) -> Result<String, String> {
         let prefix = (!to.is_empty()).then(|| RevisionPrefix::new(to).unwrap());
-        let found = record.way_back(&digest(wanted), prefix.as_ref());
+        let wanted = Wanted { revision: None, definition: digest(wanted) };
+        let found = record.way_back(&wanted, prefix.as_ref());
         found.map(|good| good.revision.clone().unwrap().0).map_err(|error| error.to_string())
     }
 
@@ -185,6 +189,17 @@ mod tests {
         assert_eq!(back(&record, "three", "").unwrap(), "bbbb2222");
         assert_eq!(back(&record, "four", "").unwrap(), "cccc3333");
         assert_eq!(back(&record, "three", "bbbb1").unwrap(), "bbbb1111");
+    }
+
+    #[test]
+    fn the_commit_that_git_asks_for_is_no_way_back_by_whatever_digest_it_was_known() {
+        let (record, later) = (record(), digest("three, as another version has it"));
+        let wanted = Wanted { definition: later, ..three() };
+        let to = |prefix: &str| Some(RevisionPrefix::new(prefix).unwrap());
+        let found = record.way_back(&wanted, None).unwrap();
+        assert_eq!(found.definition, digest("two"));
+        let refused = record.way_back(&wanted, to("cccc").as_ref()).unwrap_err();
+        assert_eq!(refused, NoWayBack::Wanted { to: to("cccc").unwrap() });
     }
 
     #[test]

@@ -46,29 +46,62 @@ const REMEMBERED_GOOD: usize = 10;
 
 impl StackRecord {
     /// Notes that a definition held. One that is known to have held goes on with the images of now; any
-    /// other takes the place of the last, which becomes a former one.
+    /// other takes the place of the last, which becomes a former one. What is the same file of the same
+    /// commit is the same to go back to, whatever its digest was.
     pub fn note_good(&mut self, good: Good) {
         if let Some(last) = self.good.as_mut().filter(|last| last.definition == good.definition) {
             last.images = good.images;
             return;
         }
-        self.former.retain(|former| former.definition != good.definition);
-        if let Some(last) = self.good.replace(good) {
-            self.former.insert(0, last);
-            self.former.truncate(REMEMBERED_GOOD);
-        }
+        let is_other = |known: &Good| {
+            known.definition != good.definition
+                && (known.revision.is_none()
+                    || (&known.revision, &known.file) != (&good.revision, &good.file))
+        };
+        self.former.retain(is_other);
+        let last = self.good.take().filter(is_other);
+        self.good = Some(good);
+        self.former.splice(0..0, last);
+        self.former.truncate(REMEMBERED_GOOD);
     }
 
-    /// Notes that a definition is begun, unless it was before.
+    /// Notes that a definition is begun, unless it was before; then only its commit, if that was not known.
     pub fn note_begun(&mut self, begun: Begun) {
-        if self.begun.as_ref().is_none_or(|last| last.definition != begun.definition) {
+        let is_known = |last: &Begun| {
+            last.definition == begun.definition
+                && (last.revision.is_some() || begun.revision.is_none())
+        };
+        if !self.begun.as_ref().is_some_and(is_known) {
             self.begun = Some(begun);
         }
     }
 
-    /// What was begun last, as far as that is known.
+    /// What was begun last, as far as that is known. Where it held its commit is known from then, too.
     pub fn last_begun(&self) -> Option<Begun> {
-        self.begun.clone().or_else(|| self.good.as_ref().map(Begun::from))
+        let Some(begun) = &self.begun else { return self.good.as_ref().map(Begun::from) };
+        let held = || {
+            let mut held = self.good.iter().chain(&self.former);
+            held.find(|good| good.definition == begun.definition && good.revision.is_some())
+        };
+        let known = if begun.revision.is_none() { held().map(Begun::from) } else { None };
+        Some(known.unwrap_or_else(|| begun.clone()))
+    }
+
+    /// Notes that `known` and `now` are digests of one definition: another version of Bowline, or another
+    /// configuration, had another one for it.
+    pub fn note_same(&mut self, known: &ContentDigest, now: &ContentDigest) {
+        let all = self.good.iter_mut().chain(&mut self.former).map(|good| &mut good.definition);
+        let held_back = self.held_back.iter_mut();
+        let held_back =
+            held_back.flat_map(|held| [&mut held.definition, &mut held.instead.definition]);
+        let begun = self.begun.iter_mut().map(|begun| &mut begun.definition);
+        let progress = self.progress.iter_mut().map(|progress| &mut progress.definition);
+        let paused = self.paused.iter_mut().filter_map(|paused| paused.definition.as_mut());
+        let all = all.chain(held_back).chain(begun).chain(progress).chain(paused);
+        all.chain(&mut self.definition).filter(|it| *it == known).for_each(|it| it.clone_from(now));
+        let mut seen: BTreeSet<ContentDigest> =
+            self.good.iter().map(|good| good.definition.clone()).collect();
+        self.former.retain(|former| seen.insert(former.definition.clone()));
     }
 
     /// Takes in what an earlier process wrote that is known only now. What came later prevails.
@@ -385,17 +418,7 @@ mod tests {
         let mut record = StackRecord::default();
         record.note_good(good("1", "a"));
         record.note_good(good("2", "b"));
-        record.held_back = Some(HeldBack {
-            revision: None,
-            definition: ContentDigest("bad".to_owned()),
-            reason: String::new(),
-            since: Timestamp::UNIX_EPOCH,
-            instead: good("3", "c"),
-            reached: false,
-            images: BTreeMap::new(),
-            services: BTreeSet::new(),
-            by_hand: false,
-        });
+        record.held_back = Some(held());
         assert_eq!(texts(record.revisions()), ["1", "2", "3"]);
         assert_eq!(record.images(), ["b", "c"].map(str::to_owned).into());
     }
@@ -411,6 +434,79 @@ mod tests {
         record.note_begun(again);
         assert_eq!(record.last_begun(), Some(Begun::from(&good("2", "a"))));
         assert_eq!(texts(record.revisions()), ["1", "2"]);
+    }
+
+    #[test]
+    fn what_was_begun_without_a_commit_gets_the_one_at_which_it_comes_again_or_held() {
+        let at = |revision: &str| Begun::from(&good(revision, "a"));
+        let mut record = StackRecord::default();
+        record.note_begun(Begun { revision: None, ..at("1") });
+        assert_eq!(record.last_begun().unwrap().revision, None);
+        let mut held = record.clone();
+        held.note_good(good("1", "a"));
+        held.note_good(good("2", "a"));
+        assert_eq!(held.last_begun(), Some(at("1")));
+        record.note_begun(at("1"));
+        assert_eq!((record.last_begun(), record.begun), (Some(at("1")), Some(at("1"))));
+    }
+
+    #[test]
+    fn a_commit_that_another_version_knew_by_another_digest_is_nothing_to_go_back_to() {
+        let other = |revision: &str| Good {
+            definition: ContentDigest(format!("as before: {revision}")),
+            ..good(revision, "a")
+        };
+        let mut record = StackRecord::default();
+        for good in [other("1"), other("2"), other("3"), good("3", "b"), good("2", "b")] {
+            record.note_good(good);
+        }
+        assert_eq!(
+            (record.good.clone(), former(&record)),
+            (Some(good("2", "b")), vec!["3".into(), "1".into()])
+        );
+        // Another file of the commit is another definition.
+        record.note_good(Good { file: "other.yaml".to_owned(), ..other("2") });
+        assert_eq!(former(&record), ["2", "3", "1"]);
+    }
+
+    #[test]
+    fn what_is_proven_to_be_one_definition_has_one_digest_wherever_it_is_noted() {
+        let mut record = StackRecord::default();
+        for revision in ["1", "2", "3", "4"] {
+            record.note_good(good(revision, "a"));
+        }
+        record.note_begun(Begun::from(&good("3", "a")));
+        let [three, now] =
+            ["definition of 3", "definition of 2"].map(|it| ContentDigest(it.to_owned()));
+        record.held_back =
+            Some(HeldBack { definition: three.clone(), instead: good("3", "a"), ..held() });
+        record.paused = Some(Paused {
+            definition: Some(three.clone()),
+            services: BTreeSet::new(),
+            reason: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            by_hand: false,
+        });
+        record.progress =
+            Some(ProgressRecord { definition: three.clone(), services: BTreeMap::new() });
+        record.note_same(&three, &now);
+        assert!(!format!("{record:?}").contains(&three.0), "{record:?}");
+        assert_eq!(former(&record), ["3", "1"]);
+        assert_eq!(record.last_begun().unwrap().definition, now);
+    }
+
+    fn held() -> HeldBack {
+        HeldBack {
+            revision: None,
+            definition: ContentDigest("bad".to_owned()),
+            reason: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            instead: good("3", "c"),
+            reached: false,
+            images: BTreeMap::new(),
+            services: BTreeSet::new(),
+            by_hand: false,
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn then(source: &mut Repository, upstream: &Upstream, at: &str, path: &str) -> S
 fn lay(source: &mut Repository, stack: &str, at: &str, paths: &[&str]) {
     let paths = paths.iter().map(PathBuf::from).collect();
     let layer = Layer { revision: revision(at), paths };
-    source.lay(|laid| drop(laid.insert(name(stack), layer))).unwrap();
+    source.lay(|laid| drop(laid.insert(name(stack), vec![layer]))).unwrap();
 }
 
 fn keep(source: &mut Repository, revisions: &[&str]) -> Vec<String> {
