@@ -448,7 +448,7 @@ async fn an_image_is_waited_for_also_while_another_service_rests() {
     let of = Of { site: &site, stack: "s" };
     let both = |image: &str, other: &str| {
         let pause = "deploy: { update_config: { failure_action: pause } }";
-        format!("{}  db: {{ image: '{other}', {pause} }}\n", web(image, ""))
+        format!("{}  db: {{ image: '{other}', {CHECK}, {pause} }}\n", web(image, ""))
     };
     let good = of.commit(&both("web:1", "web:1"));
     let agent = site.start();

@@ -514,14 +514,15 @@ async fn a_pass_over_what_was_begun_makes_way_when_the_window_opens_or_somebody_
         let agent = site.start_at(clock("2026-11-22T22:30:00+01:00"));
         runs(&site, "web:2").await;
         agent.end().await;
-        push(&site, "web:3");
+        let third = push(&site, "web:3");
         let opens = "2026-11-23T22:00:00+01:00";
         let seconds = if by_hand { 3600 } else { 120 };
         let clock = clock(&before(opens, seconds));
         let agent = site.start_at(clock.clone());
-        let is_watched =
-            |it: &StackStatus| it.rollout.as_ref().is_some_and(|it| it.phase.is_under_way());
-        shown(&agent, "the update to be watched", is_watched).await;
+        let status = shown(&agent, "a pass to begin", |_| true).await;
+        assert_eq!((status.revision.unwrap().0, status.last_pass), (third, None));
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(agent.stack("web").unwrap().last_pass, None, "the update is watched");
         assert_eq!(images(&site).await, ["web:2"]);
         if by_hand {
             site.run(&["retry", "web", "--no-wait"]).await.expect(0);

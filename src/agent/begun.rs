@@ -3,12 +3,11 @@
 
 use super::World;
 use super::desired::{Want, Wish};
-use super::sources::{Watched, last_read};
 use super::steering::Course;
 use super::turn::definition;
 use super::windows::asked;
 use crate::execute::{Notice, Onlooker};
-use crate::model::{ContentDigest, Passage, Revision, Stack, StackName};
+use crate::model::{ContentDigest, Passage, Revision, SourceName, Stack, StackName};
 use crate::pass::Means;
 use crate::plan::{Action, Change};
 use crate::status::{PassResult, Report, RolloutReport, RolloutVerdict};
@@ -57,6 +56,13 @@ fn was_begun(course: &Course, report: &Report) -> bool {
         Course::Asked => nothing_differs || report.rollouts.iter().any(judged),
         Course::Short(_) => report.rollouts.iter().any(judged),
         Course::Back(_) => false,
+    }
+}
+
+impl Wish {
+    /// The commit whose files are kept while a window is shut.
+    pub(super) fn begun_at(&self, record: &StackRecord) -> Option<Revision> {
+        self.shut.as_ref().and_then(|_| record.last_begun()?.revision)
     }
 }
 
@@ -144,7 +150,7 @@ impl World {
         if wish.shut.is_none() {
             return self.show_newest(name, &wish.source).await;
         }
-        let Some(revision) = self.begun_at(wish, record) else { return };
+        let Some(revision) = wish.begun_at(record) else { return };
         let shown = match self.layer(&wish.source, stack, Some(revision), |_| true) {
             Ok(layer) => self.show(name, &wish.source, layer.into_iter().collect()).await,
             Err(problem) => Err(problem),
@@ -154,20 +160,14 @@ impl World {
         }
     }
 
-    /// The commit whose files are kept while a window is shut.
-    pub(super) fn begun_at(&self, wish: &Wish, record: &StackRecord) -> Option<Revision> {
-        wish.shut.as_ref().and_then(|_| record.last_begun()?.revision)
-    }
-
     /// Before a fetch of a source switches its checkout: has it go on to show what containers of its stacks
     /// mount as that was begun, for those that do not begin what comes. `waits` says so of a stack, given
     /// whether its window is shut.
     pub(super) async fn hold_files(
         &self,
-        watched: &Watched,
+        source: &SourceName,
         waits: impl Fn(&StackName, bool) -> bool,
     ) {
-        let source = &watched.config.name;
         let mut begun: BTreeMap<StackName, Begun> = BTreeMap::new();
         for (name, record) in self.inventory.stacks() {
             let is_here = record.origin.as_ref().is_some_and(|origin| origin.source == *source);
@@ -177,7 +177,7 @@ impl World {
         if begun.is_empty() {
             return;
         }
-        let content = match last_read(self, watched).await {
+        let content = match self.last_read(source).await {
             Ok(Some(content)) => content,
             Ok(None) => return,
             Err(problem) => {

@@ -80,7 +80,7 @@ impl World {
         let good = good.map_err(|problem| unreadable(&course, &problem))?;
         let stack = partly(asked, &good, &services);
         // While a window is shut, the others do not see the newest either.
-        let (begun, former) = (self.begun_at(wish, &record), instead.revision.clone());
+        let (begun, former) = (wish.begun_at(&record), instead.revision.clone());
         let layer = |revision, is_former| {
             let which = |it: &ServiceName| course.is_former(it) == is_former;
             self.layer(&wish.source, &stack, revision, which)

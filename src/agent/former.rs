@@ -1,7 +1,8 @@
 //! What a source held before: definitions to go back to, and the files that their containers mount.
 
 use super::World;
-use super::load::{Reading, load_former};
+use super::desired::Content;
+use super::load::{Reading, load, load_former};
 use crate::model::{MountSource, Revision, ServiceName, SourceName, Stack, StackName};
 use crate::source::{Laid, Layer, Repository, Spec};
 use crate::store::{Begun, Good};
@@ -40,6 +41,21 @@ impl World {
         let stack = self.read_at(name, source, begun.revision.clone(), &begun.file).await?;
         self.memory().begun.insert(name.clone(), (begun.definition.clone(), Arc::clone(&stack)));
         Ok(stack)
+    }
+
+    /// What a source held when it was fetched last; `None`: it never was.
+    pub(super) async fn last_read(&self, source: &SourceName) -> Result<Option<Content>, String> {
+        let (mut repository, reading) = self.repository_of(source)?;
+        let (former, source) = (self.desired().names_in(source), source.clone());
+        let reads = move || {
+            let Some(checkout) = repository.last().map_err(|error| error.to_string())? else {
+                return Ok(None);
+            };
+            let files = repository.files_of(&checkout.revision);
+            let files = files.map_err(|error| error.to_string())?;
+            load(&reading, &source, &files, &former).map(|(content, _)| Some(content))
+        };
+        blocking(reads).await
     }
 
     /// A stack as it was in `file` at a commit.

@@ -4,7 +4,7 @@ mod ended;
 
 use super::World;
 use super::chance::chance;
-use super::desired::{Content, Outline, outline_of};
+use super::desired::{Outline, outline_of};
 use super::load::{Reading, load};
 use super::pace::Pace;
 use super::schedule::Schedule;
@@ -55,7 +55,7 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched) {
         );
     }
     // What comes with the first fetch is not shown to those that do not begin it yet.
-    world.hold_files(&watched, |_, is_shut| is_shut).await;
+    world.hold_files(&name, |_, is_shut| is_shut).await;
     let mut first = true;
     let (mut prune_due, mut read) = (false, false);
     loop {
@@ -107,21 +107,6 @@ pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), 
     let checkout = kept.ok_or("nothing was fetched yet")?;
     take_in(world, watched, repository, (checkout.revision, None)).await;
     Ok(())
-}
-
-/// What an earlier process fetched last, as it is read now; `None`: nothing was.
-pub(super) async fn last_read(world: &World, watched: &Watched) -> Result<Option<Content>, String> {
-    let mut repository = repository(watched)?;
-    let former = world.desired().names_in(&watched.config.name);
-    let (reads, from) = (watched.reading.clone(), watched.config.name.clone());
-    let reading = tokio::task::spawn_blocking(move || {
-        let Some(checkout) = repository.last().map_err(|error| error.to_string())? else {
-            return Ok(None);
-        };
-        let files = repository.files_of(&checkout.revision).map_err(|error| error.to_string())?;
-        load(&reads, &from, &files, &former).map(|(content, _)| Some(content))
-    });
-    reading.await.map_err(|error| format!("a defect of Bowline: {error}"))?
 }
 
 fn watch_local(config: &Source, due: &Arc<Notify>) -> Option<crate::source::Watch> {

@@ -239,36 +239,6 @@ impl World {
         }
     }
 
-    /// A pass while all waits for the window: neither the stack is touched, nor what is known of it, nor
-    /// the files that its containers see. What is so already as git asks for was begun, if nothing else is
-    /// known to have been.
-    async fn only_look(
-        &self,
-        means: &Means,
-        name: &StackName,
-        wish: &Wish,
-        (asked, digest): (&Arc<Stack>, &ContentDigest),
-        obstacle: String,
-    ) -> Report {
-        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
-        let (stack, _) = self.with_adoption(name, asked, &wish.source);
-        let subject = Subject { stack: &stack, source, revision };
-        let moment = Moment {
-            completed: self.completed(&stack, &Course::Asked),
-            waits: Some(obstacle.clone()),
-            ..Moment::by_hand(Duration::ZERO)
-        };
-        let report = means.reconcile(&subject, &moment).await;
-        if wish.is_unread() {
-            return Report { result: PassResult::Failed, message: obstacle, ..report };
-        }
-        if report.result == PassResult::Unchanged {
-            self.note_begun(name, wish, digest);
-            self.queue.add(name.clone());
-        }
-        report
-    }
-
     /// A pass towards `stack`, whose digest is given with what it is for, and whether it may begin.
     async fn work_towards(
         self: &Arc<Self>,

@@ -9,6 +9,7 @@ use super::turn::definition;
 use crate::model::{
     ContentDigest, Passage, Revision, ServiceName, SourceName, Stack, StackName, Turn, Windows,
 };
+use crate::pass::{Means, Moment, Subject};
 use crate::plan::Aim;
 use crate::status::{PassResult, Report, WindowStatus};
 use crate::store::StackRecord;
@@ -209,6 +210,36 @@ impl World {
             Some(turn) => format!("{next} begins when its window opens, {turn}"),
             None => format!("{next} waits for its window, which does not open"),
         })
+    }
+
+    /// A pass while all waits for the window: neither the stack is touched, nor what is known of it, nor
+    /// the files that its containers see. What is so already as git asks for was begun, if nothing else is
+    /// known to have been.
+    pub(super) async fn only_look(
+        &self,
+        means: &Means,
+        name: &StackName,
+        wish: &Wish,
+        (asked, digest): (&Arc<Stack>, &ContentDigest),
+        obstacle: String,
+    ) -> Report {
+        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
+        let (stack, _) = self.with_adoption(name, asked, &wish.source);
+        let subject = Subject { stack: &stack, source, revision };
+        let moment = Moment {
+            completed: self.completed(&stack, &Course::Asked),
+            waits: Some(obstacle.clone()),
+            ..Moment::by_hand(Duration::ZERO)
+        };
+        let report = means.reconcile(&subject, &moment).await;
+        if wish.is_unread() {
+            return Report { result: PassResult::Failed, message: obstacle, ..report };
+        }
+        if report.result == PassResult::Unchanged {
+            self.note_begun(name, wish, digest);
+            self.queue.add(name.clone());
+        }
+        report
     }
 
     /// Notes that `known` and `now` are digests of one definition.
