@@ -725,12 +725,10 @@ async fn a_definition_that_another_version_knew_by_another_digest_is_known_again
     let agent = site.start_at(clock("2026-11-23T12:00:00+01:00"));
     shown(&agent, "a pass", |it| it.last_pass.is_some()).await;
     agent.end().await;
-    let known = record(&site);
-    assert!(known.begun.as_ref().unwrap().definition != other(), "{known:?}");
-    assert_eq!(known.good.as_ref().unwrap().definition, known.begun.unwrap().definition);
-    assert_eq!(known.former.len(), 1, "{:?}", known.former);
+    let known = record(&site).begun.unwrap();
+    assert!(known.definition != other(), "{known:?}");
 
-    // In an open one when somebody goes back.
+    // In an open one, too, when somebody goes back.
     remember(&site, |record| record.good.as_mut().unwrap().definition = other());
     let agent = site.start_at(clock("2026-11-23T22:30:00+01:00"));
     shown(&agent, "a pass", |it| it.last_pass.is_some()).await;

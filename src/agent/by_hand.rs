@@ -4,13 +4,14 @@
 use super::desired::{Want, Wish};
 use super::turn::definition;
 use super::{World, jobs, keeping};
-use crate::model::StackName;
+use crate::model::{ContentDigest, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances, Plan};
 use crate::rollout;
 use crate::status::{Done, Order, Preview, Refusal, RollbackTo};
 use crate::store::{Good, Mishap, Wanted};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl World {
@@ -20,12 +21,11 @@ impl World {
         name: &StackName,
         order: &Order,
     ) -> Result<Done, Refusal> {
-        if let Order::Rollback(to) = order {
-            let wish = self.known(name)?;
-            let wanted = self.wanted(name, &wish)?;
-            self.know_again(name, &wish, &wanted, to).await;
-        }
-        let done = self.begin_to_obey(name, order)?;
+        let also = match order {
+            Order::Rollback(to) => self.other_digests(name, to).await?,
+            Order::Retry | Order::Pause | Order::Resume | Order::Sync => BTreeSet::new(),
+        };
+        let done = self.begin_to_obey(name, order, also)?;
         let did = match keeping::write_now(self).await {
             None | Some(Mishap::Damaged { .. }) => done.did,
             Some(mishap) => format!("{}, but only until a restart: {mishap}", done.did),
@@ -33,10 +33,15 @@ impl World {
         Ok(Done { did, ..done })
     }
 
-    fn begin_to_obey(&self, name: &StackName, order: &Order) -> Result<Done, Refusal> {
+    fn begin_to_obey(
+        &self,
+        name: &StackName,
+        order: &Order,
+        also: BTreeSet<ContentDigest>,
+    ) -> Result<Done, Refusal> {
         let wish = self.known(name)?;
         let did = match order {
-            Order::Rollback(to) => self.rollback(name, &wish, to)?,
+            Order::Rollback(to) => self.rollback(name, &wish, to, also)?,
             Order::Retry => self.retry(name, &wish),
             Order::Pause => self.pause(name),
             Order::Resume => self.resume(name),
@@ -61,8 +66,8 @@ impl World {
         to: &RollbackTo,
     ) -> Result<Preview, Refusal> {
         let wish = self.known(name)?;
-        let wanted = self.wanted(name, &wish)?;
-        self.know_again(name, &wish, &wanted, to).await;
+        let also = self.other_digests(name, to).await?;
+        let wanted = Wanted { also, ..self.wanted(name, &wish)? };
         let record = self.inventory.stack(name);
         let good = record.way_back(&wanted, to.to.as_ref());
         let good = good.map_err(|error| Refusal::Impossible(format!("{name}: {error}")))?;
@@ -84,23 +89,34 @@ impl World {
         Ok(shown(&plan, good))
     }
 
-    /// Another version of Bowline may know what is wanted by another digest: that is no way back. The commits
-    /// on it are read, and noted as the same where they are.
-    async fn know_again(&self, name: &StackName, wish: &Wish, wanted: &Wanted, to: &RollbackTo) {
-        loop {
-            let record = self.inventory.stack(name);
-            let Ok(good) = record.way_back(wanted, to.to.as_ref()) else { return };
-            let Ok(stack) = self.former(name, &wish.source, good).await else { return };
-            if definition(&stack, &self.digest_key) != wanted.definition {
-                return;
+    /// The digests by which another version of Bowline knew what is wanted: that is no way back. The commits
+    /// on it are read.
+    async fn other_digests(
+        &self,
+        name: &StackName,
+        to: &RollbackTo,
+    ) -> Result<BTreeSet<ContentDigest>, Refusal> {
+        let wish = self.known(name)?;
+        let (mut wanted, record) = (self.wanted(name, &wish)?, self.inventory.stack(name));
+        // Each that is found is not on the way any more.
+        while let Ok(good) = record.way_back(&wanted, to.to.as_ref()) {
+            let stack = self.former(name, &wish.source, good).await;
+            if !stack.is_ok_and(|it| definition(&it, &self.digest_key) == wanted.definition) {
+                break;
             }
-            // It is not on the way any more, so this ends.
-            self.note_same(name, &good.definition, &wanted.definition);
+            wanted.also.insert(good.definition.clone());
         }
+        Ok(wanted.also)
     }
 
-    fn rollback(&self, name: &StackName, wish: &Wish, to: &RollbackTo) -> Result<String, Refusal> {
-        let wanted = self.wanted(name, wish)?;
+    fn rollback(
+        &self,
+        name: &StackName,
+        wish: &Wish,
+        to: &RollbackTo,
+        also: BTreeSet<ContentDigest>,
+    ) -> Result<String, Refusal> {
+        let wanted = Wanted { also, ..self.wanted(name, wish)? };
         let mut outcome = None;
         self.inventory.update(name, |record| {
             outcome = Some(record.go_back(&wanted, to.to.as_ref(), Timestamp::now()));
@@ -185,7 +201,7 @@ impl World {
             }
         };
         let (definition, revision) = self.counts(name, wish, stack);
-        Ok(Wanted { revision, definition })
+        Ok(Wanted { revision, definition, also: BTreeSet::new() })
     }
 }
 

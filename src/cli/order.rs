@@ -11,6 +11,7 @@ use crate::store::{self, Inventory, StackRecord, Wanted};
 use anyhow::{Context, bail};
 use clap::Args;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -123,9 +124,10 @@ fn go_back(record: &mut StackRecord, to: &RollbackTo, now: Timestamp) -> anyhow:
 fn wanted(record: &StackRecord) -> Option<Wanted> {
     if let Some(held) = &record.held_back {
         let (revision, definition) = (held.revision.clone(), held.definition.clone());
-        return Some(Wanted { revision, definition });
+        return Some(Wanted { revision, definition, also: BTreeSet::new() });
     }
     let applied = record.applied.as_ref().filter(|applied| applied.result.is_success())?;
     let definition = record.good.as_ref()?.definition.clone();
-    Some(Wanted { revision: applied.revision.clone(), definition })
+    let revision = applied.revision.clone();
+    Some(Wanted { revision, definition, also: BTreeSet::new() })
 }

@@ -17,6 +17,16 @@ pub struct Wanted {
     pub revision: Option<Revision>,
     /// The keyed digest of the definition.
     pub definition: ContentDigest,
+    /// Digests by which it was known to other versions of Bowline.
+    pub also: BTreeSet<ContentDigest>,
+}
+
+impl Wanted {
+    fn is(&self, good: &Good) -> bool {
+        good.definition == self.definition
+            || self.also.contains(&good.definition)
+            || (good.revision.is_some() && good.revision == self.revision)
+    }
 }
 
 /// There is nothing to go back to.
@@ -114,10 +124,7 @@ impl StackRecord {
         wanted: &Wanted,
         to: Option<&RevisionPrefix>,
     ) -> Result<&Good, NoWayBack> {
-        let is_other = |good: &&Good| {
-            good.definition != wanted.definition
-                && (good.revision.is_none() || good.revision != wanted.revision)
-        };
+        let is_other = |good: &&Good| !wanted.is(good);
         let Some(to) = to else { return self.held().find(is_other).ok_or(NoWayBack::None) };
         let is_named = |good: &&Good| good.revision.as_ref().is_some_and(|it| to.fits(it));
         let named: Vec<&Good> = self.held().filter(is_named).collect();
@@ -178,7 +185,7 @@ mod tests {
 
     fn back(record: &StackRecord, wanted: &str, to: &str) -> Result<String, String> {
         let prefix = (!to.is_empty()).then(|| RevisionPrefix::new(to).unwrap());
-        let wanted = Wanted { revision: None, definition: digest(wanted) };
+        let wanted = Wanted { revision: None, definition: digest(wanted), also: BTreeSet::new() };
         let found = record.way_back(&wanted, prefix.as_ref());
         found.map(|good| good.revision.clone().unwrap().0).map_err(|error| error.to_string())
     }
@@ -198,6 +205,9 @@ mod tests {
         let to = |prefix: &str| Some(RevisionPrefix::new(prefix).unwrap());
         let found = record.way_back(&wanted, None).unwrap();
         assert_eq!(found.definition, digest("two"));
+        let also = BTreeSet::from([digest("two")]);
+        let wanted = Wanted { also, ..wanted };
+        assert_eq!(record.way_back(&wanted, None).unwrap().definition, digest("one"));
         let refused = record.way_back(&wanted, to("cccc").as_ref()).unwrap_err();
         assert_eq!(refused, NoWayBack::Wanted { to: to("cccc").unwrap() });
     }
@@ -252,6 +262,7 @@ mod tests {
     }
 
     fn three() -> Wanted {
-        Wanted { revision: Some(Revision("cccc3333".to_owned())), definition: digest("three") }
+        let revision = Some(Revision("cccc3333".to_owned()));
+        Wanted { revision, definition: digest("three"), also: BTreeSet::new() }
     }
 }
