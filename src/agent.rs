@@ -4,6 +4,7 @@
 mod access;
 mod alone;
 mod backoff;
+mod begun;
 mod by_hand;
 mod chance;
 mod chronicle;
@@ -322,17 +323,35 @@ impl World {
         (stop, brake)
     }
 
+    /// Notes what the pass under way works on: not what is asked for, where that waits for its window.
+    fn works_on(&self, name: &StackName, counts: &Wish) {
+        if let Some(under_way) = self.memory().under_way.get_mut(name) {
+            under_way.want.clone_from(&counts.want);
+        }
+    }
+
+    /// Ends a pass that works towards something else than `wish`, and may be waiting for a container of it.
+    fn end_what_leads_elsewhere(&self, name: &StackName, wish: &Wish) {
+        if let Some(under_way) = self.memory().under_way.get(name)
+            && under_way.want != wish.want
+        {
+            under_way.stop.cancel();
+        }
+    }
+
     /// `name` is due at once. A pass that works towards something else, and may be waiting for a
     /// container of it, is ended.
     fn renew(&self, name: &StackName) {
         let wish = self.desired().wish(name);
         // What has to wait for a window disturbs nobody.
-        let is_shut = wish.as_ref().is_some_and(|wish| self.is_shut(wish));
-        if let Some(under_way) = self.memory().under_way.get(name)
-            && Some(&under_way.want) != wish.as_ref().map(|wish| &wish.want)
-            && !is_shut
-        {
-            under_way.stop.cancel();
+        match &wish {
+            Some(wish) if self.is_shut(wish) => {}
+            Some(wish) => self.end_what_leads_elsewhere(name, wish),
+            None => {
+                if let Some(under_way) = self.memory().under_way.get(name) {
+                    under_way.stop.cancel();
+                }
+            }
         }
         // What failed before says nothing about this.
         self.queue.forget(name);

@@ -443,6 +443,34 @@ async fn while_an_image_cannot_be_had_what_waits_for_it_is_repaired_as_it_held_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_waited_for_also_while_another_service_rests() {
+    let site = site();
+    let of = Of { site: &site, stack: "s" };
+    let both = |image: &str, other: &str| {
+        let pause = "deploy: { update_config: { failure_action: pause } }";
+        format!("{}  db: {{ image: '{other}', {CHECK}, {pause} }}\n", web(image, ""))
+    };
+    let good = of.commit(&both("web:1", "web:1"));
+    let agent = site.start();
+    of.applied(&agent, &good).await;
+    site.sim.registry_answers(false);
+    of.commit(&both("web:3", "web:ill"));
+    of.until_status(&agent, |status| status.paused.is_some()).await;
+    site.sim.registry_add("web:3", config(), Behaviour::default());
+    site.sim.registry_answers(true);
+    until("the image to be had", async || {
+        let all = of.containers().await;
+        all.iter().filter(|it| it.spec.image.as_str() == "web:3").count() == 2
+    })
+    .await;
+    of.until_status(&agent, |status| {
+        status.paused.is_some() && !status.message.contains("until the image can be had")
+    })
+    .await;
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_an_image_cannot_be_had_what_is_only_told_is_not_repaired() {
     let site = site();
     let of = Of { site: &site, stack: "s" };

@@ -58,6 +58,9 @@ impl Alone {
     /// Fetches the source once. What an earlier process fetched will do where that fails; then it is
     /// told why.
     pub async fn fetch(&self) -> Result<Option<String>, AgentError> {
+        // The others begin nothing before an agent runs.
+        let waits = |other: &StackName, is_shut| is_shut || *other != self.stack;
+        self.world.hold_files(&self.source, waits).await;
         sources::fetch_once(&self.world, &self.watched()).await;
         let trouble = || {
             let board = self.world.views.shared.board();

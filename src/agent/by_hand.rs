@@ -2,15 +2,17 @@
 //! was answered is obeyed also after a crash.
 
 use super::desired::{Want, Wish};
+use super::turn::definition;
 use super::{World, jobs, keeping};
 use crate::engine::{Discreet, Secrets};
-use crate::model::StackName;
+use crate::model::{ContentDigest, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances};
 use crate::rollout;
 use crate::status::{Caller, Done, Order, Preview, Refusal, RollbackTo};
 use crate::store::{Good, Mishap, Wanted};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl World {
@@ -21,7 +23,13 @@ impl World {
         order: &Order,
         by: &Caller,
     ) -> Result<Done, Refusal> {
-        let done = self.begin_to_obey(name, order, by)?;
+        let also = match order {
+            Order::Rollback(to) => self.other_digests(name, to).await?,
+            Order::Retry | Order::Pause | Order::Suspend(_) | Order::Resume | Order::Sync => {
+                BTreeSet::new()
+            }
+        };
+        let done = self.begin_to_obey(name, order, by, also)?;
         if matches!(order, Order::Suspend(_)) {
             self.keep_files(name).await;
         }
@@ -33,10 +41,16 @@ impl World {
         Ok(Done { did, ..done })
     }
 
-    fn begin_to_obey(&self, name: &StackName, order: &Order, by: &Caller) -> Result<Done, Refusal> {
+    fn begin_to_obey(
+        &self,
+        name: &StackName,
+        order: &Order,
+        by: &Caller,
+        also: BTreeSet<ContentDigest>,
+    ) -> Result<Done, Refusal> {
         let wish = self.known(name)?;
         let did = match order {
-            Order::Rollback(to) => self.rollback(name, &wish, to)?,
+            Order::Rollback(to) => self.rollback(name, &wish, to, also)?,
             Order::Retry => self.retry(name, &wish),
             Order::Pause => self.pause(name),
             Order::Suspend(suspension) => self.suspend(name, suspension, by),
@@ -70,9 +84,10 @@ impl World {
         to: &RollbackTo,
     ) -> Result<Preview, Refusal> {
         let wish = self.known(name)?;
-        let wanted = self.wanted(name, &wish)?;
+        let also = self.other_digests(name, to).await?;
+        let wanted = Wanted { also, ..self.wanted(name, &wish)? };
         let record = self.inventory.stack(name);
-        let good = record.way_back(&wanted.definition, to.to.as_ref());
+        let good = record.way_back(&wanted, to.to.as_ref());
         let good = good.map_err(|error| Refusal::Impossible(format!("{name}: {error}")))?;
         let stack = self.former(name, &wish.source, good).await.map_err(|problem| {
             Refusal::Failed(format!("{name}: cannot read {}: {problem}", named(good)))
@@ -93,8 +108,34 @@ impl World {
         Ok(Preview::of(&plan, rollout::waves(&plan), good.revision.clone()))
     }
 
-    fn rollback(&self, name: &StackName, wish: &Wish, to: &RollbackTo) -> Result<String, Refusal> {
-        let wanted = self.wanted(name, wish)?;
+    /// The digests by which another version of Bowline knew what is wanted: that is no way back. The commits
+    /// on it are read.
+    async fn other_digests(
+        &self,
+        name: &StackName,
+        to: &RollbackTo,
+    ) -> Result<BTreeSet<ContentDigest>, Refusal> {
+        let wish = self.known(name)?;
+        let (mut wanted, record) = (self.wanted(name, &wish)?, self.inventory.stack(name));
+        // Each that is found is not on the way any more.
+        while let Ok(good) = record.way_back(&wanted, to.to.as_ref()) {
+            let stack = self.former(name, &wish.source, good).await;
+            if !stack.is_ok_and(|it| definition(&it, &self.digest_key) == wanted.definition) {
+                break;
+            }
+            wanted.also.insert(good.definition.clone());
+        }
+        Ok(wanted.also)
+    }
+
+    fn rollback(
+        &self,
+        name: &StackName,
+        wish: &Wish,
+        to: &RollbackTo,
+        also: BTreeSet<ContentDigest>,
+    ) -> Result<String, Refusal> {
+        let wanted = Wanted { also, ..self.wanted(name, wish)? };
         let mut outcome = None;
         self.inventory.update(name, |record| {
             outcome = Some(record.go_back(&wanted, to.to.as_ref(), Timestamp::now()));
@@ -107,7 +148,9 @@ impl World {
         }
         self.views.metrics.rolled_back_by_hand(name);
         let from = wanted.revision.as_ref().map_or("what git asks for", |it| it.short());
-        Ok(format!("going back to {}; {from} is held back", named(&instead)))
+        let next = self.comes_with_its_window(name, wish);
+        let next = next.map(|next| format!("; {next}")).unwrap_or_default();
+        Ok(format!("going back to {}; {from} is held back{next}", named(&instead)))
     }
 
     fn retry(&self, name: &StackName, wish: &Wish) -> String {
@@ -181,7 +224,7 @@ impl World {
             }
         };
         let (definition, revision) = self.counts(name, wish, stack);
-        Ok(Wanted { revision, definition })
+        Ok(Wanted { revision, definition, also: BTreeSet::new() })
     }
 }
 

@@ -8,7 +8,7 @@ use super::steering::{
     partly, rests,
 };
 use crate::execute::{Notice, Onlooker};
-use crate::model::{ContentDigest, Revision, Stack, StackName};
+use crate::model::{ContentDigest, Revision, ServiceName, Stack, StackName};
 use crate::pass::Means;
 use crate::plan::Action;
 use crate::status::{PassResult, Report, RolloutVerdict, SlotNotice, SlotPhase};
@@ -67,7 +67,7 @@ impl World {
         let (instead, services) = match &course {
             Course::Asked => {
                 self.memory().short.remove(name);
-                self.show_begun(name, wish, asked, &record).await?;
+                self.show_begun(name, wish, asked, &record).await;
                 return Ok((Arc::clone(asked), course, Holds::of(&record)));
             }
             Course::Back(held) => {
@@ -79,8 +79,14 @@ impl World {
         let good = self.former(name, &wish.source, instead).await;
         let good = good.map_err(|problem| unreadable(&course, &problem))?;
         let stack = partly(asked, &good, &services);
-        let at = instead.revision.clone();
-        self.show_former(name, &wish.source, &stack, at, |it| course.is_former(it)).await?;
+        // While a window is shut, the others do not see the newest either.
+        let (begun, former) = (wish.begun_at(&record), instead.revision.clone());
+        let layer = |revision, is_former| {
+            let which = |it: &ServiceName| course.is_former(it) == is_former;
+            self.layer(&wish.source, &stack, revision, which)
+        };
+        let layers = [layer(begun, false)?, layer(former, true)?];
+        self.show(name, &wish.source, layers.into_iter().flatten().collect()).await?;
         Ok((Arc::new(stack), course, Holds::of(&record)))
     }
 
@@ -180,10 +186,15 @@ impl World {
         follows: &Consequence,
         report: &mut Report,
     ) {
-        let goes_on = *follows == Consequence::GoOn;
+        // That others rest is no reason to wait longer for the images.
+        let goes_on = matches!(follows, Consequence::GoOn | Consequence::Rest { .. });
         let short = match course {
             Course::Asked if goes_on => {
-                Short::of(&self.inventory.stack(name), definition, stack, report)
+                let short = Short::of(&self.inventory.stack(name), definition, stack, report);
+                if short.is_some() {
+                    report.result = PassResult::Failed;
+                }
+                short
             }
             Course::Short(short) if goes_on && short.goes_on(report) => {
                 let mut short = (**short).clone();

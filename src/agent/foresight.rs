@@ -5,6 +5,7 @@ use super::desired::{Want, Wish};
 use super::stacks_in_order::Leave;
 use super::steering::{self, Course, course, end_holds, partly};
 use super::turn::definition;
+use super::windows::Shut;
 use crate::execute::Onlooker;
 use crate::model::{DriftPolicy, Stack, StackName};
 use crate::pass::{Means, Moment, Pause, Subject};
@@ -89,7 +90,10 @@ impl World {
             }
         };
         let (target, leave) = match &course {
-            Course::Asked | Course::Short(_) => (digest, self.leave_in_its_window(wish, asked)),
+            Course::Asked | Course::Short(_) => {
+                let shut = wish.shut.as_ref().and_then(Shut::obstacle);
+                (digest, shut.map_or_else(|| self.leave(asked), Leave::Wait))
+            }
             Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
         };
         let (stack, _) = self.with_adoption(name, &stack, &wish.source);

@@ -1,7 +1,8 @@
 //! What a source held before: definitions to go back to, and the files that their containers mount.
 
 use super::World;
-use super::load::{Reading, load_former};
+use super::desired::Content;
+use super::load::{Reading, load, load_former};
 use crate::model::{MountSource, Revision, ServiceName, SourceName, Stack, StackName};
 use crate::source::{Laid, Layer, Repository, Spec};
 use crate::store::{Begun, Good};
@@ -42,6 +43,21 @@ impl World {
         Ok(stack)
     }
 
+    /// What a source held when it was fetched last; `None`: it never was.
+    pub(super) async fn last_read(&self, source: &SourceName) -> Result<Option<Content>, String> {
+        let (mut repository, reading) = self.repository_of(source)?;
+        let (former, source) = (self.desired().names_in(source), source.clone());
+        let reads = move || {
+            let Some(checkout) = repository.last().map_err(|error| error.to_string())? else {
+                return Ok(None);
+            };
+            let files = repository.files_of(&checkout.revision);
+            let files = files.map_err(|error| error.to_string())?;
+            load(&reading, &source, &files, &former).map(|(content, _)| Some(content))
+        };
+        blocking(reads).await
+    }
+
     /// A stack as it was in `file` at a commit.
     async fn read_at(
         &self,
@@ -62,22 +78,51 @@ impl World {
         blocking(reads).await.map(Arc::new)
     }
 
-    /// Has the checkout show what containers of these services (none: of all) of `stack` mount as it was at
-    /// `revision`.
-    pub(super) async fn show_former(
+    /// What containers of these services of `stack` mount, as it was at a commit.
+    pub(super) fn layer(
         &self,
-        name: &StackName,
         source: &SourceName,
         stack: &Stack,
         revision: Option<Revision>,
-        is_former: impl Fn(&ServiceName) -> bool,
-    ) -> Result<(), String> {
-        let Some(revision) = revision else { return Ok(()) };
+        which: impl Fn(&ServiceName) -> bool,
+    ) -> Result<Option<Layer>, String> {
         let (repository, _) = self.repository_of(source)?;
-        let paths = mounted(stack, &repository.root(), is_former);
+        let paths = mounted(stack, &repository.root(), which);
+        let revision = revision.filter(|_| !paths.is_empty());
+        Ok(revision.map(|revision| Layer { revision, paths }))
+    }
+
+    /// Has the checkout show these files for a stack, and the newest of all else. Where two are of one path,
+    /// the later prevails.
+    pub(super) async fn show(
+        &self,
+        name: &StackName,
+        source: &SourceName,
+        layers: Vec<Layer>,
+    ) -> Result<(), String> {
+        let (repository, _) = self.repository_of(source)?;
         self.memory().unlaid.remove(name);
-        let layer = (!paths.is_empty()).then_some(Layer { revision, paths });
-        lay(repository, name, layer).await
+        lay(repository, name, layers).await
+    }
+
+    /// Has the checkout show these files for stacks, beneath what it shows for them already.
+    pub(super) async fn show_beneath(
+        &self,
+        source: &SourceName,
+        mut layers: Vec<(StackName, Layer)>,
+    ) -> Result<(), String> {
+        let (mut repository, _) = self.repository_of(source)?;
+        let laid = repository.laid();
+        layers.retain(|(name, layer)| !laid.get(name).is_some_and(|laid| laid.contains(layer)));
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let change = move |laid: &mut Laid| {
+            for (name, layer) in layers {
+                laid.entry(name).or_default().insert(0, layer);
+            }
+        };
+        blocking(move || repository.lay(change).map_err(|error| error.to_string())).await
     }
 
     /// Has the checkout show the newest of all that containers of `name` mount.
@@ -87,7 +132,7 @@ impl World {
             return;
         }
         let shown = match self.repository_of(source) {
-            Ok((repository, _)) => lay(repository, name, None).await,
+            Ok((repository, _)) => lay(repository, name, Vec::new()).await,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = shown {
@@ -115,20 +160,23 @@ impl World {
     }
 }
 
-/// Lays `layer` for a stack, unless that is what is laid.
+/// Lays `layers` for a stack, unless they are what is laid.
 async fn lay(
     mut repository: Repository,
     name: &StackName,
-    layer: Option<Layer>,
+    layers: Vec<Layer>,
 ) -> Result<(), String> {
     let name = name.clone();
     blocking(move || {
-        if repository.laid_for(&name) == layer {
+        if repository.laid().remove(&name).unwrap_or_default() == layers {
             return Ok(());
         }
-        let change = |laid: &mut Laid| match layer {
-            Some(layer) => drop(laid.insert(name, layer)),
-            None => drop(laid.remove(&name)),
+        let change = |laid: &mut Laid| {
+            if layers.is_empty() {
+                laid.remove(&name);
+            } else {
+                laid.insert(name, layers);
+            }
         };
         repository.lay(change).map_err(|error| error.to_string())
     })

@@ -63,6 +63,8 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched, wakes: Arc<Wakes
              ssh://, or set `verify`"
         );
     }
+    // What comes with the first fetch is not shown to those that do not begin it yet.
+    world.hold_files(&name, |_, is_shut| is_shut).await;
     let mut first = true;
     let (mut prune_due, mut read) = (false, false);
     loop {

@@ -41,11 +41,12 @@ impl World {
         begun: Begun,
     ) -> Result<(), String> {
         let stack = self.defined(name, &wish.source, &begun).await?;
-        self.show_former(name, &wish.source, &stack, begun.revision, |_| true).await
+        let layer = self.layer(&wish.source, &stack, begun.revision, |_| true)?;
+        self.show(name, &wish.source, layer.into_iter().collect()).await
     }
 
     /// A pass over a stack that is suspended: it tells how the stack is, and what would be done.
-    pub(super) async fn only_look(
+    pub(super) async fn look_at_suspended(
         &self,
         name: &StackName,
         wish: &Wish,

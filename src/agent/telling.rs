@@ -61,8 +61,8 @@ pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision
 /// still waits, is not `repeated` with every pass.
 pub(super) fn ended(report: &Report, repeated: bool) {
     let stack = report.stack.as_str();
-    let revision = report.revision.as_ref().map(Revision::short).unwrap_or_default();
-    let (word, millis) = (report.result.word(), report.took.as_millis());
+    let revision = report.asked().map(Revision::short).unwrap_or_default();
+    let (word, millis) = (report.told().word(), report.took.as_millis());
     let at = if revision.is_empty() { String::new() } else { format!(" at {revision}") };
     let standing = [
         PassResult::Invalid,
@@ -75,7 +75,7 @@ pub(super) fn ended(report: &Report, repeated: bool) {
     // An update that rests failed in the pass that tells so; later ones only say that it does.
     let gave_up = report.rollouts.iter().any(|it| it.verdict == RolloutVerdict::Paused);
     let message = &report.message;
-    match report.result {
+    match report.told() {
         result if standing.contains(&result) && repeated => {
             tracing::debug!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }

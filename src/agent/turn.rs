@@ -33,7 +33,12 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
     world.views.begin(&name, wish.revision.as_ref());
     let (superseded, brake) = world.under_way(&name, &wish);
     let counts = world.at_its_window(&name, &wish).await;
-    let report = world.reconcile(&name, &counts, &superseded, brake.clone()).await;
+    world.works_on(&name, &counts);
+    let pass = world.reconcile(&name, &counts, &superseded, brake.clone());
+    let report = tokio::select! {
+        report = pass => report,
+        never = world.make_way_at_its_window(&name, &counts) => match never {},
+    };
     let report = world.with_holds(report);
     let report = counts.tell(report, &wish);
     world.memory().under_way.remove(&name);
@@ -63,7 +68,7 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         tracing::warn!(stack = %name, failures, "failed {failures} times in a row");
     }
     world.note(&report);
-    world.note_left(&name, &wish, &report);
+    world.note_left(&name, &wish, &counts, &report);
     if matches!(report.result, PassResult::Changed | PassResult::Removed) {
         world.clean_images(&name).await;
     }
@@ -117,7 +122,7 @@ impl World {
         brake: CancellationToken,
     ) -> Report {
         if let Some(suspended) = self.inventory.stack(name).suspended {
-            return self.only_look(name, wish, &suspended).await;
+            return self.look_at_suspended(name, wish, &suspended).await;
         }
         let means = Means {
             engine: Arc::clone(&self.engine),
@@ -203,6 +208,9 @@ impl World {
         asked: &Arc<Stack>,
     ) -> Report {
         let digest = definition(asked, &self.digest_key);
+        if let Some(obstacle) = wish.shut.as_ref().and_then(Shut::obstacle) {
+            return self.only_look(means, name, wish, (asked, &digest), obstacle).await;
+        }
         loop {
             let (stack, course, holds) = match self.target(name, wish, asked, &digest).await {
                 Ok(target) => target,
@@ -212,16 +220,13 @@ impl World {
                 }
             };
             let (target, leave) = match course {
-                Course::Asked | Course::Short(_) => {
-                    (digest.clone(), self.leave_in_its_window(wish, asked))
-                }
+                Course::Asked | Course::Short(_) => (digest.clone(), self.leave(asked)),
                 Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
             };
-            if leave == Leave::Begin && !matches!(course, Course::Back(_)) {
-                self.note_begun(name, wish, &target);
-            }
+            let means = self.beginning(means, name, wish, (&course, &target));
             let way = (&course, &target, &leave);
-            let report = self.work_towards(means, name, wish, &stack, way).await;
+            let report = self.work_towards(&means, name, wish, &stack, way).await;
+            self.note_if_begun(name, wish, (&course, &target), &report);
             if course.short().is_some_and(|short| short.has_all(&report)) {
                 tracing::info!(stack = %name, "the images that it waited for are there");
                 self.chronicle_broken_off(&report, "the images that it waited for are there");

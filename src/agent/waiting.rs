@@ -16,8 +16,18 @@ use std::sync::Arc;
 #[derive(Debug, PartialEq)]
 pub(super) struct Left {
     stack: Arc<Stack>,
+    /// Whether that waited for its window, and what was begun before counted in its place.
+    counted_another: bool,
     /// Why those that depend on it must wait.
     obstacle: Option<String>,
+}
+
+impl Left {
+    /// Whether this tells something of a stack that is `wanted` so: of what was begun before only as long as
+    /// the window is shut.
+    fn counts(&self, wanted: &Stack, is_shut: bool) -> bool {
+        self.stack.is_defined_as(wanted) && (is_shut || !self.counted_another)
+    }
 }
 
 impl World {
@@ -38,6 +48,7 @@ impl World {
             return as_it_was_left(&self.inventory.stack(other));
         }
         let wish = self.desired().wish(other);
+        let is_shut = wish.as_ref().is_some_and(|wish| self.is_shut(wish));
         let wanted = match wish.map(|wish| wish.want) {
             Some(Want::Run(stack)) => stack,
             Some(Want::Invalid { problem, .. }) => {
@@ -49,7 +60,7 @@ impl World {
             }
         };
         let memory = self.memory();
-        match memory.left.get(other).filter(|left| left.stack.is_defined_as(&wanted)) {
+        match memory.left.get(other).filter(|left| left.counts(&wanted, is_shut)) {
             None => Standing::Pending,
             Some(Left { obstacle: None, .. }) => Standing::Ready,
             Some(Left { obstacle: Some(why), .. }) => Standing::NotReady(why.clone()),
@@ -57,10 +68,11 @@ impl World {
     }
 
     /// Notes how a pass left a stack; those that depend on it are woken if that is another way than
-    /// before.
-    pub(super) fn note_left(&self, name: &StackName, wish: &Wish, report: &Report) {
+    /// before. `counts` is what the pass worked on.
+    pub(super) fn note_left(&self, name: &StackName, wish: &Wish, counts: &Wish, report: &Report) {
         let Want::Run(stack) = &wish.want else { return };
-        let left = Left { stack: Arc::clone(stack), obstacle: report.obstacle() };
+        let (stack, counted_another) = (Arc::clone(stack), counts.waits_for_newer());
+        let left = Left { stack, counted_another, obstacle: report.obstacle() };
         let mut memory = self.memory();
         if memory.left.get(name) == Some(&left) {
             return;

@@ -2,19 +2,27 @@
 //! Everything after that goes on as it would without windows.
 
 use super::World;
+use super::begun::{Kept, kept};
 use super::desired::{Want, Wish};
-use super::stacks_in_order::Leave;
 use super::steering::Course;
 use super::turn::definition;
 use crate::model::{
-    ContentDigest, Passage, Revision, ServiceName, Stack, StackName, Turn, Windows,
+    ContentDigest, Passage, Revision, ServiceName, SourceName, Stack, StackName, Turn, Windows,
 };
+use crate::pass::{Means, Moment, Subject};
 use crate::plan::Aim;
 use crate::status::{PassResult, Report, WindowStatus};
-use crate::store::{Begun, StackRecord};
+use crate::store::StackRecord;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::sleep;
+
+/// The time between two looks at a window while a pass is under way.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 /// A window that is shut.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,33 +38,22 @@ pub(crate) enum Waits {
     Nothing,
     /// What git asks for; what was begun last is kept.
     Newer,
-    /// All of it: what was begun last is not known, and why, if that is odd.
-    All(Option<String>),
-}
-
-/// What has to wait while a window is shut.
-enum Kept {
-    Asked,
-    Former(Begun),
-    Unknown,
-}
-
-/// What is kept outside of a window, where git asks for `asked`.
-fn kept(record: &StackRecord, asked: &ContentDigest) -> Kept {
-    match record.last_begun() {
-        Some(begun) if begun.definition == *asked => Kept::Asked,
-        Some(begun) => Kept::Former(begun),
-        None => Kept::Unknown,
-    }
+    /// All of it: what was begun last is not known.
+    All,
+    /// All of it: what was begun last cannot be read, and why.
+    Unread(String),
 }
 
 impl Shut {
-    /// Why a stack of which nothing was begun does not begin.
+    /// Why nothing of the stack is touched, not even to be repaired.
     pub(super) fn obstacle(&self) -> Option<String> {
         match &self.waits {
             Waits::Nothing | Waits::Newer => None,
-            Waits::All(None) => Some(self.told()),
-            Waits::All(Some(why)) => Some(format!("{}\n{why}", self.told())),
+            Waits::All => Some(self.told()),
+            Waits::Unread(why) => Some(format!(
+                "{}\nwhat was begun before cannot be read, so nothing is repaired: {why}",
+                self.told()
+            )),
         }
     }
 
@@ -75,18 +72,18 @@ impl Wish {
         let opens = shut.opens.as_ref().map(|turn| turn.at);
         match shut.waits {
             Waits::Newer => {
-                if report.result.is_success() {
-                    report.result = PassResult::Waiting;
-                }
                 let told = format!("{}\n{}", shut.told(), report.message);
                 told.trim_end().clone_into(&mut report.message);
-                report.revision.clone_from(&asked.revision);
+                report.waiting.clone_from(&asked.revision);
                 report.window = Some(WindowStatus { opens, instead: self.revision.clone() });
             }
-            Waits::All(_) if report.result == PassResult::Waiting => {
+            Waits::All if report.result == PassResult::Waiting => {
                 report.window = Some(WindowStatus { opens, instead: None });
             }
-            Waits::Nothing | Waits::All(_) => {}
+            Waits::Unread(_) => {
+                report.window = Some(WindowStatus { opens, instead: None });
+            }
+            Waits::Nothing | Waits::All => {}
         }
         report
     }
@@ -118,23 +115,23 @@ impl World {
         let Passage::Shut(opens) = self.passage(wish) else { return wish.clone() };
         let shut = |waits| Some(Shut { opens: opens.clone(), waits });
         let Some(asked) = asked(wish) else {
-            return Wish { shut: shut(Waits::All(None)), ..wish.clone() };
+            return Wish { shut: shut(Waits::All), ..wish.clone() };
         };
         let digest = definition(asked, &self.digest_key);
         let begun = match kept(&self.inventory.stack(name), &digest) {
             Kept::Asked => return Wish { shut: shut(Waits::Nothing), ..wish.clone() },
-            Kept::Unknown => return Wish { shut: shut(Waits::All(None)), ..wish.clone() },
+            Kept::Unknown => return Wish { shut: shut(Waits::All), ..wish.clone() },
             Kept::Former(begun) => begun,
         };
         let stack = match self.defined(name, &wish.source, &begun).await {
             // Another version of Bowline, or another configuration, knows it by another digest.
             Ok(stack) if definition(&stack, &self.digest_key) == digest => {
+                self.note_same(name, &begun.definition, &digest);
                 return Wish { shut: shut(Waits::Nothing), ..wish.clone() };
             }
             Ok(stack) => stack,
             Err(problem) => {
-                let why = format!("what was begun before cannot be read: {problem}");
-                return Wish { shut: shut(Waits::All(Some(why))), ..wish.clone() };
+                return Wish { shut: shut(Waits::Unread(problem)), ..wish.clone() };
             }
         };
         let want = match &wish.want {
@@ -158,12 +155,17 @@ impl World {
         if is_under_way {
             return Passage::Open(None);
         }
+        self.passage_of(&wish.source, asked(wish).map(AsRef::as_ref))
+    }
+
+    /// The same of a definition in a source; `None`: of a stack that left it.
+    pub(super) fn passage_of(&self, source: &SourceName, asked: Option<&Stack>) -> Passage {
         let config = self.config();
-        let source = config.sources.iter().find(|source| source.name == wish.source);
+        let source = config.sources.iter().find(|known| known.name == *source);
         let levels = [
             Some(&config.windows),
             source.map(|source| &source.windows),
-            asked(wish).map(|stack| &stack.windows),
+            asked.map(|stack| &stack.windows),
         ];
         let said = |level: &&Windows| **level != Windows::default();
         let levels: Vec<&Windows> = levels.into_iter().flatten().filter(said).collect();
@@ -197,71 +199,98 @@ impl World {
         }
     }
 
-    /// Whether a stack may begin what is asked for.
-    pub(super) fn leave_in_its_window(&self, wish: &Wish, asked: &Stack) -> Leave {
-        let obstacle = wish.shut.as_ref().and_then(Shut::obstacle);
-        obstacle.map_or_else(|| self.leave(asked), Leave::Wait)
+    /// What begins when the window opens, for people; `None`: nothing waits for it.
+    pub(super) fn comes_with_its_window(&self, name: &StackName, wish: &Wish) -> Option<String> {
+        let (Passage::Shut(opens), Some(stack)) = (self.passage(wish), asked(wish)) else {
+            return None;
+        };
+        let (counts, _) = self.counts(name, wish, stack);
+        let waits = counts != definition(stack, &self.digest_key);
+        let next = wish.revision.as_ref().map_or("what git asks for", Revision::short);
+        waits.then(|| match opens {
+            Some(turn) => format!("{next} begins when its window opens, {turn}"),
+            None => format!("{next} waits for its window, which does not open"),
+        })
     }
 
-    /// Notes that what is asked for is begun, with its digest, unless it waits for its window.
-    pub(super) fn note_begun(&self, name: &StackName, wish: &Wish, definition: &ContentDigest) {
-        if wish.shut.is_some() {
-            return;
+    /// A pass while all waits for the window: neither the stack is touched, nor what is known of it, nor
+    /// the files that its containers see. What is so already as git asks for was begun, if nothing else is
+    /// known to have been.
+    pub(super) async fn only_look(
+        &self,
+        means: &Means,
+        name: &StackName,
+        wish: &Wish,
+        (asked, digest): (&Arc<Stack>, &ContentDigest),
+        obstacle: String,
+    ) -> Report {
+        let (source, revision) = (Some(wish.source.clone()), wish.revision.clone());
+        let (stack, _) = self.with_adoption(name, asked, &wish.source);
+        let subject = Subject { stack: &stack, source, revision };
+        let moment = Moment {
+            completed: self.completed(&stack, &Course::Asked),
+            waits: Some(obstacle.clone()),
+            ..Moment::by_hand(Duration::ZERO)
+        };
+        let report = means.reconcile(&subject, &moment).await;
+        if wish.is_unread() {
+            return Report { result: PassResult::Failed, message: obstacle, ..report };
         }
-        let file = self.desired().file_of(name).unwrap_or_default();
-        // The commit of files in error is not the one that the definition is of.
-        let revision = wish.revision.clone().filter(|_| matches!(wish.want, Want::Run(_)));
-        let begun = Begun { revision, file, definition: definition.clone() };
-        if let Some(stack) = asked(wish) {
-            let known = (definition.clone(), Arc::clone(stack));
-            self.memory().begun.insert(name.clone(), known);
+        if report.result == PassResult::Unchanged {
+            self.note_begun(name, wish, digest);
+            self.queue.add(name.clone());
         }
-        if self.inventory.update(name, |record| record.note_begun(begun)) {
+        report
+    }
+
+    /// Notes that `known` and `now` are digests of one definition.
+    pub(super) fn note_same(&self, name: &StackName, known: &ContentDigest, now: &ContentDigest) {
+        if self.inventory.update(name, |record| record.note_same(known, now)) {
             self.unsaved.notify_one();
         }
     }
 
-    /// The first file of a stack at a commit, relative to the checkout.
-    pub(super) fn file_at(&self, name: &StackName, revision: Option<&Revision>) -> String {
-        let begun = self.inventory.stack(name).last_begun();
-        let begun = begun.filter(|begun| begun.revision.as_ref() == revision);
-        let file = begun.map(|begun| begun.file).filter(|file| !file.is_empty());
-        file.or_else(|| self.desired().file_of(name)).unwrap_or_default()
-    }
-
-    /// Has the checkout show what containers of `stack` mount: the newest, and while a window is shut what
-    /// was begun before, so that no later commit reaches them.
-    pub(super) async fn show_begun(
+    /// Has the pass under way towards what was begun before end when the window opens for something else.
+    /// Goes on as long as that pass.
+    pub(super) async fn make_way_at_its_window(
         &self,
         name: &StackName,
-        wish: &Wish,
-        stack: &Stack,
-        record: &StackRecord,
-    ) -> Result<(), String> {
-        match wish.shut.as_ref().map(|shut| &shut.waits) {
-            None | Some(Waits::All(_)) => {
-                self.show_newest(name, &wish.source).await;
-                Ok(())
-            }
-            Some(Waits::Nothing | Waits::Newer) => {
-                let begun = record.last_begun().and_then(|begun| begun.revision);
-                self.show_former(name, &wish.source, stack, begun, |_| true).await
-            }
+        counts: &Wish,
+    ) -> Infallible {
+        if counts.waits_for_newer() {
+            self.until_its_window_opens(name).await;
+            self.renew(name);
         }
+        pending().await
     }
 
-    /// Has somebody's word count for an open window.
-    pub(super) fn begin_by_hand(&self, name: &StackName, wish: &Wish) -> bool {
-        let Some(asked) = asked(wish).filter(|_| self.is_shut(wish)) else { return false };
-        let digest = definition(asked, &self.digest_key);
-        let waits = !matches!(kept(&self.inventory.stack(name), &digest), Kept::Asked);
-        self.note_begun(name, wish, &digest);
-        waits
+    async fn until_its_window_opens(&self, name: &StackName) {
+        loop {
+            let wish = self.desired().wish(name);
+            let Some(wish) = wish else { return };
+            let Passage::Shut(opens) = self.passage(&wish) else { return };
+            // The clock may be set meanwhile, and another commit may say other windows.
+            let until = opens.map(|turn| turn.at.duration_since(self.views.clock.now()));
+            let until = until.and_then(|wait| Duration::try_from(wait).ok());
+            sleep(until.unwrap_or(LONGEST_LOOK).clamp(SHORTEST_LOOK, LONGEST_LOOK)).await;
+        }
+    }
+}
+
+impl Wish {
+    /// Whether something newer waits for a window, and this counts in its place.
+    pub(super) fn waits_for_newer(&self) -> bool {
+        self.shut.as_ref().is_some_and(|shut| shut.waits == Waits::Newer)
+    }
+
+    /// Whether what was begun before is known, and cannot be read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.shut.as_ref().is_some_and(|shut| matches!(shut.waits, Waits::Unread(_)))
     }
 }
 
 /// The definition that is asked for.
-fn asked(wish: &Wish) -> Option<&Arc<Stack>> {
+pub(super) fn asked(wish: &Wish) -> Option<&Arc<Stack>> {
     match &wish.want {
         Want::Run(stack) | Want::Invalid { last_good: Some(stack), .. } => Some(stack),
         Want::Invalid { last_good: None, .. } | Want::Held(_) | Want::Gone(_) => None,

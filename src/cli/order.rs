@@ -12,6 +12,7 @@ use crate::store::{self, Inventory, StackRecord, Wanted};
 use anyhow::{Context, bail};
 use clap::Args;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -61,10 +62,19 @@ pub(super) async fn note(
     to.socket.tell_absence(&state_dir);
     let did = without_agent(&state_dir, &to.stack, order)?;
     let outlook = match order {
-        Order::Suspend(_) => "nothing is done without an agent, and the next one goes by this",
-        Order::Pause => "nothing is exchanged without an agent, and the next one goes by this",
-        Order::Rollback(_) | Order::Retry | Order::Resume | Order::Sync => {
-            "this takes effect when an agent runs"
+        Order::Suspend(_) => {
+            "nothing is done without an agent, and the next one goes by this".to_owned()
+        }
+        Order::Pause => {
+            "nothing is exchanged without an agent, and the next one goes by this".to_owned()
+        }
+        Order::Retry => format!(
+            "this takes effect when an agent runs, but begins nothing that waits for a window: \
+             `bowline retry {}` without `--no-wait` does",
+            to.stack
+        ),
+        Order::Rollback(_) | Order::Resume | Order::Sync => {
+            "this takes effect when an agent runs".to_owned()
         }
     };
     println!("{}: {did}; {outlook}", to.stack);
@@ -122,9 +132,10 @@ fn go_back(record: &mut StackRecord, to: &RollbackTo, now: Timestamp) -> anyhow:
 fn wanted(record: &StackRecord) -> Option<Wanted> {
     if let Some(held) = &record.held_back {
         let (revision, definition) = (held.revision.clone(), held.definition.clone());
-        return Some(Wanted { revision, definition });
+        return Some(Wanted { revision, definition, also: BTreeSet::new() });
     }
     let applied = record.applied.as_ref().filter(|applied| applied.result.is_success())?;
     let definition = record.good.as_ref()?.definition.clone();
-    Some(Wanted { revision: applied.revision.clone(), definition })
+    let revision = applied.revision.clone();
+    Some(Wanted { revision, definition, also: BTreeSet::new() })
 }

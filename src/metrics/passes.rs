@@ -70,7 +70,7 @@ impl Passes {
     pub(super) fn observe(&self, report: &Report) {
         let stack = report.stack.as_str();
         for result in shown_results() {
-            let so = result == report.result;
+            let so = result == report.told();
             let labels = [stack, result.word()];
             self.reconciles.with_label_values(&labels).inc_by(u64::from(so));
             self.last_result.with_label_values(&labels).set(i64::from(so));

@@ -5,12 +5,12 @@ use super::checkout::{settled, write_out};
 use super::error::{Fault, SourceError};
 use super::files::Files;
 use super::kept;
-use super::laid::{Laid, Layer, commit_of, laid, note, show};
+use super::laid::{Laid, commit_of, laid, note, show};
 use super::mirror::Mirror;
 use super::modules::absent;
 use super::repository::Repository;
 use super::view::View;
-use crate::model::{Revision, StackName};
+use crate::model::Revision;
 use git2::{Delta, Tree};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -59,9 +59,9 @@ impl Repository {
         lay().map_err(|fault| self.error(fault))
     }
 
-    /// What is laid for `stack`.
-    pub fn laid_for(&self, stack: &StackName) -> Option<Layer> {
-        laid(&self.home).remove(stack)
+    /// What is laid.
+    pub fn laid(&self) -> Laid {
+        laid(&self.home)
     }
 
     fn try_files_of(&self, revision: &Revision) -> Result<Files<'_>, Fault> {

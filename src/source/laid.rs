@@ -20,8 +20,9 @@ use std::path::{Component, Path, PathBuf};
 /// The commits of ours, by id: any other commit came from the repository.
 pub(super) const OURS: &str = "refs/bowline/laid/";
 
-/// What is laid, by the stack that needs it. Where two lay one path, the later by name prevails.
-pub type Laid = BTreeMap<StackName, Layer>;
+/// What is laid, by the stack that needs it. Where two lay one path, the later by name prevails, and of those
+/// of one stack the later.
+pub type Laid = BTreeMap<StackName, Vec<Layer>>;
 
 /// Files and directories as they were at one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +37,20 @@ pub struct Layer {
 /// What is laid over the checkout at `home`. What cannot be read counts as nothing: it is told to us
 /// again.
 pub(super) fn laid(home: &Home) -> Laid {
+    /// A note of an earlier form has one layer a stack.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Noted {
+        All(Vec<Layer>),
+        One(Layer),
+    }
     let text = fs::read(home.laid()).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+    let noted: BTreeMap<StackName, Noted> = serde_json::from_slice(&text).unwrap_or_default();
+    let layers = |noted| match noted {
+        Noted::All(layers) => layers,
+        Noted::One(layer) => vec![layer],
+    };
+    noted.into_iter().map(|(stack, noted)| (stack, layers(noted))).collect()
 }
 
 /// Notes what is laid; the next switch shows it.
@@ -96,7 +109,8 @@ fn composed<'m>(mirror: &'m Mirror, commit: Oid, laid: &Laid) -> Result<Tree<'m>
     let failed = |error: git2::Error| Fault::git("lay former files over a commit", &error);
     let repository = &mirror.repository;
     let mut tree = mirror.files_of(commit).map_err(failed)?;
-    for (stack, layer) in laid {
+    let layers = laid.iter().flat_map(|(stack, layers)| layers.iter().map(move |it| (stack, it)));
+    for (stack, layer) in layers {
         let Some(former) = mirror.commit_at(&layer.revision)? else {
             let revision = layer.revision.short();
             tracing::debug!(stack = %stack, revision, "not laying the files of a commit that is gone");

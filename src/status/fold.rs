@@ -92,7 +92,7 @@ pub(super) fn changing(status: &StackStatus) -> Option<&Condition> {
 pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     let ended = end(report.started, report.took);
     status.source.clone_from(&report.source);
-    status.revision.clone_from(&report.revision);
+    status.revision = report.asked().cloned();
     status.sync = sync(report);
     status.health = report.workload.map_or(HealthStatus::Unknown, health);
     status.workload = report.workload;
@@ -102,7 +102,7 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     status.drift =
         report.drift.iter().filter(|(_, fields)| **fields > 0).map(|(k, n)| (*k, *n)).collect();
     status.last_pass = Some(LastPass {
-        result: report.result,
+        result: report.told(),
         started: report.started,
         took_seconds: report.took.as_secs_f64(),
     });
@@ -194,7 +194,7 @@ fn sync(report: &Report) -> SyncStatus {
     let compared = report.drift.values().any(|fields| *fields > 0)
         || !report.actions.is_empty()
         || !report.problems.is_empty();
-    match report.result {
+    match report.told() {
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => SyncStatus::Synced,
         PassResult::Stalled
         | PassResult::Crashing
@@ -221,7 +221,7 @@ fn health(workload: Workload) -> HealthStatus {
 type Statement = (ConditionKind, Verdict, &'static str);
 
 fn ready(report: &Report, health: HealthStatus) -> Statement {
-    let (verdict, reason) = match (report.result, health) {
+    let (verdict, reason) = match (report.told(), health) {
         (PassResult::Failed, _) => (Verdict::False, "Failed"),
         (PassResult::Invalid, _) => (Verdict::False, "Invalid"),
         (PassResult::Crashing, _) => (Verdict::False, "CrashLoop"),
@@ -243,7 +243,7 @@ fn ready(report: &Report, health: HealthStatus) -> Statement {
 }
 
 fn stalled(report: &Report) -> Statement {
-    let (verdict, reason) = match report.result {
+    let (verdict, reason) = match report.told() {
         PassResult::Invalid => (Verdict::True, "Invalid"),
         PassResult::Stalled => (Verdict::True, "DoesNotSettle"),
         PassResult::Paused => (Verdict::True, "Paused"),

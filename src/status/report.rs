@@ -55,6 +55,9 @@ pub struct Report {
     pub suspended: Option<SuspendedStatus>,
     /// That what git asks for waits for a window.
     pub window: Option<WindowStatus>,
+    /// The commit that waits for it, where what was begun before was worked on in its place: all else here
+    /// is about that.
+    pub waiting: Option<Revision>,
     /// That the stack left its source.
     pub departure: Option<Departure>,
 }
@@ -84,8 +87,22 @@ impl Report {
             paused: None,
             suspended: None,
             window: None,
+            waiting: None,
             departure: None,
         }
+    }
+
+    /// How it ended for who asks whether what git asks for runs.
+    pub fn told(&self) -> PassResult {
+        if self.waiting.is_some() && self.result.is_success() {
+            return PassResult::Waiting;
+        }
+        self.result
+    }
+
+    /// The commit that git asks for, where known.
+    pub fn asked(&self) -> Option<&Revision> {
+        self.waiting.as_ref().or(self.revision.as_ref())
     }
 }
 

@@ -17,6 +17,16 @@ pub struct Wanted {
     pub revision: Option<Revision>,
     /// The keyed digest of the definition.
     pub definition: ContentDigest,
+    /// Digests by which it was known to other versions of Bowline.
+    pub also: BTreeSet<ContentDigest>,
+}
+
+impl Wanted {
+    fn is(&self, good: &Good) -> bool {
+        good.definition == self.definition
+            || self.also.contains(&good.definition)
+            || (good.revision.is_some() && good.revision == self.revision)
+    }
 }
 
 /// There is nothing to go back to.
@@ -98,7 +108,7 @@ impl StackRecord {
         to: Option<&RevisionPrefix>,
         now: Timestamp,
     ) -> Result<Good, NoWayBack> {
-        let instead = self.way_back(&wanted.definition, to)?.clone();
+        let instead = self.way_back(wanted, to)?.clone();
         (self.paused, self.progress) = (None, None);
         let good = self.good.replace(instead.clone());
         let is_other = |known: &Good| known.definition != instead.definition;
@@ -119,13 +129,13 @@ impl StackRecord {
     }
 
     /// The definition to go back to: the newest that is not the `wanted` one, or that which `to`
-    /// names.
+    /// names. One of the same commit is the wanted one, by whatever digest it was known.
     pub fn way_back(
         &self,
-        wanted: &ContentDigest,
+        wanted: &Wanted,
         to: Option<&RevisionPrefix>,
     ) -> Result<&Good, NoWayBack> {
-        let is_other = |good: &&Good| good.definition != *wanted;
+        let is_other = |good: &&Good| !wanted.is(good);
         let Some(to) = to else { return self.held().find(is_other).ok_or(NoWayBack::None) };
         let is_named = |good: &&Good| good.revision.as_ref().is_some_and(|it| to.fits(it));
         let named: Vec<&Good> = self.held().filter(is_named).collect();
@@ -186,7 +196,8 @@ mod tests {
 
     fn back(record: &StackRecord, wanted: &str, to: &str) -> Result<String, String> {
         let prefix = (!to.is_empty()).then(|| RevisionPrefix::new(to).unwrap());
-        let found = record.way_back(&digest(wanted), prefix.as_ref());
+        let wanted = Wanted { revision: None, definition: digest(wanted), also: BTreeSet::new() };
+        let found = record.way_back(&wanted, prefix.as_ref());
         found.map(|good| good.revision.clone().unwrap().0).map_err(|error| error.to_string())
     }
 
@@ -196,6 +207,20 @@ mod tests {
         assert_eq!(back(&record, "three", "").unwrap(), "bbbb2222");
         assert_eq!(back(&record, "four", "").unwrap(), "cccc3333");
         assert_eq!(back(&record, "three", "bbbb1").unwrap(), "bbbb1111");
+    }
+
+    #[test]
+    fn the_commit_that_git_asks_for_is_no_way_back_by_whatever_digest_it_was_known() {
+        let (record, later) = (record(), digest("three, as another version has it"));
+        let wanted = Wanted { definition: later, ..three() };
+        let to = |prefix: &str| Some(RevisionPrefix::new(prefix).unwrap());
+        let found = record.way_back(&wanted, None).unwrap();
+        assert_eq!(found.definition, digest("two"));
+        let also = BTreeSet::from([digest("two")]);
+        let wanted = Wanted { also, ..wanted };
+        assert_eq!(record.way_back(&wanted, None).unwrap().definition, digest("one"));
+        let refused = record.way_back(&wanted, to("cccc").as_ref()).unwrap_err();
+        assert_eq!(refused, NoWayBack::Wanted { to: to("cccc").unwrap() });
     }
 
     #[test]
@@ -248,6 +273,7 @@ mod tests {
     }
 
     fn three() -> Wanted {
-        Wanted { revision: Some(Revision("cccc3333".to_owned())), definition: digest("three") }
+        let revision = Some(Revision("cccc3333".to_owned()));
+        Wanted { revision, definition: digest("three"), also: BTreeSet::new() }
     }
 }

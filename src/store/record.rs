@@ -50,29 +50,56 @@ const REMEMBERED_GOOD: usize = 10;
 
 impl StackRecord {
     /// Notes that a definition held. One that is known to have held goes on with the images of now; any
-    /// other takes the place of the last, which becomes a former one.
+    /// other takes the place of the last, which becomes a former one. What is the same file of the same
+    /// commit is the same to go back to, whatever its digest was.
     pub fn note_good(&mut self, good: Good) {
         if let Some(last) = self.good.as_mut().filter(|last| last.definition == good.definition) {
             last.images = good.images;
             return;
         }
-        self.former.retain(|former| former.definition != good.definition);
-        if let Some(last) = self.good.replace(good) {
-            self.former.insert(0, last);
-            self.former.truncate(REMEMBERED_GOOD);
-        }
+        let is_other = |known: &Good| {
+            known.definition != good.definition
+                && (known.revision.is_none()
+                    || (&known.revision, &known.file) != (&good.revision, &good.file))
+        };
+        self.former.retain(is_other);
+        let last = self.good.take().filter(is_other);
+        self.good = Some(good);
+        self.former.splice(0..0, last);
+        self.former.truncate(REMEMBERED_GOOD);
     }
 
-    /// Notes that a definition is begun, unless it was before.
+    /// Notes that a definition is begun, unless it was before; then only its commit, if that was not known.
     pub fn note_begun(&mut self, begun: Begun) {
-        if self.begun.as_ref().is_none_or(|last| last.definition != begun.definition) {
+        let is_known = |last: &Begun| {
+            last.definition == begun.definition
+                && (last.revision.is_some() || begun.revision.is_none())
+        };
+        if !self.begun.as_ref().is_some_and(is_known) {
             self.begun = Some(begun);
         }
     }
 
-    /// What was begun last, as far as that is known.
+    /// What was begun last, as far as that is known. Where it held its commit is known from then, too.
     pub fn last_begun(&self) -> Option<Begun> {
-        self.begun.clone().or_else(|| self.good.as_ref().map(Begun::from))
+        let Some(begun) = &self.begun else { return self.good.as_ref().map(Begun::from) };
+        let held = || {
+            let mut held = self.good.iter().chain(&self.former);
+            held.find(|good| good.definition == begun.definition && good.revision.is_some())
+        };
+        let known = if begun.revision.is_none() { held().map(Begun::from) } else { None };
+        Some(known.unwrap_or_else(|| begun.clone()))
+    }
+
+    /// Notes that `known`, the digest of what was begun, and `now` are of one definition: another version of
+    /// Bowline has another one for it. What is held back or rests stays so. What held is not touched: after
+    /// a change of variables it did not hold as it is now.
+    pub fn note_same(&mut self, known: &ContentDigest, now: &ContentDigest) {
+        let begun = self.begun.iter_mut().map(|begun| &mut begun.definition);
+        let held_back = self.held_back.iter_mut().map(|held| &mut held.definition);
+        let paused = self.paused.iter_mut().filter_map(|paused| paused.definition.as_mut());
+        let all = begun.chain(held_back).chain(paused);
+        all.filter(|it| *it == known).for_each(|it| it.clone_from(now));
     }
 
     /// Takes in what an earlier process wrote that is known only now. What came later prevails.
@@ -390,17 +417,7 @@ mod tests {
         let mut record = StackRecord::default();
         record.note_good(good("1", "a"));
         record.note_good(good("2", "b"));
-        record.held_back = Some(HeldBack {
-            revision: None,
-            definition: ContentDigest("bad".to_owned()),
-            reason: String::new(),
-            since: Timestamp::UNIX_EPOCH,
-            instead: good("3", "c"),
-            reached: false,
-            images: BTreeMap::new(),
-            services: BTreeSet::new(),
-            by_hand: false,
-        });
+        record.held_back = Some(held());
         assert_eq!(texts(record.revisions()), ["1", "2", "3"]);
         assert_eq!(record.images(), ["b", "c"].map(str::to_owned).into());
     }
@@ -416,6 +433,74 @@ mod tests {
         record.note_begun(again);
         assert_eq!(record.last_begun(), Some(Begun::from(&good("2", "a"))));
         assert_eq!(texts(record.revisions()), ["1", "2"]);
+    }
+
+    #[test]
+    fn what_was_begun_without_a_commit_gets_the_one_at_which_it_comes_again_or_held() {
+        let at = |revision: &str| Begun::from(&good(revision, "a"));
+        let mut record = StackRecord::default();
+        record.note_begun(Begun { revision: None, ..at("1") });
+        assert_eq!(record.last_begun().unwrap().revision, None);
+        let mut held = record.clone();
+        held.note_good(good("1", "a"));
+        held.note_good(good("2", "a"));
+        assert_eq!(held.last_begun(), Some(at("1")));
+        record.note_begun(at("1"));
+        assert_eq!((record.last_begun(), record.begun), (Some(at("1")), Some(at("1"))));
+    }
+
+    #[test]
+    fn a_commit_that_another_version_knew_by_another_digest_is_nothing_to_go_back_to() {
+        let other = |revision: &str| Good {
+            definition: ContentDigest(format!("as before: {revision}")),
+            ..good(revision, "a")
+        };
+        let mut record = StackRecord::default();
+        for good in [other("1"), other("2"), other("3"), good("3", "b"), good("2", "b")] {
+            record.note_good(good);
+        }
+        assert_eq!(
+            (record.good.clone(), former(&record)),
+            (Some(good("2", "b")), vec!["3".into(), "1".into()])
+        );
+        // Another file of the commit is another definition.
+        record.note_good(Good { file: "other.yaml".to_owned(), ..other("2") });
+        assert_eq!(former(&record), ["2", "3", "1"]);
+    }
+
+    #[test]
+    fn what_was_begun_is_known_by_a_new_digest_with_what_is_held_back_and_rests() {
+        let mut record = StackRecord::default();
+        record.note_good(good("1", "a"));
+        record.note_begun(Begun::from(&good("1", "a")));
+        let [known, now] = ["definition of 1", "now"].map(|it| ContentDigest(it.to_owned()));
+        record.held_back = Some(HeldBack { definition: known.clone(), ..held() });
+        record.paused = Some(Paused {
+            definition: Some(known.clone()),
+            services: BTreeSet::new(),
+            reason: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            by_hand: false,
+        });
+        record.note_same(&known, &now);
+        assert_eq!(record.last_begun().unwrap().definition, now);
+        assert_eq!(record.held_back.unwrap().definition, now);
+        assert_eq!(record.paused.unwrap().definition, Some(now));
+        assert_eq!(record.good.unwrap().definition, known);
+    }
+
+    fn held() -> HeldBack {
+        HeldBack {
+            revision: None,
+            definition: ContentDigest("bad".to_owned()),
+            reason: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            instead: good("3", "c"),
+            reached: false,
+            images: BTreeMap::new(),
+            services: BTreeSet::new(),
+            by_hand: false,
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn then(source: &mut Repository, upstream: &Upstream, at: &str, path: &str) -> S
 fn lay(source: &mut Repository, stack: &str, at: &str, paths: &[&str]) {
     let paths = paths.iter().map(PathBuf::from).collect();
     let layer = Layer { revision: revision(at), paths };
-    source.lay(|laid| drop(laid.insert(name(stack), layer))).unwrap();
+    source.lay(|laid| drop(laid.insert(name(stack), vec![layer]))).unwrap();
 }
 
 fn keep(source: &mut Repository, revisions: &[&str]) -> Vec<String> {
@@ -315,6 +315,28 @@ fn where_two_stacks_lay_one_path_the_later_by_name_prevails() {
     source.lay(|laid| drop(laid.remove(&name("b")))).unwrap();
     assert_eq!(shown("nginx.conf"), "one");
     assert_eq!(then(&mut source, &upstream, &third, "nginx.conf"), "three");
+}
+
+#[test]
+fn files_of_two_commits_are_laid_for_one_stack_and_a_note_of_one_commit_is_read() {
+    let (upstream, mut source, [first, second]) = two_commits();
+    upstream.commit(&[("nginx.conf", "three"), ("compose.yaml", "three")]);
+    sync(&mut source).unwrap();
+    let layer = |at: &str, paths: &[&str]| Layer {
+        revision: revision(at),
+        paths: paths.iter().map(PathBuf::from).collect(),
+    };
+    let layers =
+        vec![layer(&first, &["nginx.conf", "compose.yaml"]), layer(&second, &["nginx.conf"])];
+    source.lay(|laid| drop(laid.insert(name("a"), layers.clone()))).unwrap();
+    let shown = |path: &str| read(&upstream.shown(path));
+    assert_eq!((shown("nginx.conf"), shown("compose.yaml")), ("two".into(), "one".into()));
+    assert_eq!(source.laid(), Laid::from([(name("a"), layers)]));
+    // As an earlier version noted it.
+    let one = layer(&first, &["nginx.conf"]);
+    let note = serde_json::to_vec(&serde_json::json!({ "a": &one })).unwrap();
+    fs::write(upstream.state().join("s/laid"), note).unwrap();
+    assert_eq!(source.laid(), Laid::from([(name("a"), vec![one])]));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn submodules_are_shown_and_read_with_theirs_and_follow_their_commits() {
 
     let paths = [PathBuf::from("libs/common/x.env")].into();
     let layer = Layer { revision: Revision(first), paths };
-    source.lay(|laid| drop(laid.insert(StackName::new("web").unwrap(), layer))).unwrap();
+    source.lay(|laid| drop(laid.insert(StackName::new("web").unwrap(), vec![layer]))).unwrap();
     assert_eq!((shown("libs/common/x.env"), shown("libs/common/new")), ("X=1".into(), "x".into()));
     assert!(!sync(&mut source).unwrap().moved);
     assert_eq!(shown("libs/common/x.env"), "X=1");

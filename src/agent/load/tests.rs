@@ -150,7 +150,7 @@ impl Scene {
         let mut source = self.source();
         let paths = source.files_of(at).unwrap().mounted(stack, |_| true);
         let layer = Layer { revision: at.clone(), paths: paths.clone() };
-        source.lay(|laid| drop(laid.insert(stack.name.clone(), layer))).unwrap();
+        source.lay(|laid| drop(laid.insert(stack.name.clone(), vec![layer]))).unwrap();
         paths
     }
 }
