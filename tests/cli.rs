@@ -40,7 +40,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
-    let verbs: [(&str, &[&str]); 20] = [
+    let verbs: [(&str, &[&str]); 23] = [
         ("agent", &["--config", "--log-format", "--check"]),
         ("plan", &["--output"]),
         ("apply", &["--parallel", "--wait", "--timeout", "--dry-run"]),
@@ -80,6 +80,7 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
         ("logs", &["<STACK>", "[SERVICE]", "--tail", "--since", "--follow", "--timestamps"]),
         ("doctor", &["--config", "--socket", "--output"]),
         ("demo", &["--keep"]),
+        ("schema", &["<FILE>", "--output"]),
         ("completions", &["<SHELL>"]),
     ];
     let all = run(&["--help"]).expect(0).out;

@@ -174,7 +174,7 @@ async fn a_look_ahead_fetches_nothing_and_changes_nothing() {
     let alone = alone(&site).unwrap();
     alone.recall().await.unwrap();
     let preview = alone.preview_rollback(&RollbackTo::default()).await.unwrap();
-    assert_eq!((preview.revision.unwrap().0, preview.changes), (first, 1));
+    assert_eq!((preview.revision.unwrap().0, preview.changes.len()), (first, 1));
     assert_eq!(preview.waves, [["replace container web/1"]]);
     drop(alone);
     assert_eq!(images(&site, "shop").await, ["app:2"]);

@@ -146,7 +146,7 @@ async fn orders_name_who_gave_them_and_what_keeps_failing_is_one_entry() {
     history_of(&site, 2).await;
     site.run(&["rollback", "shop"]).await.expect(0);
     let entries = history_of(&site, 3).await;
-    let user = bowline::control::user(rustix::process::getuid().as_raw());
+    let user = bowline::control::user(rustix::process::getuid().as_raw()).0;
     let back = &entries[0];
     assert_eq!((&back["order"], &back["by"]), (&"rollback".into(), &user.as_str().into()));
     assert_eq!(back["revision"], first.as_str());

@@ -321,10 +321,3 @@ async fn the_history_is_told_in_short_and_in_full_and_a_service_explained() {
     let (status, _) = counter.ask("POST", &of("history"), "").await;
     assert_eq!(status, 405);
 }
-
-#[tokio::test]
-async fn who_answers_knows_which_user_asks() {
-    let counter = Counter::open();
-    let deployment = counter.agent().deployment(&shop(), 1).await.unwrap();
-    assert_eq!(deployment.entry.by, Some(user(rustix::process::getuid().as_raw())));
-}

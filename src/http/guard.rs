@@ -199,6 +199,7 @@ mod tests {
         Access { token: Some(token), closed }
     }
 
+    #[allow(clippy::unnecessary_wraps)] // As who admits wants it.
     fn ends(local: &str) -> Option<Ends> {
         let peer = "192.0.2.7:5000".parse().unwrap();
         Some(Ends { peer, local: local.parse().unwrap() })

@@ -48,7 +48,7 @@ pub struct Explanation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PausedStatus>,
     /// That nothing is done to the stack.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<SuspendedStatus>,
     /// That what git asks for waits for a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]

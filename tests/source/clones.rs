@@ -58,7 +58,7 @@ fn what_was_shown_is_gone_on_from_where_the_switch_to_a_new_clone_did_not_end() 
     sync(&mut source).unwrap();
     source.keep(&[Revision(former.clone())].into()).unwrap();
     let layer = Layer { revision: Revision(former), paths: ["a".into()].into() };
-    source.lay(|laid| drop(laid.insert(StackName::new("web").unwrap(), layer))).unwrap();
+    source.lay(|laid| drop(laid.insert(StackName::new("web").unwrap(), vec![layer]))).unwrap();
     let two = Upstream::with(&[("a", "two"), ("c", "two")]);
     unwritable(&two);
     let mut source =

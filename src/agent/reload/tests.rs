@@ -42,7 +42,7 @@ fn what_a_running_agent_cannot_exchange_stays_and_is_named() {
     );
     let keys = keep_what_stays(&former, &mut new);
     assert_eq!(keys, ["state_dir", "engine.host", "http.listen", "socket", "log"]);
-    assert_eq!((&new.state_dir, new.listen), (&former.state_dir, former.listen));
+    assert_eq!((&new.state_dir, new.http.listen), (&former.state_dir, former.http.listen));
     assert_eq!(new.resync.as_secs(), 3600);
     assert_eq!(keep_what_stays(&former, &mut new), Vec::<&str>::new());
 }

@@ -3,7 +3,7 @@
 
 use super::document;
 use crate::control::ROUTES;
-use crate::model::{Commit, Revision, ServiceName, SourceName, StackName};
+use crate::model::{Commit, Observed, Revision, ServiceName, SourceName, StackName};
 use crate::status::*;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,6 +27,10 @@ fn schema(name: &str) -> &'static Value {
 fn departures(value: &Value, schema: &Value, at: &str) -> Vec<String> {
     let schema = follow(schema);
     let mut found = Vec::new();
+    if let Some(either) = schema["anyOf"].as_array() {
+        let each = either.iter().map(|one| departures(value, one, at));
+        return each.min_by_key(Vec::len).unwrap_or_default();
+    }
     if let Some(words) = schema["enum"].as_array()
         && !words.contains(value)
     {
@@ -56,7 +60,8 @@ fn departures(value: &Value, schema: &Value, at: &str) -> Vec<String> {
     let Some(object) = value.as_object() else { return found };
     let described = schema["properties"].as_object().unwrap_or(&none);
     for (key, value) in object {
-        match described.get(key) {
+        let others = Some(&schema["additionalProperties"]).filter(|others| others.is_object());
+        match described.get(key).or(others) {
             None => found.push(format!("{at}.{key}: not described")),
             Some(schema) => found.extend(departures(value, schema, &format!("{at}.{key}"))),
         }
@@ -84,7 +89,10 @@ fn each_route_is_described_and_nothing_else_is() {
         let methods = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
         for method in methods {
             let operation = &item[method];
-            let path = path.replace("{name}", "NAME");
+            let path = path
+                .replace("{name}", "NAME")
+                .replace("{id}", "ID")
+                .replace("{service}", "SERVICE");
             described.insert((method.to_uppercase(), path));
             let needs_token = operation["security"] == json!([{ "token": [] }]);
             assert_eq!(needs_token, method == "post", "{operation}");
@@ -104,6 +112,7 @@ fn time() -> Timestamp {
     "2026-01-01T00:00:00.5Z".parse().unwrap()
 }
 
+#[allow(clippy::unnecessary_wraps)] // As the fields want it.
 fn revision() -> Option<Revision> {
     Some(Revision("0a1b2c3d".to_owned()))
 }
@@ -143,6 +152,7 @@ fn a_stack_of_which_all_is_known_is_as_described() {
         sync: SyncStatus::OutOfSync,
         health: HealthStatus::Degraded,
         conditions,
+        workload: Some(Workload { desired: 4, up: 1, starting: 1, unhealthy: 1 }),
         drift: DriftKind::ALL.map(|kind| (kind, 1)).into(),
         last_pass: Some(LastPass {
             result: PassResult::RolledBack,
@@ -150,6 +160,7 @@ fn a_stack_of_which_all_is_known_is_as_described() {
             took_seconds: 0.5,
         }),
         last_success: Some(time()),
+        last_change: Some(time()),
         message: "why".into(),
         problems: vec![problem()],
         rollout: Some(RolloutStatus {
@@ -175,13 +186,88 @@ fn a_stack_of_which_all_is_known_is_as_described() {
         departure: Some(Departure { since: time(), held: Some("why".into()) }),
     };
     is_all_of(&stack, "Stack");
-    let words = |pointer: &str| schema("Stack").pointer(pointer).unwrap().clone();
     let results = PassResult::ALL.map(PassResult::word);
-    assert_eq!(words("/properties/last_pass/properties/result/enum"), json!(results));
+    assert_eq!(schema("Result")["enum"], json!(results));
     let phases = RolloutPhase::ALL.map(RolloutPhase::word);
     assert_eq!(schema("Rollout")["properties"]["phase"]["enum"], json!(phases));
     let kinds = ConditionKind::ALL.map(ConditionKind::word);
     assert_eq!(schema("Condition")["properties"]["kind"]["enum"], json!(kinds));
+}
+
+fn deployment() -> Deployment {
+    let occasion = Occasion {
+        cause: DeploymentCause::ByHand,
+        order: Some(("retry".into(), Some("anna".into()))),
+        revision: revision(),
+        commit: Some(Commit::new(b"Anna", b"Bump web")),
+        instead_of: revision(),
+        definition: None,
+    };
+    let report = Report::begun(StackName::new("shop").unwrap(), time());
+    let mut deployment = Deployment::of(&report, occasion);
+    let reason = DeployedReason { field: "a".into(), desired: "b".into(), actual: "c".into() };
+    let web = ServiceName::new("web").unwrap();
+    deployment.actions.push(DeployedAction {
+        action: "replace".into(),
+        object: "container web/1".into(),
+        service: Some(web.clone()),
+        reasons: vec![reason],
+        error: Some("it ended".into()),
+        took_seconds: 0.5,
+    });
+    let image = DeployedImage { id: "sha256:0a".into(), reference: "web:1".into() };
+    deployment.images.insert(web, vec![image]);
+    deployment
+}
+
+#[test]
+fn what_the_history_tells_is_as_described() {
+    let deployment = deployment();
+    is_all_of(&deployment, "Deployment");
+    is_all_of(&deployment.entry, "HistoryEntry");
+    let causes = [
+        DeploymentCause::Commit,
+        DeploymentCause::Drift,
+        DeploymentCause::Image,
+        DeploymentCause::ByHand,
+        DeploymentCause::Retry,
+        DeploymentCause::Start,
+        DeploymentCause::Rollback,
+        DeploymentCause::Removal,
+    ];
+    assert_eq!(schema("HistoryEntry")["properties"]["cause"]["enum"], json!(causes));
+    let (stack, web) = (StackName::new("shop").unwrap(), ServiceName::new("web").unwrap());
+    let history = History { stack: stack.clone(), deployments: vec![deployment.entry.clone()] };
+    is_all_of(&history, "History");
+    let observed = Observed::default();
+    let mut explanation = Explanation::of((&stack, &web), &observed, |_| None, &[deployment]);
+    assert_eq!(explanation.changes.len(), 1);
+    explanation.containers.push(ExplainedContainer {
+        name: "shop-web-1".into(),
+        number: 1,
+        image: "web:1".into(),
+        image_id: "sha256:0a".into(),
+        state: "running".into(),
+        health: None,
+        created: time(),
+        started: Some(time()),
+        restarts: Some(0),
+    });
+    explanation.held_back = Some(HeldBackStatus {
+        revision: revision(),
+        reason: "why".into(),
+        since: time(),
+        instead: None,
+        by_hand: true,
+    });
+    let reason = "why".to_owned();
+    explanation.paused =
+        Some(PausedStatus { reason, since: time(), services: [web].into(), by_hand: false });
+    explanation.suspended =
+        Some(SuspendedStatus { since: time(), by: "root".into(), reason: None });
+    explanation.window = Some(WindowStatus { opens: Some(time()), instead: None });
+    explanation.problems.push(problem());
+    is_all_of(&explanation, "Explanation");
 }
 
 #[test]
