@@ -110,7 +110,8 @@ impl World {
         };
         // What ends again and again is up in between, too.
         let started = || report.actions.iter().any(|action| action.action == Action::Start);
-        let restless = || started() || self.memory().crashes.are_recent(&report, Instant::now());
+        let unrest = || self.memory().crashes.unrest(&report, Instant::now());
+        let restless = || started() || !unrest().is_zero();
         let follows = match follows {
             Consequence::Good if !is_good(&record, definition) && restless() => Consequence::GoOn,
             follows => follows,

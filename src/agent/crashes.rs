@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// Starts within this time belong together.
 const MEMORY: Duration = Duration::from_secs(600);
+/// So long after its first start a container counts as staying up; each further one doubles it, up to [`MEMORY`].
+const FIRST_QUIET: Duration = Duration::from_secs(60);
 /// So many starts are free of delay.
 const FREE_STARTS: u32 = 3;
 /// The delay after the last free start; each further one doubles it.
@@ -38,6 +40,13 @@ impl Starts {
         }
         let doublings = (self.count - FREE_STARTS).min(16);
         LONGEST_DELAY.min(FIRST_DELAY * 2_u32.pow(doublings)).saturating_sub(since)
+    }
+
+    /// How long from `now` until its container counts as staying up.
+    fn unrest(&self, now: Instant) -> Duration {
+        let doublings = self.count.saturating_sub(1).min(16);
+        let quiet = MEMORY.min(FIRST_QUIET * 2_u32.pow(doublings));
+        quiet.saturating_sub(now.saturating_duration_since(self.last))
     }
 }
 
@@ -85,9 +94,9 @@ impl Crashes {
         delays.min().unwrap_or_default()
     }
 
-    /// Whether a container of the stack of `report`, which was not made anew in that pass, ended lately
-    /// and had to be started again.
-    pub(crate) fn are_recent(&self, report: &Report, now: Instant) -> bool {
+    /// How long from `now` until the containers of the stack of `report` count as staying up; zero if they do.
+    /// Those that were made anew in that pass are not meant.
+    pub(crate) fn unrest(&self, report: &Report, now: Instant) -> Duration {
         let anew = |slot: &Slot| {
             report.actions.iter().any(|done| {
                 matches!(&done.object, Object::Container(of) if of == slot)
@@ -95,9 +104,8 @@ impl Crashes {
             })
         };
         let slots = self.0.get(&report.stack).into_iter().flatten();
-        slots.into_iter().any(|(slot, starts)| {
-            now.saturating_duration_since(starts.last) <= MEMORY && !anew(slot)
-        })
+        let left = slots.filter(|(slot, _)| !anew(slot)).map(|(_, starts)| starts.unrest(now));
+        left.max().unwrap_or_default()
     }
 
     /// Forgets a stack that is gone.
@@ -165,6 +173,21 @@ mod tests {
         let later = now + MEMORY + Duration::from_secs(1);
         crashes.note(&report(&[(Action::Start, "db")]), later);
         assert_eq!(crashes.rest(&stack(), later), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_container_stays_up_once_it_was_quiet_for_longer_the_oftener_it_ended() {
+        let (mut crashes, now) = (Crashes::default(), Instant::now());
+        let quiet = report(&[]);
+        assert_eq!(crashes.unrest(&quiet, now), Duration::ZERO);
+        let mut waits = vec![];
+        for _ in 0..6 {
+            crashes.note(&report(&[(Action::Start, "web")]), now);
+            waits.push(crashes.unrest(&quiet, now).as_secs());
+        }
+        assert_eq!(waits, [60, 120, 240, 480, 600, 600]);
+        assert_eq!(crashes.unrest(&report(&[(Action::Replace, "web")]), now), Duration::ZERO);
+        assert_eq!(crashes.unrest(&quiet, now + MEMORY), Duration::ZERO);
     }
 
     #[test]

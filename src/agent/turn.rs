@@ -97,9 +97,12 @@ impl World {
         match report.result {
             // A stack whose files are in error waits for git: trying at once again changes nothing.
             // What does not help is not done again, so one that does not settle has no hurry.
-            PassResult::Unchanged
-            | PassResult::Changed
-            | PassResult::Invalid
+            PassResult::Unchanged | PassResult::Changed => {
+                // Once its containers stay up, what it was brought to may be good.
+                let unrest = self.memory().crashes.unrest(report, Instant::now());
+                Some(if unrest.is_zero() { resync() } else { resync().min(unrest) })
+            }
+            PassResult::Invalid
             | PassResult::Stalled
             | PassResult::Paused
             | PassResult::RolledBack
