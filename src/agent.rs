@@ -250,7 +250,11 @@ impl World {
         let ready = {
             let mut memory = self.memory();
             let told = memory.told.insert(report.stack.clone(), report.message.clone());
-            telling::ended(report, told.as_ref() == Some(&report.message));
+            if self.stop.is_cancelled() && !report.result.is_success() {
+                telling::broken_off(report);
+            } else {
+                telling::ended(report, told.as_ref() == Some(&report.message));
+            }
             memory.crashes.note(report, now);
             memory.pulls.note(report, now);
             // A pass that could not look, for want of an engine, tells nothing of the stack.

@@ -56,6 +56,12 @@ pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision
     })
 }
 
+/// Says of a pass that the stop came in the middle of it: no failure of the stack.
+pub(super) fn broken_off(report: &Report) {
+    let (stack, message) = (report.stack.as_str(), &report.message);
+    tracing::info!(stack, "broken off by the stop; the next start goes on from there: {message}");
+}
+
 /// Logs how a pass ended, unless it found nothing to do. A failure is told here alone as an error, with
 /// all that is known of it. That files are still in error, that a stack still differs and is left so, or
 /// still waits, is not `repeated` with every pass.
