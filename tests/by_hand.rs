@@ -247,7 +247,7 @@ async fn what_is_paused_stays_as_it_is_until_it_is_resumed() {
     resumed.says(&["web/1: up after ", "web/2: up after ", "(2 of 2)"]);
     assert_eq!(images(&site).await, ["shop:2", "shop:2"]);
     let again = order(&site, "resume", &["--no-wait"]).await.expect(0).out;
-    assert_eq!(again, "shop: it is not paused; looking again\n");
+    assert_eq!(again, "shop: it is neither paused nor suspended; looking again\n");
     agent.end().await;
 }
 

@@ -51,7 +51,7 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
         ("retry", &["<STACK>", "--no-wait", "--timeout", "--socket"]),
         ("pause", &["<STACK>", "--socket"]),
         ("resume", &["<STACK>", "--no-wait", "--timeout", "--socket"]),
-        ("sync", &["<STACK>", "--socket"]),
+        ("sync", &["[STACK]", "--source", "--socket"]),
         ("validate", &["--output"]),
         ("template", &["--values", "--set"]),
         ("lint", &["[CHART]", "--values", "--set", "--env "]),

@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 /// How many deployments are told unless somebody says how many.
 const LIMIT: usize = 20;
+/// No more are kept of a stack.
+const MOST: usize = 1000;
 
 pub(super) fn routes() -> Router<Counter> {
     Router::new()
@@ -30,6 +32,10 @@ struct Extent {
 
 async fn history(State(desk): Desk, name: Name, Query(extent): Query<Extent>) -> Answer<History> {
     let most = extent.limit.unwrap_or(LIMIT);
+    if most > MOST {
+        let what = format!("`limit` is a number up to {MOST}, not {most}");
+        return Err(Trouble(StatusCode::BAD_REQUEST, what));
+    }
     Ok(Json(desk.office.history(&stack_name(name)?, most).await?))
 }
 
