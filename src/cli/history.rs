@@ -21,7 +21,8 @@ pub(super) struct Arguments {
     id: Option<u64>,
     /// How many to show, the newest first.
     #[arg(long, short = 'n', default_value_t = 20, value_name = "N", conflicts_with = "id")]
-    number: usize,
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    number: u16,
     /// The form of the output.
     #[arg(long, short = 'o', value_enum, default_value_t = Form::Text)]
     output: Form,
@@ -63,7 +64,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         let deployment = one(common, to, *id, directly).await?;
         output.print(&deployment, || told_in_full(&deployment, now))?;
     } else {
-        let told = all(common, to, *number, directly).await?;
+        let told = all(common, to, usize::from(*number), directly).await?;
         output.print(&told, || table(&told, now))?;
     }
     Ok(ExitCode::SUCCESS)
