@@ -171,7 +171,10 @@ impl Aim {
             },
             None => Self {
                 revision,
-                definition: record.last_begun().map(|begun| begun.definition),
+                definition: report
+                    .definition
+                    .clone()
+                    .or_else(|| record.last_begun().map(|begun| begun.definition)),
                 instead_of: None,
                 goes_back: false,
             },

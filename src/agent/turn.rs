@@ -229,6 +229,7 @@ impl World {
             let means = self.beginning(means, name, wish, (&course, &target));
             let way = (&course, &target, &leave);
             let report = self.work_towards(&means, name, wish, &stack, way).await;
+            let report = Report { definition: Some(target.clone()), ..report };
             self.note_if_begun(name, wish, (&course, &target), &report);
             if course.short().is_some_and(|short| short.has_all(&report)) {
                 tracing::info!(stack = %name, "the images that it waited for are there");

@@ -3,7 +3,7 @@
 use super::{
     Departure, HeldBackStatus, PausedStatus, RolloutReport, Seen, SuspendedStatus, WindowStatus,
 };
-use crate::model::{Commit, Revision, ServiceName, SourceName, StackName};
+use crate::model::{Commit, ContentDigest, Revision, ServiceName, SourceName, StackName};
 use crate::plan::{Action, Change, Object, Problem, Reason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ pub struct Report {
     pub source: Option<SourceName>,
     /// The commit, where known.
     pub revision: Option<Revision>,
+    /// The keyed digest of what it worked towards; absent where it did not come to that.
+    pub definition: Option<ContentDigest>,
     /// When the pass began.
     pub started: Timestamp,
     /// How long it took.
@@ -69,6 +71,7 @@ impl Report {
             stack,
             source: None,
             revision: None,
+            definition: None,
             started,
             took: Duration::ZERO,
             result: PassResult::Failed,
