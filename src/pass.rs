@@ -96,8 +96,14 @@ impl Means {
         drop(look);
         notes.look(subject.stack, &observed, &plan, 0);
         notes.report.result = PassResult::Unchanged;
+        let is_stuck = |change: &Change| {
+            moment.stuck.get(&act(change)).is_some_and(|fields| fields_of(change).is_subset(fields))
+        };
+        let stuck = plan.changes.iter().filter(|change| is_stuck(change));
+        notes.report.stuck = stuck.map(|change| (act(change), fields_of(change))).collect();
         let paused = moment.paused.resting(&plan);
-        Ok((plan.without(|change| paused.contains(&act(change))), notes.finish()))
+        let rests = |change: &Change| paused.contains(&act(change)) || is_stuck(change);
+        Ok((plan.without(rests), notes.finish()))
     }
 
     /// Takes away all that the stack of `query` owns; its volumes only with `volumes`.

@@ -24,7 +24,7 @@ pub use by_hand::{NoWayBack, Wanted};
 pub use deployments::{Deployments, HistoryBounds, HistoryMishap, HistoryUnread};
 pub use inventory::{Inventory, Mishap};
 pub use jobs::Jobs;
-pub use key::digest_key;
+pub use key::{digest_key, digest_key_to_look};
 pub use lock::{Lock, lock};
 pub use look::{Standing, holder, look};
 pub use notes::Notes;

@@ -30,14 +30,13 @@ impl World {
             }
         };
         let done = self.begin_to_obey(name, order, by, also)?;
-        if matches!(order, Order::Suspend(_)) {
-            self.keep_files(name).await;
-        }
-        self.chronicle.note_order(name, order, by, done.at);
         let did = match keeping::write_now(self).await {
             None | Some(Mishap::Damaged { .. }) => done.did,
             Some(mishap) => format!("{}, but only until a restart: {mishap}", done.did),
         };
+        if matches!(order, Order::Suspend(_)) {
+            self.keep_files(name).await;
+        }
         Ok(Done { did, ..done })
     }
 
@@ -70,6 +69,7 @@ impl World {
         self.show_holds(name);
         // A pass that begins from here on has seen all of it.
         let at = Timestamp::now();
+        self.chronicle.note_order(name, order, by, at);
         // What failed before says nothing about this.
         self.queue.forget(name);
         self.queue.add(name.clone());

@@ -23,6 +23,8 @@ const TIDYING: Duration = Duration::from_secs(24 * 3600);
 const LAST_WRITE: Duration = Duration::from_secs(5);
 /// How many commits are remembered for passes that end when git is further on.
 const MOST_COMMITS: usize = 64;
+/// How many orders of a stack are remembered until a pass has seen them.
+const MOST_ORDERS: usize = 16;
 
 /// Who writes the history.
 pub(super) struct Chronicle {
@@ -36,7 +38,7 @@ pub(super) struct Chronicle {
 #[derive(Default)]
 struct Known {
     stacks: BTreeMap<StackName, Last>,
-    orders: BTreeMap<StackName, Given>,
+    orders: BTreeMap<StackName, Vec<Given>>,
     /// The newest last.
     commits: VecDeque<(Revision, Commit)>,
 }
@@ -97,7 +99,12 @@ impl Chronicle {
     /// Remembers an order: the pass that begins after `at` follows from it.
     pub(super) fn note_order(&self, stack: &StackName, order: &Order, by: &Caller, at: Timestamp) {
         let given = Given { order: order.clone(), by: by.0.clone(), at };
-        self.known().orders.insert(stack.clone(), given);
+        let mut known = self.known();
+        let orders = known.orders.entry(stack.clone()).or_default();
+        if orders.len() == MOST_ORDERS {
+            orders.remove(0);
+        }
+        orders.push(given);
     }
 
     /// What a commit says of itself, if it was the newest not long ago.
@@ -110,12 +117,12 @@ impl Chronicle {
     fn note(&self, report: &Report, record: &StackRecord) {
         let aim = Aim::of(report, record);
         let mut known = self.known();
-        let seen = |given: &Given| given.at <= report.started;
-        let order = if known.orders.get(&report.stack).is_some_and(seen) {
-            known.orders.remove(&report.stack)
-        } else {
-            None
-        };
+        let waiting = known.orders.remove(&report.stack).unwrap_or_default();
+        let (seen, later): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|given| given.at <= report.started);
+        if !later.is_empty() {
+            known.orders.insert(report.stack.clone(), later);
+        }
         let now = Last { definition: aim.definition.clone(), result: Some(report.result) };
         let last = known.stacks.insert(report.stack.clone(), now);
         if report.result == PassResult::Removed {
@@ -123,14 +130,23 @@ impl Chronicle {
             known.stacks.remove(&report.stack);
         }
         drop(known);
-        let changes_things = |given: &Given| given.order != Order::Sync;
-        if !report.is_deployment() && !order.as_ref().is_some_and(changes_things) {
+        // One that only has it looked at is told where nothing else was ordered.
+        let ordered = !seen.is_empty();
+        let changing = seen.iter().any(|given| given.order != Order::Sync);
+        let told: Vec<&Given> =
+            seen.iter().filter(|given| !changing || given.order != Order::Sync).collect();
+        if !report.is_deployment() && !changing {
             return;
         }
-        let cause = cause(last.as_ref(), report, &aim, order.is_some());
+        let cause = cause(last.as_ref(), report, &aim, ordered);
+        let order = told.last().map(|given| {
+            let mut words: Vec<&str> = told.iter().map(|given| given.order.word()).collect();
+            words.dedup();
+            (words.join(", "), Some(given.by.clone()))
+        });
         let occasion = Occasion {
             cause,
-            order: order.map(|given| (given.order.word().to_owned(), Some(given.by))),
+            order,
             commit: aim.revision.as_ref().and_then(|revision| self.commit(revision)),
             revision: aim.revision,
             instead_of: aim.instead_of,

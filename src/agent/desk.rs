@@ -33,7 +33,10 @@ impl Office for Desk {
     }
 
     async fn obey(&self, name: &StackName, order: Order, by: &Caller) -> Result<Done, Refusal> {
-        self.0.obey(name, &order, by).await
+        // Whoever asks may break off; what was begun is carried out.
+        let (world, name, by) = (Arc::clone(&self.0), name.clone(), by.clone());
+        let obeyed = tokio::spawn(async move { world.obey(&name, &order, &by).await }).await;
+        obeyed.unwrap_or_else(|error| Err(Refusal::Failed(format!("a defect of Bowline: {error}"))))
     }
 
     async fn fetch(&self, source: &SourceName, by: &Caller) -> Result<SourceDone, Refusal> {
@@ -86,7 +89,10 @@ impl Office for Desk {
     }
 
     async fn confirm(&self, wanted: Confirmation, by: &Caller) -> Confirmed {
-        let confirmed = self.0.desired().confirm(&wanted.stacks, Timestamp::now());
+        let records = self.0.inventory.stacks().into_iter();
+        let suspended = records.filter(|(_, record)| record.suspended.is_some());
+        let suspended = suspended.map(|(name, _)| name).collect();
+        let confirmed = self.0.desired().confirm(&wanted.stacks, &suspended, Timestamp::now());
         self.0.remember();
         for stack in &confirmed.removing {
             tracing::warn!(

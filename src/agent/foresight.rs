@@ -54,9 +54,16 @@ impl World {
                 let query = self.adopted.owned_by(name, Some(&wish.source));
                 let observed = self.engine.observe(&query).await;
                 let observed = observed.map_err(|error| Refusal::Failed(error.to_string()))?;
+                obstacles.extend(wish.shut.as_ref().and_then(Shut::obstacle));
+                let first = self.desired().goes_before(name, Timestamp::now());
+                obstacles
+                    .extend(first.map(|other| format!("waiting for stack {other} to go first")));
                 (plan_removal(name, &observed, false), None)
             }
         };
+        if let Some(shut) = wish.shut.as_ref().filter(|_| wish.waits_for_newer()) {
+            obstacles.push(format!("{}; until then it is kept as it was begun", shut.told()));
+        }
         if let Want::Invalid { problem, .. } = &wish.want {
             obstacles.push(format!("its files are in error, so it is kept as it was: {problem}"));
         }
@@ -90,10 +97,7 @@ impl World {
             }
         };
         let (target, leave) = match &course {
-            Course::Asked | Course::Short(_) => {
-                let shut = wish.shut.as_ref().and_then(Shut::obstacle);
-                (digest, shut.map_or_else(|| self.leave(asked), Leave::Wait))
-            }
+            Course::Asked | Course::Short(_) => (digest, self.leave(asked)),
             Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
         };
         let (stack, _) = self.with_adoption(name, &stack, &wish.source);
@@ -105,7 +109,8 @@ impl World {
         let aim = course.aim(&record, &target);
         let was_brought_about = record.definition.as_ref() == Some(&target);
         let reports = stack.policy.drift == DriftPolicy::Report && was_brought_about;
-        let waits = leave.obstacle().filter(|_| aim == Aim::Update);
+        let shut = wish.shut.as_ref().and_then(Shut::obstacle);
+        let waits = shut.or_else(|| leave.obstacle().filter(|_| aim == Aim::Update));
         let resting = self.memory().crashes.resting(name, now);
         let stuck = self.memory().stuck_of(name, &stack);
         let moment = Moment {
@@ -135,8 +140,11 @@ impl World {
             let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
             format!("containers are not exchanged: {why}")
         });
+        let stuck = (!ahead.1.stuck.is_empty()).then(|| {
+            format!("what did not help before is not done again; `bowline retry {name}` does it")
+        });
         let only_told = moment.only_report.then(|| "`drift` is `report`".to_owned());
-        let obstacles = waits.into_iter().chain(only_told).chain(rests).collect();
+        let obstacles = waits.into_iter().chain(only_told).chain(rests).chain(stuck).collect();
         Ok(Foresight { plan: ahead.0, report: ahead.1, obstacles })
     }
 

@@ -105,6 +105,25 @@ impl World {
         lay(repository, name, layers).await
     }
 
+    /// Whether the checkout shows a stack other files than the newest.
+    pub(super) fn is_laid(&self, name: &StackName, source: &SourceName) -> Result<bool, String> {
+        let (repository, _) = self.repository_of(source)?;
+        Ok(repository.laid().contains_key(name))
+    }
+
+    /// Forgets what was read of former commits of sources: the configuration that it was read with is another now.
+    pub(super) fn forget_former(&self, sources: &BTreeSet<SourceName>) {
+        let records = self.inventory.stacks();
+        let concerned = records.into_iter().filter(|(_, record)| {
+            record.origin.as_ref().is_some_and(|origin| sources.contains(&origin.source))
+        });
+        let mut memory = self.memory();
+        for (name, _) in concerned {
+            memory.begun.remove(&name);
+            memory.good.remove(&name);
+        }
+    }
+
     /// Has the checkout show these files for stacks, beneath what it shows for them already.
     pub(super) async fn show_beneath(
         &self,
@@ -116,6 +135,9 @@ impl World {
         layers.retain(|(name, layer)| !laid.get(name).is_some_and(|laid| laid.contains(layer)));
         if layers.is_empty() {
             return Ok(());
+        }
+        for (name, _) in &layers {
+            self.memory().unlaid.remove(name);
         }
         let change = move |laid: &mut Laid| {
             for (name, layer) in layers {

@@ -144,7 +144,8 @@ impl World {
         for (name, record) in self.inventory.stacks() {
             // A source may be missing from the configuration for a while only.
             let is_ours = record.origin.is_none_or(|origin| sources.contains(&origin.source));
-            if is_ours && !memos.contains_key(&name) {
+            // Nobody but who said so ends that nothing is done to a stack.
+            if is_ours && !memos.contains_key(&name) && record.suspended.is_none() {
                 changed |= self.inventory.forget(&name);
             }
         }

@@ -40,6 +40,11 @@ impl World {
         wish: &Wish,
         begun: Begun,
     ) -> Result<(), String> {
+        // What is held already is what its containers run with: a stack that went back mounts other files than
+        // those that were begun last.
+        if begun.revision.is_none() || self.is_laid(name, &wish.source)? {
+            return Ok(());
+        }
         let stack = self.defined(name, &wish.source, &begun).await?;
         let layer = self.layer(&wish.source, &stack, begun.revision, |_| true)?;
         self.show(name, &wish.source, layer.into_iter().collect()).await

@@ -161,12 +161,12 @@ impl World {
     /// The same of a definition in a source; `None`: of a stack that left it.
     pub(super) fn passage_of(&self, source: &SourceName, asked: Option<&Stack>) -> Passage {
         let config = self.config();
-        let source = config.sources.iter().find(|known| known.name == *source);
-        let levels = [
-            Some(&config.windows),
-            source.map(|source| &source.windows),
-            asked.map(|stack| &stack.windows),
-        ];
+        let Some(source) = config.sources.iter().find(|known| known.name == *source) else {
+            // A reload took it away in this very moment: nothing new is begun of it.
+            return Passage::Shut(None);
+        };
+        let levels =
+            [Some(&config.windows), Some(&source.windows), asked.map(|stack| &stack.windows)];
         let said = |level: &&Windows| **level != Windows::default();
         let levels: Vec<&Windows> = levels.into_iter().flatten().filter(said).collect();
         Passage::through(&levels, self.views.clock.now())
@@ -267,7 +267,7 @@ impl World {
     async fn until_its_window_opens(&self, name: &StackName) {
         loop {
             let wish = self.desired().wish(name);
-            let Some(wish) = wish else { return };
+            let Some(wish) = wish else { return pending().await };
             let Passage::Shut(opens) = self.passage(&wish) else { return };
             // The clock may be set meanwhile, and another commit may say other windows.
             let until = opens.map(|turn| turn.at.duration_since(self.views.clock.now()));

@@ -41,7 +41,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     if let Some(name) = &arguments.stack {
         return show_of_agent(&arguments.socket, name, arguments.output).await;
     }
-    let found = arguments.target.load(common)?;
+    let found = arguments.target.look(common, &[])?;
     let engine = engine::open(common)?;
     show(&*engine, &found, arguments.output, Detail::Changes).await
 }

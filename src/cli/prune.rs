@@ -222,17 +222,24 @@ async fn remove(
     let departed = by_name(departed);
     let passes =
         |name: &StackName| inventory.stack(name).held.is_some_and(|held| held.reason.passes());
-    let unknown: Vec<String> = wanted
+    let is_suspended = |name: &StackName| inventory.stack(name).suspended.is_some();
+    let unknown = wanted
         .stacks
         .iter()
         .filter(|name| !departed.contains_key(*name))
-        .map(|name| format!("{name} is not held; `bowline prune` lists what is"))
-        .collect();
+        .map(|name| format!("{name} is not held; `bowline prune` lists what is"));
+    let suspended = departed
+        .keys()
+        .filter(|name| wanted.stacks.is_empty() || wanted.stacks.contains(name))
+        .filter(|name| is_suspended(name))
+        .map(|name| format!("{name} is suspended; `bowline resume {name}` first"));
+    let unknown: Vec<String> = unknown.chain(suspended).collect();
     let mut failed = refused(&unknown);
     let all = wanted.stacks.is_empty();
     let chosen: Vec<_> = departed
         .values()
         .filter(|one| wanted.stacks.contains(&one.stack) || (all && !passes(&one.stack)))
+        .filter(|one| !is_suspended(&one.stack))
         .collect();
     if chosen.is_empty() && !failed {
         println!("nothing is held");

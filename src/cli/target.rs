@@ -77,17 +77,27 @@ impl Target {
 
     /// Finds the stacks and loads them. Errors here are about the target as a whole.
     pub(super) fn load(&self, common: &Common) -> anyhow::Result<Found> {
-        self.load_with(common, &[])
+        let key = DigestKey::new(store::digest_key(&common.state_dir())?);
+        self.load_with(common, &[], &key)
     }
 
-    /// The same with lints switched off.
-    pub(super) fn load_with(&self, common: &Common, allow: &[String]) -> anyhow::Result<Found> {
+    /// The same to look only, with lints switched off: nothing is written.
+    pub(super) fn look(&self, common: &Common, allow: &[String]) -> anyhow::Result<Found> {
+        let key = DigestKey::new(store::digest_key_to_look(&common.state_dir())?);
+        self.load_with(common, allow, &key)
+    }
+
+    fn load_with(
+        &self,
+        common: &Common,
+        allow: &[String],
+        key: &DigestKey,
+    ) -> anyhow::Result<Found> {
         let (root, revision) = self.root(common)?;
         let stacks = stack_files(&root)?;
         if stacks.len() > 1 && self.project_name.is_some() {
             bail!("--project-name fits one stack, but {} holds {}", self.place, stacks.len());
         }
-        let key = DigestKey::new(store::digest_key(&common.state_dir())?);
         let adopted = Adopted::of(&common.state_dir());
         let variables = variables(&self.variables)?;
         let entries = stacks
@@ -103,7 +113,7 @@ impl Target {
                 if let Ok(loaded) = &mut loaded {
                     loaded.stack.policy.adopt |= adopted.has(&loaded.stack.name, None);
                     let unfollowed =
-                        source::digest_mounted(&mut loaded.stack, &request.roots, &key);
+                        source::digest_mounted(&mut loaded.stack, &request.roots, key);
                     let places = &loaded.stack.places;
                     let warning = |(field, message): (String, _)| {
                         Diagnostic::of(places, Severity::Warning, field, message)
@@ -113,7 +123,7 @@ impl Target {
                 Entry { file, loaded }
             })
             .collect();
-        let jobs = (Jobs::of(&common.state_dir()), key);
+        let jobs = (Jobs::of(&common.state_dir()), key.clone());
         Ok(Found { entries: in_order(refuse_namesakes(entries)), revision, jobs })
     }
 

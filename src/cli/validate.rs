@@ -38,7 +38,7 @@ enum Output {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let found = arguments.target.load_with(common, &arguments.allow)?;
+    let found = arguments.target.look(common, &arguments.allow)?;
     match arguments.output {
         Output::Text => {
             found.entries.iter().for_each(print_text);

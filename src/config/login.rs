@@ -10,7 +10,7 @@ use crate::model::Sensitive;
 use crate::source::{Credentials, Location, Logins, Ssh};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -262,7 +262,13 @@ fn text_of(path: &Path) -> Result<Sensitive<String>, String> {
     let failed = |error: io::Error| {
         format!("cannot read `{}`: {error}; correct the file, or name another", path.display())
     };
-    let mut file = File::open(path).map_err(failed)?.take(MAX_BYTES + 1);
+    // One that is no file could keep its reader waiting for ever.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(in_file(path, "it is no regular file"));
+    }
+    let mut file = file.take(MAX_BYTES + 1);
     let length = file.read_to_string(&mut text).map_err(failed)?;
     if length as u64 > MAX_BYTES {
         return Err(in_file(path, "it is too long for a login"));

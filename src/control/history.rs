@@ -36,6 +36,7 @@ async fn history(State(desk): Desk, name: Name, Query(extent): Query<Extent>) ->
         let what = format!("`limit` is a number up to {MOST}, not {most}");
         return Err(Trouble(StatusCode::BAD_REQUEST, what));
     }
+    let _look = desk.looks.acquire().await.ok();
     Ok(Json(desk.office.history(&stack_name(name)?, most).await?))
 }
 
@@ -44,6 +45,7 @@ async fn deployment(State(desk): Desk, both: Both) -> Answer<Deployment> {
     let id = id.parse().map_err(|_| {
         Trouble(StatusCode::NOT_FOUND, format!("{name} has no deployment {id:?}; want a number"))
     })?;
+    let _look = desk.looks.acquire().await.ok();
     Ok(Json(desk.office.deployment(&name, id).await?))
 }
 

@@ -130,9 +130,8 @@ fn object(fields: &[Field], path: &str, told: Told<'_>) -> Value {
             Some((true, _)) => json!({}),
             _ => of(field.rule(), &path, told),
         };
-        if let Some((is_refused, why)) = said {
-            let word = if is_refused { "Refused" } else { "Without effect" };
-            schema["description"] = json!(format!("{word}: {why}"));
+        if let Some((_, why)) = said {
+            schema["description"] = json!(why);
             schema["deprecated"] = json!(true);
         }
         properties.insert(field.name.to_owned(), schema);

@@ -67,7 +67,9 @@ pub(super) struct Passed {
 impl Repository {
     /// The source of `spec`, in a directory of its name in `state_dir`. Touches nothing yet.
     pub fn open(spec: Spec, state_dir: &Path) -> Self {
-        let home = Home(state_dir.join(spec.name.as_str()));
+        let place = state_dir.join(spec.name.as_str());
+        // libgit2 takes a relative path for one in a clone.
+        let home = Home(std::path::absolute(&place).unwrap_or(place));
         Self {
             spec,
             home,

@@ -230,9 +230,17 @@ impl Explanation {
                 && it.error.is_none()
                 && ["create", "replace"].contains(&it.action.as_str())
         };
-        let made = self.changes.iter().find(makes)?;
-        let since = container.created.duration_since(made.deployment.begun);
-        (since >= -CLOCKS_APART).then_some(made)
+        // What is under way, or was done beside Bowline, stands in no record yet.
+        let during = |it: &&ServiceChange| {
+            let entry = &it.deployment;
+            let took = SignedDuration::try_from_secs_f64(entry.took_seconds).unwrap_or_default();
+            let within = |begun: Timestamp| {
+                let since = container.created.duration_since(begun);
+                -CLOCKS_APART <= since && since <= took + CLOCKS_APART
+            };
+            within(entry.begun) || within(entry.last - took)
+        };
+        self.changes.iter().filter(makes).find(during)
     }
 
     fn holds_text(&self, text: &mut String, now: Timestamp) {

@@ -1,7 +1,7 @@
 //! The table that people read. Knows no terminal: plain text, columns two blanks apart.
 
 use super::fold::changing;
-use super::{SourceStatus, StackStatus, SuspendedStatus, SyncStatus};
+use super::{HealthStatus, SourceStatus, StackStatus, SuspendedStatus, SyncStatus};
 use jiff::Timestamp;
 use std::fmt;
 
@@ -72,7 +72,8 @@ fn wide_row(
 ) -> [String; WIDE_HEAD.len()] {
     let dash = || "-".to_owned();
     let [name, source, revision, sync, health, drift, age, _] = row(stack, now);
-    let ready = stack.workload.map(|it| format!("{}/{}", it.up, it.desired));
+    let known = stack.workload.filter(|_| changing(stack).is_none());
+    let ready = known.map(|it| format!("{}/{}", it.up, it.desired));
     let pass = stack.last_pass.as_ref().map(|pass| pass.result.word().to_owned());
     let changed = stack.last_change.map(|at| elapsed(now.duration_since(at).as_secs_f64()));
     let fetched = sources.iter().find(|source| stack.source.as_ref() == Some(&source.name));
@@ -122,11 +123,16 @@ fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
         stack.source.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
         revision(stack),
         stack.sync.word().to_owned(),
-        stack.health.word().to_owned(),
+        health(stack).word().to_owned(),
         drift(stack),
         age(stack, now),
         message(&told(stack, now)),
     ]
+}
+
+/// How it was after the last pass; while one changes something that is not known.
+fn health(stack: &StackStatus) -> HealthStatus {
+    if changing(stack).is_some() { HealthStatus::Progressing } else { stack.health }
 }
 
 /// The commit that git asks for; behind the one that runs, where that is another.

@@ -84,15 +84,21 @@ impl StackRecord {
         });
     }
 
-    /// Nothing is done to the stack from now on.
+    /// Nothing is done to the stack from now on. Said again without a reason, the first word stays.
     pub fn suspend(&mut self, suspension: &Suspension, by: &Caller, now: Timestamp) {
         let reason = suspension.reason.clone().map(String::from);
+        if reason.is_none() && self.suspended.is_some() {
+            return;
+        }
         self.suspended = Some(SuspendedStatus { since: now, by: by.to_string(), reason });
     }
 
-    /// Ends a pause, and that nothing is done. What there was of that, for people; `None`: nothing.
+    /// Ends that nothing is done, with a pause by hand; or else any pause. An update that rests since it failed
+    /// rests on after a suspension. What there was of that, for people; `None`: nothing.
     pub fn resume(&mut self) -> Option<&'static str> {
-        match (self.suspended.take().is_some(), self.paused.take().is_some()) {
+        let was_suspended = self.suspended.take().is_some();
+        let ends = |paused: &mut Paused| paused.by_hand || !was_suspended;
+        match (was_suspended, self.paused.take_if(ends).is_some()) {
             (false, false) => None,
             (false, true) => Some("resumed"),
             (true, false) => Some("no longer suspended"),

@@ -29,6 +29,22 @@ pub fn digest_key(state_dir: &Path) -> Result<[u8; 32], StoreError> {
     }
 }
 
+/// The same to look with: where there is none, one for this process alone, and nothing is written.
+pub fn digest_key_to_look(state_dir: &Path) -> Result<[u8; 32], StoreError> {
+    let path = state_dir.join(KEY_FILE);
+    // One that may not even be looked for is none of ours.
+    if path.try_exists().unwrap_or(false) {
+        return digest_key(state_dir);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| StoreError {
+        operation: "make a key beside",
+        path,
+        cause: io::Error::other(error.to_string()),
+    })?;
+    Ok(key)
+}
+
 /// Writes a new key beside its place and links it there, so that of two processes one wins and
 /// neither reads half a key.
 fn make_key(state_dir: &Path, path: &Path) -> Result<[u8; 32], StoreError> {

@@ -234,7 +234,12 @@ impl Desired {
 
     /// Has what is held taken away: the stacks `names`, or with none all that are held for a reason
     /// that does not pass by itself. What is being taken away already is tried again.
-    pub(crate) fn confirm(&mut self, names: &[StackName], now: Timestamp) -> Confirmed {
+    pub(crate) fn confirm(
+        &mut self,
+        names: &[StackName],
+        suspended: &BTreeSet<StackName>,
+        now: Timestamp,
+    ) -> Confirmed {
         let mut confirmed = Confirmed::default();
         let all: Vec<StackName> = if names.is_empty() {
             self.held.keys().chain(self.gone.keys()).cloned().collect()
@@ -242,6 +247,11 @@ impl Desired {
             names.to_vec()
         };
         for name in all {
+            if suspended.contains(&name) {
+                let refusal = format!("{name} is suspended; `bowline resume {name}` first");
+                confirmed.refused.push(refusal);
+                continue;
+            }
             if let Some((_, removal)) = self.gone.get_mut(&name) {
                 removal.confirmed = true;
                 confirmed.removing.push(name);

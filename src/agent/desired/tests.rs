@@ -202,7 +202,7 @@ fn what_is_held_stays_so_over_commits_and_restarts_until_it_is_confirmed() {
     assert!(desired.names().contains(&name("old")));
     desired.set(&source("infra"), content(vec![fine("new"), fine("more")]), at(2));
     assert_eq!(removes(&mut desired, &["new", "more", "old", "third"]), names(&["third"]));
-    let confirmed = desired.confirm(&[], at(3));
+    let confirmed = desired.confirm(&[], &BTreeSet::new(), at(3));
     assert_eq!(confirmed.refused, [""; 0]);
     assert!(confirmed.removing.contains(&name("old")));
     assert!(matches!(desired.wish(&name("old")).unwrap().want, Want::Gone(_)));
@@ -224,7 +224,7 @@ fn what_was_kept_for_an_error_is_judged_again_without_it() {
     let mut desired = holding(vec![fine("a"), broken("b")]);
     judge(&mut desired, &["a", "b", "c"], 1);
     assert_eq!(reason(&desired, "c"), Some(HoldReason::InError));
-    let all = desired.confirm(&[], at(2));
+    let all = desired.confirm(&[], &BTreeSet::new(), at(2));
     assert_eq!(all.removing, []);
     assert!(all.refused[0].contains("name it to have it removed all the same"), "{all:?}");
     desired.set(&source("infra"), content(vec![fine("a"), fine("b")]), at(3));
@@ -236,7 +236,7 @@ fn what_was_kept_for_an_error_is_judged_again_without_it() {
 fn a_stack_that_is_named_is_removed_whatever_held_it_and_one_that_is_not_held_is_refused() {
     let mut desired = holding(vec![broken("a")]);
     judge(&mut desired, &["c"], 1);
-    let confirmed = desired.confirm(&[name("c"), name("a"), name("x")], at(2));
+    let confirmed = desired.confirm(&[name("c"), name("a"), name("x")], &BTreeSet::new(), at(2));
     assert_eq!(confirmed.removing, [name("c")]);
     assert_eq!(confirmed.refused.len(), 2);
     assert!(confirmed.refused[0].starts_with("a is not held"), "{confirmed:?}");
@@ -268,7 +268,7 @@ fn a_stack_that_comes_back_is_no_longer_to_be_taken_away() {
 fn a_removal_that_was_confirmed_and_failed_goes_on_after_a_restart() {
     let mut desired = holding(vec![fine("new")]);
     judge(&mut desired, &["old"], 1);
-    desired.confirm(&[name("old")], at(2));
+    desired.confirm(&[name("old")], &BTreeSet::new(), at(2));
     desired.removal_failed(&name("old"), "no");
     let mut desired = restarted(&desired);
     assert!(desired.wish(&name("old")).is_none(), "not before its source is known");
@@ -287,7 +287,7 @@ fn the_services_of_what_is_held_or_in_error_are_not_known() {
     judge(&mut desired, &["a", "old"], 1);
     desired.set(&source("infra"), content(vec![fine("a"), broken("c")]), at(2));
     assert_eq!(desired.undefined(), names(&["old"]), "c was fine before");
-    desired.confirm(&[name("old")], at(3));
+    desired.confirm(&[name("old")], &BTreeSet::new(), at(3));
     assert_eq!(desired.undefined(), names(&[]));
 }
 

@@ -105,16 +105,20 @@ fn secrets(config: &Config) -> Vec<Finding> {
 fn secret_files(config: &Config) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = config.sources.iter().flat_map(of_source).collect();
     files.extend(config.age_key_file.clone());
+    files.extend(config.http.token.as_ref().and_then(in_file));
     files.sort();
     files.dedup();
     files
 }
 
-fn of_source(source: &Source) -> Vec<PathBuf> {
-    let in_file = |secret: &Secret| match secret {
+fn in_file(secret: &Secret) -> Option<PathBuf> {
+    match secret {
         Secret::File(path) => Some(path.clone()),
         Secret::Credential(_) => None,
-    };
+    }
+}
+
+fn of_source(source: &Source) -> Vec<PathBuf> {
     let login = source.auth.as_ref().and_then(|auth| match auth {
         Auth::Password { password: secret, .. } | Auth::Token(secret) => in_file(secret),
         Auth::Store(path) | Auth::Netrc(path) => Some(path.clone()),
