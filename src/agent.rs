@@ -380,10 +380,14 @@ impl World {
         self.desired().wish(name).is_some_and(|wish| !dead(&wish))
     }
 
-    /// Whether the content of every source is known.
+    /// Whether the content of every source is known as it is configured now.
     fn knows_all_sources(&self) -> bool {
-        let desired = self.desired();
-        self.config().sources.iter().all(|source| desired.knows(&source.name))
+        self.all_are_known(&self.desired())
+    }
+
+    /// The same for who holds the lock.
+    fn all_are_known(&self, desired: &Desired) -> bool {
+        self.config().sources.iter().all(|source| desired.knows_as_configured(&source.name))
     }
 
     /// Forgets a stack that is gone, unless git has brought it back meanwhile: then it is due. The

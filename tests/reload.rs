@@ -6,6 +6,7 @@ mod support;
 
 use bowline::agent::{self, AgentError, Reloads, Views};
 use bowline::config::{self, Config};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Instant;
@@ -236,4 +237,74 @@ async fn other_rules_of_pruning_hold_for_what_was_read_before() {
     site.is_gone("b").await;
     agent.stop.cancel();
     agent.run.await.unwrap().unwrap();
+}
+
+/// How many fetches of a source ended well.
+fn well(views: &Views, source: &str) -> u64 {
+    let page = views.metrics.render();
+    let begin = format!("bowline_source_fetch_total{{result=\"success\",source=\"{source}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&begin)).map_or(0, |it| it.parse().unwrap())
+}
+
+/// `x` moves from one source to another by a reload that changes both, of which the other cannot be fetched
+/// from `url` yet.
+async fn a_stack_moves_to_a_source_at(url: &str) {
+    let site = Site::new("");
+    let (former, later) = (Git::new(), Git::new());
+    let write = |git: &Git, dir: &str, stack: &str| {
+        site.image(&format!("{stack}:1"));
+        let text = format!("services: {{ app: {{ image: {stack}:1 }} }}\n");
+        git.write(&format!("{dir}/{stack}/compose.yaml"), &text);
+    };
+    for (dir, stacks) in [("one", ["a", "c", "x", "z"].as_slice()), ("two", &["a", "c", "d"])] {
+        stacks.iter().for_each(|stack| write(&site.git, dir, stack));
+    }
+    site.git.push("Begin");
+    for (git, stacks) in [(&former, ["k"].as_slice()), (&later, &["k", "x"])] {
+        stacks.iter().for_each(|stack| write(git, "stacks", stack));
+        git.push("Begin");
+    }
+    let main = site.git.url();
+    let text = |path: &str, other: &str| {
+        format!(
+            "sources:\n- {{ name: main, url: {main:?}, path: {path}, interval: 1s }}\n\
+             - {{ name: other, url: {other:?}, path: stacks, interval: 1s }}\n\
+             state_dir: state\nsocket: bowline.sock\nprune: true\nmonitor: 200ms\n"
+        )
+    };
+    let say = |text: String| std::fs::write(site.config_file(), text).unwrap();
+    say(text("one", &former.url()));
+    let agent = Reloading::start(&site, config::load(&site.config_file()).unwrap());
+    for name in ["a", "c", "x", "z", "k"] {
+        site.runs(name).await;
+    }
+
+    say(text("two", url));
+    agent.tell.send(()).await.unwrap();
+    site.runs("d").await;
+    // The source is judged before it is fetched again.
+    let before = well(&agent.views, "main");
+    until_async("more fetches", async || well(&agent.views, "main") > before + 2).await;
+    assert_eq!((site.containers("x").await, site.containers("z").await), (1, 1));
+    let removed = site.inventory().stacks().into_iter().find(|(_, it)| it.removal.is_some());
+    assert!(removed.is_none(), "{removed:?}");
+
+    say(text("two", &later.url()));
+    agent.tell.send(()).await.unwrap();
+    site.is_gone("z").await;
+    assert_eq!((site.containers("x").await, site.containers("k").await), (1, 1));
+    agent.stop.cancel();
+    agent.run.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_to_a_changed_source_that_does_not_answer_is_not_removed() {
+    // Connections are taken by the kernel, and nobody ever answers.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    a_stack_moves_to_a_source_at(&format!("http://{}/x.git", server.local_addr().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_to_a_changed_source_that_is_away_is_not_removed() {
+    a_stack_moves_to_a_source_at("/nowhere/x.git").await;
 }

@@ -8,7 +8,8 @@ mod support;
 use bowline::agent::{self, Views};
 use bowline::config::Config;
 use bowline::engine::sim::Sim;
-use bowline::status::SourceStatus;
+use bowline::model::StackName;
+use bowline::status::{ConditionKind, SourceStatus, Verdict};
 use jiff::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +46,37 @@ async fn bowline(dir: &TempDir, arguments: &[&str]) -> Ended {
     let mut command = command(&dir.path().join("state"), arguments);
     command.arg("--socket").arg(dir.path().join("bowline.sock"));
     tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_that_could_not_be_read_is_told_and_read_again_though_nothing_moved() {
+    let (dir, git) = (tempfile::tempdir().unwrap(), Git::new());
+    let commit = git.write("a/compose.yaml", "services: {}\n").push("Begin a");
+    let text = format!(
+        "sources: [{{ name: infra, url: {:?}, path: hosts, interval: 1h }}]\n\
+         socket: bowline.sock\nstate_dir: state\n",
+        git.url()
+    );
+    let config = Config::parse(&text, &dir.path().join("config.yaml")).unwrap();
+    let (views, stop) = (Views::default(), CancellationToken::new());
+    let agent = tokio::spawn(agent::run(config, Arc::new(Sim::new()), views.clone(), stop.clone()));
+    let status = fetched(&views, "infra", &commit).await;
+    let ready = status.conditions.get(ConditionKind::Ready).unwrap();
+    assert_eq!((status.last_fetch.ok, ready.status), (false, Verdict::False), "{ready:?}");
+    assert!(ready.message.contains("there is no directory hosts"), "{}", ready.message);
+    until("it to be tried again", async || source(&views, "infra").unwrap().failures > 1).await;
+
+    // What no commit knows of is seen in the checkout as well, so that it can be read from now on.
+    let hosts = dir.path().join("state/sources/infra/checkout/hosts/b");
+    std::fs::create_dir_all(&hosts).unwrap();
+    std::fs::write(hosts.join("compose.yaml"), "services: {}\n").unwrap();
+    let b = StackName::new("b").unwrap();
+    until("b to be known", async || views.shared.board().stack(&b).is_some()).await;
+    let status = source(&views, "infra").unwrap();
+    assert_eq!((status.failures, status.message.as_str()), (0, ""));
+    assert_eq!(status.revision.unwrap().0, commit);
+    stop.cancel();
+    agent.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,6 +31,9 @@ pub(crate) struct Desired {
     gone: BTreeMap<StackName, (SourceName, RemovalRecord)>,
     /// Those that an earlier process did not get to the end with, until their source is judged.
     unfinished: BTreeMap<StackName, (SourceName, RemovalRecord)>,
+    /// Sources that came or changed while the agent ran and were not fetched since, or whose newest commit
+    /// could not be read: what `sources` has of them is older.
+    unfetched: BTreeSet<SourceName>,
 }
 
 /// What one source holds at one revision.
@@ -129,6 +132,21 @@ impl Desired {
         for (index, item) in stacks.enumerate() {
             self.items.entry(item.name.clone()).or_default().insert((source.clone(), index));
         }
+    }
+
+    /// Notes that what `sources` hold now is not known before they are fetched and read.
+    pub(crate) fn must_fetch<'a>(&mut self, sources: impl IntoIterator<Item = &'a SourceName>) {
+        self.unfetched.extend(sources.into_iter().cloned());
+    }
+
+    /// Notes that what is known of `source` is what it holds now. Whether that was open.
+    pub(crate) fn fetched(&mut self, source: &SourceName) -> bool {
+        self.unfetched.remove(source)
+    }
+
+    /// Whether the content of `source` is known as it is configured now.
+    pub(crate) fn knows_as_configured(&self, source: &SourceName) -> bool {
+        self.knows(source) && !self.unfetched.contains(source)
     }
 
     /// Whether the content of `source` is known.

@@ -143,9 +143,7 @@ impl World {
             self.forget_source(name);
         }
         if former.prune != new.prune {
-            for followed in self.followed().values() {
-                followed.wakes.judge.notify_one();
-            }
+            self.judge_all();
         }
         // Windows, waits and the time to the next look may be others now.
         self.wake_all();
@@ -158,9 +156,17 @@ impl World {
         })
     }
 
+    /// Has every source judge anew what left it.
+    pub(super) fn judge_all(&self) {
+        for followed in self.followed().values() {
+            followed.wakes.judge.notify_one();
+        }
+    }
+
     /// Puts the new configuration in the place of the former. What is known of sources that left is
     /// forgotten, and their stacks are left as they are; what an earlier time remembers of those that came
-    /// is known again. The lock is held over it, so that nobody sees one without the other.
+    /// is known again. Until those that came or changed are fetched nothing is taken away: a stack may have
+    /// moved into one of them. The lock is held over it, so that nobody sees one without the other.
     fn exchange(&self, difference: &Difference, new: &Arc<Config>) {
         let mut desired = self.desired();
         let mut concerned = BTreeSet::new();
@@ -169,6 +175,7 @@ impl World {
         }
         let records = self.inventory.stacks();
         concerned.extend(desired.recall(&records, &difference.came, Timestamp::now()));
+        desired.must_fetch(difference.came.iter().chain(&difference.changed));
         *self.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::clone(new);
         drop(desired);
         // A pass over what nobody asks for forgets it.

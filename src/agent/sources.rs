@@ -5,6 +5,7 @@ mod pruning;
 
 use super::World;
 use super::chance::chance;
+use super::desired::Content;
 use super::load::{Reading, load};
 use super::pace::Pace;
 use super::schedule::Schedule;
@@ -65,15 +66,16 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched, wakes: Arc<Wakes
     }
     // What comes with the first fetch is not shown to those that do not begin it yet.
     world.hold_files(&name, |_, is_shut| is_shut).await;
-    let mut first = true;
+    // Whether what the checkout holds is still to be taken in.
+    let mut is_open = true;
     let (mut prune_due, mut read) = (false, false);
     loop {
         // Before the fetch, so that no change falls between the two; again after an error, since
         // the repository may only have come to be.
         watch = watch.or_else(|| watch_local(&watched.config, &wakes.due));
         let began = Instant::now();
-        let (synced, next) = sync(&world, &watched, &mut pace, first).await;
-        first &= synced == Synced::Nothing;
+        let (synced, next) = sync(&world, &watched, &mut pace, is_open).await;
+        is_open = matches!(synced, Synced::Nothing | Synced::Unread);
         match synced {
             Synced::Loaded => (prune_due, read) = (true, true),
             // What is known is not what the repository holds now.
@@ -120,7 +122,8 @@ pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), 
     let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
     let kept = kept.map_err(|error| error.to_string())?;
     let checkout = kept.ok_or("nothing was fetched yet")?;
-    take_in(world, watched, repository, (checkout.revision, None)).await;
+    let loaded = read(world, watched, repository, checkout.revision).await?;
+    take_in(world, watched, loaded, None, false);
     Ok(())
 }
 
@@ -146,39 +149,67 @@ enum Synced {
     Nothing,
     /// The checkout that was there before.
     AsBefore,
-    /// Another checkout, which cannot be read at all.
+    /// A checkout that could not be read at all. It is read again with the next fetch, since the reason may
+    /// be one that passes.
     Unread,
-    /// Another checkout, and what it holds.
+    /// A checkout, and what it holds.
     Loaded,
 }
 
 /// One fetch, and what follows from it; and when the next one is due by itself, but for its cron
-/// expression.
+/// expression. What is checked out is read if it is another commit than before, or `is_open`. One that
+/// cannot be read counts as a fetch that failed.
 async fn sync(
     world: &Arc<World>,
     watched: &Watched,
     pace: &mut Pace,
-    first: bool,
+    is_open: bool,
 ) -> (Synced, Option<Instant>) {
     let began = Instant::now();
     let repository = repository(watched);
-    let fetched = match &repository {
-        Ok(repository) => fetch(world, repository.clone(), first, &watched.stop).await,
+    let mut fetched = match &repository {
+        Ok(repository) => fetch(world, repository.clone(), is_open, &watched.stop).await,
         Err(error) => Fetched::failed(error.clone()),
     };
     if watched.stop.is_cancelled() {
         return (Synced::Nothing, None);
     }
-    let due = tell(world, &watched.config, pace, &fetched, began.elapsed());
-    let Fetched { last, result, shown } = fetched;
-    let checkout = match result {
-        Ok(checkout) => Some(checkout).filter(|checkout| checkout.moved || first),
-        Err(_) => last,
+    let (took, is_newest) = (began.elapsed(), fetched.result.is_ok());
+    let checkout = match &fetched.result {
+        Ok(checkout) => Some(checkout).filter(|checkout| checkout.moved || is_open),
+        Err(_) => fetched.last.as_ref(),
     };
-    let (Some(checkout), Ok(repository)) = (checkout, repository) else {
-        return (if first { Synced::Nothing } else { Synced::AsBefore }, due);
+    let revision = checkout.map(|checkout| checkout.revision.clone());
+    let loaded = match (revision, repository) {
+        (Some(revision), Ok(repository)) => Some(read(world, watched, repository, revision).await),
+        _ => None,
     };
-    let synced = take_in(world, watched, repository, (checkout.revision, shown)).await;
+    if let Some(Err(problem)) = &loaded {
+        if is_newest {
+            fetched.result = Err(problem.clone().into());
+        } else {
+            // That the fetch failed is told as well.
+            tracing::error!(source = %watched.config.name, "{problem}");
+        }
+    }
+    let due = tell(world, &watched.config, pace, &fetched, took);
+    let synced = match loaded {
+        Some(Ok(loaded)) => take_in(world, watched, loaded, fetched.shown, is_newest),
+        Some(Err(_)) => {
+            let mut desired = world.desired();
+            if is_newest && !watched.stop.is_cancelled() {
+                desired.must_fetch([&watched.config.name]);
+            }
+            Synced::Unread
+        }
+        None if is_open => Synced::Nothing,
+        None => {
+            if is_newest {
+                note_unmoved(world, watched);
+            }
+            Synced::AsBefore
+        }
+    };
     (synced, due)
 }
 
@@ -232,12 +263,12 @@ pub(crate) fn repository_of(config: &Source, clones: &Path) -> Result<Repository
     })
 }
 
-/// Fetches off the async threads. At the start, while the source is away, what an earlier process
-/// fetched will do: it comes first.
+/// Fetches off the async threads. While nothing was taken in yet and the source is away, what was fetched
+/// before will do: it comes first.
 async fn fetch(
     world: &Arc<World>,
     mut repository: Repository,
-    first: bool,
+    is_open: bool,
     stop: &CancellationToken,
 ) -> Fetched {
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -250,7 +281,7 @@ async fn fetch(
         {
             tracing::warn!("cannot keep the commits at which stacks ran well: {error}");
         }
-        let last = if first { last(&repository) } else { None };
+        let last = if is_open { last(&repository) } else { None };
         let result = repository.sync(&flag).map_err(Failure::from);
         let checkout = result.as_ref().ok().or(last.as_ref());
         let shown = checkout.and_then(|checkout| {
@@ -276,50 +307,77 @@ fn last(repository: &Repository) -> Option<Checkout> {
     })
 }
 
-async fn take_in(
-    world: &Arc<World>,
+/// What a commit holds, and what was in error about it as a whole.
+async fn read(
+    world: &World,
     watched: &Watched,
     mut repository: Repository,
-    (revision, shown): (Revision, Option<(Revision, Commit)>),
-) -> Synced {
+    revision: Revision,
+) -> Result<(Content, Vec<String>), String> {
     let name = &watched.config.name;
     let former = world.desired().names_in(name);
-    let (reads, from, at) = (watched.reading.clone(), name.clone(), revision.clone());
+    let (reads, from) = (watched.reading.clone(), name.clone());
     // Reading and parsing a whole repository is no work for the threads of the passes.
     let loading = tokio::task::spawn_blocking(move || {
-        let files = repository.files_of(&at).map_err(|error| error.to_string())?;
+        let files = repository.files_of(&revision).map_err(|error| error.to_string())?;
         load(&reads, &from, &files, &former)
     });
-    let loaded = loading.await.unwrap_or_else(|error| Err(format!("a defect of Bowline: {error}")));
-    let (content, problems) = match loaded {
-        Ok(loaded) => loaded,
-        Err(problem) => {
-            tracing::error!(source = %name, "{problem}");
-            return Synced::Unread;
-        }
-    };
+    loading.await.unwrap_or_else(|error| Err(format!("a defect of Bowline: {error}")))
+}
+
+/// Goes by what a commit holds from now on; `is_newest`: the source was just asked, and has no newer one.
+fn take_in(
+    world: &Arc<World>,
+    watched: &Watched,
+    (content, problems): (Content, Vec<String>),
+    shown: Option<(Revision, Commit)>,
+    is_newest: bool,
+) -> Synced {
+    let name = &watched.config.name;
     for problem in &problems {
         tracing::error!(source = %name, "{problem}");
     }
     let count = content.stacks.len();
-    let short = revision.short();
+    let short = content.revision.as_ref().map(Revision::short).unwrap_or_default().to_owned();
     let told = shown.map(|(_, Commit { author, subject })| format!("; {subject} ({author})"));
     let told = told.unwrap_or_default();
     tracing::info!(source = %name, revision = short, "revision {short}, stacks: {count}{told}");
-    let concerned = {
+    let (concerned, all_are_known) = {
         let mut desired = world.desired();
         // It may have left the configuration meanwhile, and nothing of it is asked any more.
         if watched.stop.is_cancelled() {
             return Synced::Nothing;
         }
-        desired.set(name, content, Timestamp::now())
+        let all_were_known = world.all_are_known(&desired);
+        let concerned = desired.set(name, content, Timestamp::now());
+        if is_newest {
+            desired.fetched(name);
+        }
+        (concerned, !all_were_known && world.all_are_known(&desired))
     };
     world.remember();
     for stack in concerned {
         world.renew(&stack);
     }
     world.wake_dependents();
+    if all_are_known {
+        world.judge_all();
+    }
     Synced::Loaded
+}
+
+/// The source was asked, and what was taken in of it before is the newest.
+fn note_unmoved(world: &World, watched: &Watched) {
+    let mut desired = world.desired();
+    let was_open = !watched.stop.is_cancelled() && desired.fetched(&watched.config.name);
+    let all_are_known = was_open && world.all_are_known(&desired);
+    drop(desired);
+    if was_open {
+        world.wake_dependents();
+    }
+    if all_are_known {
+        world.judge_all();
+    }
 }
 
 /// A wait of up to a tenth more than `period`, so that agents do not all wake at once.

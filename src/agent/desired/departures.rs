@@ -102,6 +102,7 @@ impl Desired {
         self.held.retain(|_, (owner, _)| owner != source);
         self.gone.retain(|_, (owner, _)| owner != source);
         self.unfinished.retain(|_, (owner, _)| owner != source);
+        self.unfetched.remove(source);
         concerned
     }
 

@@ -32,7 +32,8 @@ pub(super) async fn prune(world: &Arc<World>, watched: &Watched) -> bool {
     let judgement = {
         let mut desired = world.desired();
         // Of one that left the configuration meanwhile, nothing is known that could be judged by.
-        if watched.stop.is_cancelled() {
+        // And another may have come or changed, into which a stack may have moved.
+        if watched.stop.is_cancelled() || !world.all_are_known(&desired) {
             return false;
         }
         desired.judge(name, &made, &outlines, &rules.confirm, Timestamp::now())
