@@ -133,6 +133,7 @@ impl World {
         self.snapshots.believe_for(new.resync);
         let new = Arc::new(new);
         self.exchange(&difference, &new);
+        self.forget_former(&difference.changed);
         self.remember();
         for source in &new.sources {
             if difference.came.contains(&source.name) || difference.changed.contains(&source.name) {
