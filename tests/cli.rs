@@ -457,3 +457,35 @@ fn a_circle_of_stacks_is_refused_at_its_places_and_the_others_go_on() {
     let dir = stacks(&[("a", "a")]);
     run(&["validate", text(dir.path())]).expect(1).says(&["in a circle: a -> a"]);
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_defect() {
+    let dir = tempfile::tempdir().unwrap();
+    for verb in [&["schema", "compose"][..], &["completions", "bash"]] {
+        let mut program = support::program::command(dir.path(), verb)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(program.stdout.take());
+        let ended = program.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), &*said), (Some(141), ""), "{verb:?}");
+    }
+}
+
+#[test]
+fn looking_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, stack) = (dir.path().join("state"), dir.path().join("shop"));
+    std::fs::create_dir(&stack).unwrap();
+    let text =
+        "services: { web: { image: 'web:1', configs: [a] } }\nconfigs: { a: { content: b } }\n";
+    std::fs::write(stack.join("compose.yaml"), text).unwrap();
+    for verb in [&["validate"][..], &["plan", "--engine", "sim"]] {
+        let arguments = [verb, &[stack.to_str().unwrap()]].concat();
+        let ended = support::program::command(&state, &arguments).output().unwrap();
+        assert!(ended.status.code() != Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+        assert!(!state.exists(), "{verb:?} wrote");
+    }
+}

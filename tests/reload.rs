@@ -257,11 +257,15 @@ async fn a_stack_moves_to_a_source_at(url: &str) {
         git.write(&format!("{dir}/{stack}/compose.yaml"), &text);
     };
     for (dir, stacks) in [("one", ["a", "c", "x", "z"].as_slice()), ("two", &["a", "c", "d"])] {
-        stacks.iter().for_each(|stack| write(&site.git, dir, stack));
+        for stack in stacks {
+            write(&site.git, dir, stack);
+        }
     }
     site.git.push("Begin");
     for (git, stacks) in [(&former, ["k"].as_slice()), (&later, &["k", "x"])] {
-        stacks.iter().for_each(|stack| write(git, "stacks", stack));
+        for stack in stacks {
+            write(git, "stacks", stack);
+        }
         git.push("Begin");
     }
     let main = site.git.url();

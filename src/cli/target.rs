@@ -112,8 +112,7 @@ impl Target {
                 let mut loaded = manifest::load(&request, &read);
                 if let Ok(loaded) = &mut loaded {
                     loaded.stack.policy.adopt |= adopted.has(&loaded.stack.name, None);
-                    let unfollowed =
-                        source::digest_mounted(&mut loaded.stack, &request.roots, key);
+                    let unfollowed = source::digest_mounted(&mut loaded.stack, &request.roots, key);
                     let places = &loaded.stack.places;
                     let warning = |(field, message): (String, _)| {
                         Diagnostic::of(places, Severity::Warning, field, message)

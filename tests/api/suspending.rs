@@ -100,6 +100,57 @@ async fn a_suspended_stack_that_leaves_its_source_is_taken_away_only_once_it_is_
     agent.end().await;
 }
 
+/// What the checkout shows containers of `shop`.
+fn shown(site: &Site) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![site.dir.path().join("state/sources")];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.ends_with("shop/conf/a") {
+                found.push(std::fs::read_to_string(&path).unwrap_or_default());
+            } else if path.is_dir() && !path.is_symlink() {
+                open.push(path);
+            }
+        }
+    }
+    found
+}
+
+async fn holds(agent: &Agent, revision: &str) {
+    until("the stack to hold", async || {
+        agent.stack("shop").is_some_and(|it| {
+            it.sync == SyncStatus::Synced && it.revision.is_some_and(|at| at.0 == revision)
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stack_that_went_back_keeps_its_files_while_it_is_suspended() {
+    let site = Site::new("monitor: 10ms");
+    site.image("shop:1");
+    let text = "services: { app: { image: 'shop:1', volumes: ['./conf:/conf:ro'] } }\n";
+    let first = site.git.write("shop/compose.yaml", text).write("shop/conf/a", "one").push("Begin");
+    let agent = site.start();
+    holds(&agent, &first).await;
+    let second = site.git.write("shop/conf/a", "two").push("Other files");
+    holds(&agent, &second).await;
+    site.run(&["rollback", "shop"]).await.expect(0);
+    assert_eq!(shown(&site), ["one"]);
+    site.run(&["suspend", "shop"]).await.expect(0);
+    suspended(&agent, "shop", |_| true).await;
+    assert_eq!(shown(&site), ["one"]);
+    // It takes effect with the resumption, also on the files.
+    site.run(&["retry", "shop", "--no-wait"]).await.expect(0);
+    suspended(&agent, "shop", |it| it.held_back.is_none()).await;
+    assert_eq!(shown(&site), ["one"]);
+    site.run(&["resume", "shop"]).await.expect(0);
+    holds(&agent, &second).await;
+    assert_eq!(shown(&site), ["two"]);
+    agent.end().await;
+}
+
 #[tokio::test]
 async fn files_that_a_suspended_stack_mounts_stay_as_they_were() {
     let site = Site::new("");
@@ -108,22 +159,7 @@ async fn files_that_a_suspended_stack_mounts_stay_as_they_were() {
     site.git.write("shop/compose.yaml", text).write("shop/conf/a", "one").push("Begin");
     let agent = site.start();
     site.runs("shop").await;
-    let seen = || {
-        let root = site.dir.path().join("state/sources");
-        let mut found = Vec::new();
-        let mut open = vec![root];
-        while let Some(dir) = open.pop() {
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.ends_with("shop/conf/a") {
-                    found.push(std::fs::read_to_string(&path).unwrap_or_default());
-                } else if path.is_dir() && !path.is_symlink() {
-                    open.push(path);
-                }
-            }
-        }
-        found
-    };
+    let seen = || shown(&site);
     until("the stack to hold", async || {
         agent.stack("shop").is_some_and(|it| it.sync == SyncStatus::Synced)
     })

@@ -233,6 +233,17 @@ fn what_was_kept_for_an_error_is_judged_again_without_it() {
 }
 
 #[test]
+fn a_stack_that_is_suspended_is_not_removed_before_it_is_resumed() {
+    for asked in [vec![], vec![name("c")]] {
+        let mut desired = holding(vec![broken("a")]);
+        judge(&mut desired, &["c"], 1);
+        let confirmed = desired.confirm(&asked, &names(&["c"]), at(2));
+        assert_eq!(confirmed.removing, []);
+        assert!(confirmed.refused[0].starts_with("c is suspended"), "{confirmed:?}");
+    }
+}
+
+#[test]
 fn a_stack_that_is_named_is_removed_whatever_held_it_and_one_that_is_not_held_is_refused() {
     let mut desired = holding(vec![broken("a")]);
     judge(&mut desired, &["c"], 1);
