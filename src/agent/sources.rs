@@ -2,18 +2,16 @@
 
 mod ended;
 mod pruning;
+mod reading;
 
 use super::World;
 use super::chance::chance;
-use super::desired::Content;
-use super::load::{Reading, load};
+use super::load::Reading;
 use super::pace::Pace;
 use super::schedule::Schedule;
 use crate::config::Source;
-use crate::model::{Commit, Revision};
 use crate::source::{Checkout, Fault, Location, Repository, SourceError, Spec, watch};
 use ended::{Fetched, tell};
-use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,8 +120,8 @@ pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), 
     let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
     let kept = kept.map_err(|error| error.to_string())?;
     let checkout = kept.ok_or("nothing was fetched yet")?;
-    let loaded = read(world, watched, repository, checkout.revision).await?;
-    take_in(world, watched, loaded, None, false);
+    let loaded = reading::read(world, watched, repository, checkout.revision).await?;
+    reading::take_in(world, watched, loaded, None, false);
     Ok(())
 }
 
@@ -181,7 +179,9 @@ async fn sync(
     };
     let revision = checkout.map(|checkout| checkout.revision.clone());
     let loaded = match (revision, repository) {
-        (Some(revision), Ok(repository)) => Some(read(world, watched, repository, revision).await),
+        (Some(revision), Ok(repository)) => {
+            Some(reading::read(world, watched, repository, revision).await)
+        }
         _ => None,
     };
     if let Some(Err(problem)) = &loaded {
@@ -194,18 +194,17 @@ async fn sync(
     }
     let due = tell(world, &watched.config, pace, &fetched, took);
     let synced = match loaded {
-        Some(Ok(loaded)) => take_in(world, watched, loaded, fetched.shown, is_newest),
+        Some(Ok(loaded)) => reading::take_in(world, watched, loaded, fetched.shown, is_newest),
         Some(Err(_)) => {
-            let mut desired = world.desired();
-            if is_newest && !watched.stop.is_cancelled() {
-                desired.must_fetch([&watched.config.name]);
+            if is_newest {
+                reading::note_unread(world, watched);
             }
             Synced::Unread
         }
         None if is_open => Synced::Nothing,
         None => {
             if is_newest {
-                note_unmoved(world, watched);
+                reading::note_unmoved(world, watched);
             }
             Synced::AsBefore
         }
@@ -305,79 +304,6 @@ fn last(repository: &Repository) -> Option<Checkout> {
         tracing::warn!("not going on from what was fetched before: {error}");
         None
     })
-}
-
-/// What a commit holds, and what was in error about it as a whole.
-async fn read(
-    world: &World,
-    watched: &Watched,
-    mut repository: Repository,
-    revision: Revision,
-) -> Result<(Content, Vec<String>), String> {
-    let name = &watched.config.name;
-    let former = world.desired().names_in(name);
-    let (reads, from) = (watched.reading.clone(), name.clone());
-    // Reading and parsing a whole repository is no work for the threads of the passes.
-    let loading = tokio::task::spawn_blocking(move || {
-        let files = repository.files_of(&revision).map_err(|error| error.to_string())?;
-        load(&reads, &from, &files, &former)
-    });
-    loading.await.unwrap_or_else(|error| Err(format!("a defect of Bowline: {error}")))
-}
-
-/// Goes by what a commit holds from now on; `is_newest`: the source was just asked, and has no newer one.
-fn take_in(
-    world: &Arc<World>,
-    watched: &Watched,
-    (content, problems): (Content, Vec<String>),
-    shown: Option<(Revision, Commit)>,
-    is_newest: bool,
-) -> Synced {
-    let name = &watched.config.name;
-    for problem in &problems {
-        tracing::error!(source = %name, "{problem}");
-    }
-    let count = content.stacks.len();
-    let short = content.revision.as_ref().map(Revision::short).unwrap_or_default().to_owned();
-    let told = shown.map(|(_, Commit { author, subject })| format!("; {subject} ({author})"));
-    let told = told.unwrap_or_default();
-    tracing::info!(source = %name, revision = short, "revision {short}, stacks: {count}{told}");
-    let (concerned, all_are_known) = {
-        let mut desired = world.desired();
-        // It may have left the configuration meanwhile, and nothing of it is asked any more.
-        if watched.stop.is_cancelled() {
-            return Synced::Nothing;
-        }
-        let all_were_known = world.all_are_known(&desired);
-        let concerned = desired.set(name, content, Timestamp::now());
-        if is_newest {
-            desired.fetched(name);
-        }
-        (concerned, !all_were_known && world.all_are_known(&desired))
-    };
-    world.remember();
-    for stack in concerned {
-        world.renew(&stack);
-    }
-    world.wake_dependents();
-    if all_are_known {
-        world.judge_all();
-    }
-    Synced::Loaded
-}
-
-/// The source was asked, and what was taken in of it before is the newest.
-fn note_unmoved(world: &World, watched: &Watched) {
-    let mut desired = world.desired();
-    let was_open = !watched.stop.is_cancelled() && desired.fetched(&watched.config.name);
-    let all_are_known = was_open && world.all_are_known(&desired);
-    drop(desired);
-    if was_open {
-        world.wake_dependents();
-    }
-    if all_are_known {
-        world.judge_all();
-    }
 }
 
 /// A wait of up to a tenth more than `period`, so that agents do not all wake at once.

@@ -74,6 +74,18 @@ fn holding(items: Vec<Item>) -> Desired {
     desired
 }
 
+#[test]
+fn what_a_changed_source_holds_is_not_known_before_it_is_fetched() {
+    let (mut desired, infra) = (holding(vec![fine("a")]), source("infra"));
+    assert!(desired.knows_as_configured(&infra));
+    desired.must_fetch([&infra]);
+    // What an earlier fetch brought is none of it.
+    desired.set(&infra, content(vec![fine("a")]), at(1));
+    assert_eq!((desired.knows(&infra), desired.knows_as_configured(&infra)), (true, false));
+    assert_eq!((desired.fetched(&infra), desired.fetched(&infra)), (true, false));
+    assert!(desired.knows_as_configured(&infra));
+}
+
 /// Judges with stacks on the engine that have images of their own names.
 fn judge(desired: &mut Desired, on_engine: &[&str], second: i64) -> Judgement {
     judge_allowing(desired, on_engine, &[], second)
