@@ -11,9 +11,11 @@ use crate::model::{
 use crate::plan::{ContainerRef, Step, suggests_secret};
 use async_trait::async_trait;
 use futures_util::stream::StreamExt;
+use percent_encoding::percent_decode_str;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "(hidden)";
@@ -28,8 +30,8 @@ pub struct Secrets(
 );
 
 impl Secrets {
-    /// Those of `stack`: the contents of its configs and secrets, variables that come from encrypted
-    /// files or whose names suggest a secret, and all variables of its hooks.
+    /// Those of `stack`: the contents of its configs and secrets, variables and labels that come from
+    /// encrypted files, variables whose names suggest a secret, passwords in their URLs, and all variables of its hooks.
     pub fn of(stack: &Stack) -> Self {
         let mut secrets: Vec<String> = secrets(stack).into_iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -67,16 +69,32 @@ fn secrets(stack: &Stack) -> BTreeSet<String> {
         let variables = container.environment.iter();
         variables.filter_map(|(name, value)| value.clone().filter(|_| is_secret(container, name)))
     });
+    let values = containers().flat_map(|container| container.environment.values().flatten());
+    let passwords = values.filter_map(|value| password_in(value)).flatten();
+    let labels = containers().flat_map(|container| {
+        let is_secret = |name: &str| container.secret.contains(&format!("labels.{name}"));
+        container.labels.iter().filter(move |(name, _)| is_secret(name)).map(|(_, it)| it.clone())
+    });
     let files = containers().flat_map(|container| &container.files);
     let contents = files.map(|file| String::from_utf8_lossy(file.content.expose()).into_owned());
     let hooks = stack.services.values().flat_map(|service| service.hooks.all());
     let of_hooks = hooks.flat_map(|hook| hook.environment.values().flatten().cloned());
     variables
+        .chain(passwords)
+        .chain(labels)
         .chain(contents)
         .chain(of_hooks)
         .map(|text| text.trim().to_owned())
         .filter(|text| text.chars().count() >= MIN_CHARS)
         .collect()
+}
+
+/// The password of a URL, `postgres://app:PASSWORD@db/shop`, as it is written and as it is meant.
+fn password_in(value: &str) -> Option<[String; 2]> {
+    let url = Url::parse(value.trim()).ok()?;
+    let written = url.password()?;
+    let meant = percent_decode_str(written).decode_utf8_lossy().into_owned();
+    Some([written.to_owned(), meant])
 }
 
 #[async_trait]
@@ -141,5 +159,19 @@ impl Engine for Discreet {
 
     async fn events(&self) -> Result<EventStream, EngineError> {
         self.inner.events().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_known_as_it_is_written_and_as_it_is_meant() {
+        let found = password_in("postgres://app:s%2Fecret@db:5432/shop").unwrap();
+        assert_eq!(found, ["s%2Fecret", "s/ecret"]);
+        for none in ["postgres://app@db/shop", "http://db", "a:b@c", ""] {
+            assert_eq!(password_in(none), None, "{none}");
+        }
     }
 }
