@@ -34,6 +34,9 @@ pub(crate) struct Desired {
     /// Sources that came or changed while the agent ran and were not fetched since, or whose newest commit
     /// could not be read: what `sources` has of them is older.
     unfetched: BTreeSet<SourceName>,
+    /// Sources that a reload sought elsewhere, and what has left them since was not judged yet: a slip in the
+    /// configuration is no commit.
+    elsewhere: BTreeSet<SourceName>,
 }
 
 /// What one source holds at one revision.
@@ -137,6 +140,11 @@ impl Desired {
     /// Notes that what `sources` hold now is not known before they are fetched and read.
     pub(crate) fn must_fetch<'a>(&mut self, sources: impl IntoIterator<Item = &'a SourceName>) {
         self.unfetched.extend(sources.into_iter().cloned());
+    }
+
+    /// Notes that `sources` are sought elsewhere from now on.
+    pub(crate) fn seek_elsewhere(&mut self, sources: impl IntoIterator<Item = SourceName>) {
+        self.elsewhere.extend(sources);
     }
 
     /// Notes that what is known of `source` is what it holds now. Whether that was open.

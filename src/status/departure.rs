@@ -18,6 +18,8 @@ pub enum HoldReason {
     Unreadable,
     /// More than half of the source's stacks were gone at once.
     TooMany,
+    /// The configuration says since a reload that the source is elsewhere.
+    Reconfigured,
     /// Another stack came that looks the same.
     Renamed {
         /// Its name.
@@ -31,7 +33,7 @@ impl HoldReason {
     pub fn passes(&self) -> bool {
         match self {
             Self::InError | Self::Unreadable => true,
-            Self::Empty | Self::TooMany | Self::Renamed { .. } => false,
+            Self::Empty | Self::TooMany | Self::Reconfigured | Self::Renamed { .. } => false,
         }
     }
 }
@@ -43,6 +45,9 @@ impl fmt::Display for HoldReason {
             Self::InError => f.write_str("a stack of the source is in error"),
             Self::Unreadable => f.write_str("a part of the source cannot be read"),
             Self::TooMany => f.write_str("more than half of the source's stacks were gone at once"),
+            Self::Reconfigured => f.write_str(
+                "the agent's configuration names another place of the source than before",
+            ),
             Self::Renamed { to } => write!(f, "it seems renamed to {to}"),
         }
     }

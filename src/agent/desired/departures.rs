@@ -195,6 +195,7 @@ impl Desired {
         }
         self.note_unknown(source, on_engine);
         let objection = self.objection(source);
+        let is_elsewhere = self.elsewhere.contains(source);
         let (unfinished, fresh): (Vec<_>, Vec<_>) = self
             .undecided(on_engine)
             .into_iter()
@@ -215,7 +216,8 @@ impl Desired {
             let reason = objection
                 .clone()
                 .or_else(|| self.heir(name, outline).map(|to| HoldReason::Renamed { to }))
-                .or_else(|| too_many.then_some(HoldReason::TooMany));
+                .or_else(|| too_many.then_some(HoldReason::TooMany))
+                .or_else(|| is_elsewhere.then_some(HoldReason::Reconfigured));
             match reason {
                 Some(reason) if reason.passes() || !allowed.contains(name) => {
                     self.hold(name, source, reason.clone(), now);
@@ -228,6 +230,9 @@ impl Desired {
                     judgement.removed.insert(name.clone());
                 }
             }
+        }
+        if judgement.postponed.is_empty() && objection.is_none_or(|it| !it.passes()) {
+            self.elsewhere.remove(source);
         }
         judgement.freed = before.into_keys().filter(|name| !self.held.contains_key(name)).collect();
         judgement

@@ -245,6 +245,19 @@ fn what_was_kept_for_an_error_is_judged_again_without_it() {
 }
 
 #[test]
+fn what_is_gone_where_a_reload_sought_a_source_is_kept_and_later_commits_count_again() {
+    let mut desired = holding(vec![fine("a"), fine("b")]);
+    desired.seek_elsewhere([source("infra")]);
+    let judgement = judge(&mut desired, &["a", "b", "c"], 1);
+    assert_eq!(judgement.held, BTreeMap::from([(name("c"), HoldReason::Reconfigured)]));
+    assert_eq!(judgement.removed, names(&[]));
+    desired.set(&source("infra"), content(vec![fine("a")]), at(2));
+    let judgement = judge(&mut desired, &["a", "b", "c"], 2);
+    assert_eq!(judgement.removed, names(&["b"]));
+    assert_eq!(desired.confirm(&[], &names(&[]), at(3)).removing, [name("c"), name("b")]);
+}
+
+#[test]
 fn a_stack_that_is_suspended_is_not_removed_before_it_is_resumed() {
     for asked in [vec![], vec![name("c")]] {
         let mut desired = holding(vec![broken("a")]);
