@@ -133,7 +133,7 @@ fn errors(agent: &Agent, stack: &str) -> Vec<String> {
             _ => told.push(line.to_owned()),
         }
     }
-    told.retain(|it| it.contains(" ERROR ") && it.contains(&format!("stack=\"{stack}\"")));
+    told.retain(|it| it.contains(" ERROR ") && it.contains(&format!("stack={stack}")));
     told
 }
 

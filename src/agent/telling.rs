@@ -20,35 +20,35 @@ pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision
             let action = change.action.word();
             for reason in &change.reasons {
                 tracing::info!(
-                    stack, revision, action, object = %change.object, field = reason.field,
+                    %stack, revision, action, object = %change.object, field = reason.field,
                     desired = reason.desired, actual = reason.actual, "{change}: {reason}"
                 );
             }
         }
         Notice::Doing(change, what) => {
-            tracing::debug!(stack, revision, object = %change.object, "{what}");
+            tracing::debug!(%stack, revision, object = %change.object, "{what}");
         }
         Notice::Warned(change, error) => {
-            tracing::warn!(stack, revision, object = %change.object, "{error}");
+            tracing::warn!(%stack, revision, object = %change.object, "{error}");
         }
         Notice::Slot(notice) => {
             let (slot, phase) = (notice.slot, notice.phase.word());
-            tracing::debug!(stack, revision, slot = %slot, phase, "{slot}: {phase}");
+            tracing::debug!(%stack, revision, slot = %slot, phase, "{slot}: {phase}");
             views.note_slot(&name, &notice);
         }
         Notice::Unjudged(slot, why) => {
-            tracing::warn!(stack, revision, slot = %slot, "{slot}: {why}");
+            tracing::warn!(%stack, revision, slot = %slot, "{slot}: {why}");
         }
         Notice::Ended(change, result, took) => {
             let (action, millis) = (change.action.word(), took.as_millis());
             match result {
                 Ok(()) => tracing::info!(
-                    stack, revision, action, object = %change.object, millis,
+                    %stack, revision, action, object = %change.object, millis,
                     "{change}: done"
                 ),
                 // The end of the pass tells it as an error.
                 Err(error) => tracing::info!(
-                    stack, revision, action, object = %change.object, millis,
+                    %stack, revision, action, object = %change.object, millis,
                     "{change}: failed: {}", first_line(&error.to_string())
                 ),
             }
@@ -59,7 +59,7 @@ pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision
 /// Says of a pass that the stop came in the middle of it: no failure of the stack.
 pub(super) fn broken_off(report: &Report) {
     let (stack, message) = (report.stack.as_str(), &report.message);
-    tracing::info!(stack, "broken off by the stop; the next start goes on from there: {message}");
+    tracing::info!(%stack, "broken off by the stop; the next start goes on from there: {message}");
 }
 
 /// Logs how a pass ended, unless it found nothing to do. A failure is told here alone as an error, with
@@ -83,29 +83,29 @@ pub(super) fn ended(report: &Report, repeated: bool) {
     let message = &report.message;
     match report.told() {
         result if standing.contains(&result) && repeated => {
-            tracing::debug!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
+            tracing::debug!(%stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }
         PassResult::Waiting | PassResult::Suspended => {
-            tracing::info!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
+            tracing::info!(%stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }
         PassResult::Paused if gave_up => {
-            tracing::error!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
+            tracing::error!(%stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }
         PassResult::Drifted | PassResult::Paused | PassResult::RolledBack => {
-            tracing::warn!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
+            tracing::warn!(%stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }
         PassResult::Failed | PassResult::Invalid | PassResult::Crashing | PassResult::Stalled => {
-            tracing::error!(stack, revision, result = word, millis, "pass {word}{at}: {message}");
+            tracing::error!(%stack, revision, result = word, millis, "pass {word}{at}: {message}");
         }
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed
             if report.actions.is_empty() =>
         {
-            tracing::debug!(stack, revision, result = word, millis, "pass {word}{at}");
+            tracing::debug!(%stack, revision, result = word, millis, "pass {word}{at}");
         }
         PassResult::Unchanged | PassResult::Changed | PassResult::Removed => {
             let (changes, seconds) = (report.actions.len(), report.took.as_secs_f64());
             tracing::info!(
-                stack,
+                %stack,
                 revision,
                 result = word,
                 millis,

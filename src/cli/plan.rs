@@ -69,6 +69,8 @@ async fn show_of_agent(
         }
     }
     Ok(match (preview.problems.len(), preview.changes.len()) {
+        // That nothing would be done is no sign that what git asks for runs.
+        (0, 0) if preview.obstacle.is_some() => ExitCode::FAILURE,
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(CHANGES),
         _ => ExitCode::FAILURE,
