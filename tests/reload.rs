@@ -298,8 +298,20 @@ async fn a_stack_moves_to_a_source_at(url: &str) {
 
     say(text("two", &later.url()));
     agent.tell.send(()).await.unwrap();
-    site.is_gone("z").await;
-    assert_eq!((site.containers("x").await, site.containers("k").await), (1, 1));
+    // What is in neither is kept: no commit took it away.
+    let held = |name: &str| {
+        let board = agent.views.shared.board();
+        let stack = board.stacks().find(|it| it.name.as_str() == name)?;
+        stack.departure.as_ref()?.held.clone()
+    };
+    until_async("z to be held", async || {
+        held("z").is_some_and(|why| why.contains("names another place"))
+    })
+    .await;
+    assert_eq!(held("x"), None);
+    for name in ["x", "z", "k"] {
+        assert_eq!(site.containers(name).await, 1, "{name}");
+    }
     agent.stop.cancel();
     agent.run.await.unwrap().unwrap();
 }

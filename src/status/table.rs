@@ -1,7 +1,7 @@
 //! The table that people read. Knows no terminal: plain text, columns two blanks apart.
 
 use super::fold::changing;
-use super::{HealthStatus, HeldBackStatus, SourceStatus, StackStatus, SuspendedStatus, SyncStatus};
+use super::{HealthStatus, SourceStatus, StackStatus, SuspendedStatus, SyncStatus};
 use jiff::Timestamp;
 use std::fmt;
 
@@ -177,10 +177,7 @@ fn told(stack: &StackStatus, now: Timestamp) -> String {
     if let Some(suspended) = &stack.suspended {
         return format!("Suspended for {}, by {}", since(suspended.since), why(suspended));
     }
-    // Another commit than the one that is held back may wait for its window.
-    let is_older =
-        |held: &&HeldBackStatus| held.revision == stack.revision || stack.window.is_none();
-    if let Some(held) = stack.held_back.as_ref().filter(is_older) {
+    if let Some(held) = &stack.held_back {
         return format!("held back for {}: {}", since(held.since), held.reason);
     }
     if let Some(paused) = &stack.paused {
