@@ -83,7 +83,9 @@ fn replicas_are_shown_together_in_the_order_of_their_lines_and_both_outputs_too(
     assert!(!all.contains('\u{1b}'), "colours in a pipe: {all:?}");
     let times: Vec<&str> = all.lines().map(|it| it.split_whitespace().nth(2).unwrap()).collect();
     let times: Vec<jiff::Timestamp> = times.iter().map(|it| it.parse().unwrap()).collect();
-    assert!(times.is_sorted(), "{all}");
+    // An engine stores the two outputs of a container as it happens to read them.
+    let close = jiff::SignedDuration::from_millis(200);
+    assert!(times.is_sorted_by(|one, next| *one <= *next + close), "{all}");
     let last = site.logs(&["web", "--tail", "1"]).expect(0).out;
     assert_eq!(last.lines().count(), 2, "{last}");
     let none = site.logs(&["--since", "2099-01-01T00:00:00Z"]).expect(0).out;
