@@ -24,6 +24,7 @@ mod jobs;
 mod keeping;
 mod load;
 mod memory;
+mod moment;
 mod pace;
 mod pulls;
 mod queue;

@@ -223,16 +223,13 @@ fn cause(last: Option<&Last>, report: &Report, aim: &Aim, ordered: bool) -> Depl
             | PassResult::Waiting
             | PassResult::Suspended
             | PassResult::Removed,
-        ) if report.is_of_images_only() => DeploymentCause::Image,
-        Some(
-            PassResult::Unchanged
-            | PassResult::Changed
-            | PassResult::RolledBack
-            | PassResult::Drifted
-            | PassResult::Waiting
-            | PassResult::Suspended
-            | PassResult::Removed,
-        ) => DeploymentCause::Drift,
+        ) => {
+            if report.is_of_images_only() {
+                DeploymentCause::Image
+            } else {
+                DeploymentCause::Drift
+            }
+        }
     }
 }
 

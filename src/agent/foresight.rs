@@ -3,19 +3,17 @@
 use super::World;
 use super::desired::{Want, Wish};
 use super::stacks_in_order::Leave;
-use super::steering::{self, Course, course, end_holds, partly};
+use super::steering::{Course, course, end_holds, partly};
 use super::turn::definition;
 use super::windows::Shut;
 use crate::execute::Onlooker;
-use crate::model::{DriftPolicy, Stack, StackName};
-use crate::pass::{Means, Moment, Pause, Subject};
-use crate::plan::{Aim, Plan, plan_removal};
+use crate::model::{Stack, StackName};
+use crate::pass::{Means, Pause, Subject};
+use crate::plan::{Plan, plan_removal};
 use crate::rollout;
 use crate::status::{Preview, Refusal, Report};
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// What a pass would do.
 pub(super) struct Foresight {
@@ -101,38 +99,9 @@ impl World {
             Course::Back(_) => (definition(&stack, &self.digest_key), Leave::Begin),
         };
         let (stack, _) = self.with_adoption(name, &stack, &wish.source);
-        let asked = course.asked(&target);
-        let now = Instant::now();
-        let (pulls, resync) = (self.memory().pulls.clone(), self.config().resync);
-        let is_shut = wish.shut.is_some() || record.suspended.is_some();
-        let due = move |image: &_, policy| !is_shut && pulls.is_due(image, policy, resync, now);
-        let aim = course.aim(&record, &target);
-        let was_brought_about = record.definition.as_ref() == Some(&target);
-        let reports = stack.policy.drift == DriftPolicy::Report && was_brought_about;
-        let shut = wish.shut.as_ref().and_then(Shut::obstacle);
-        let waits = shut.or_else(|| leave.obstacle().filter(|_| aim == Aim::Update));
-        let resting = self.memory().crashes.resting(name, now);
-        let stuck = self.memory().stuck_of(name, &stack);
-        let moment = Moment {
-            now: Timestamp::now(),
-            due: &due,
-            resting,
-            stuck,
-            only_report: reports && aim == Aim::Hold,
-            pinned: wish.pinned(&course, &record, aim),
-            held_with: course.held_with(&record, &target),
-            aim,
-            back: course.services(),
-            kept: course.kept(),
-            ahead: if self.queue.backs_off(name) { Vec::new() } else { course.pulls() },
-            way_back: record.good.is_some(),
-            monitor: self.config().monitor,
-            earlier: steering::earlier(&record, asked),
-            paused: course.pause(&record, asked),
-            waits: waits.clone(),
-            completed: self.completed(&stack, &course),
-            ..Moment::by_hand(Duration::ZERO)
-        };
+        let due = self.due(wish, &record);
+        let way = (&course, &target, &leave);
+        let moment = self.moment((name, wish, &record), &stack, way, &due);
         let subject = Subject { stack: &stack, source: Some(wish.source.clone()), revision };
         let means = self.for_looking();
         let ahead = means.foresee(&subject, &moment).await.map_err(|error| error.to_string())?;
@@ -144,6 +113,7 @@ impl World {
             format!("what did not help before is not done again; `bowline retry {name}` does it")
         });
         let only_told = moment.only_report.then(|| "`drift` is `report`".to_owned());
+        let waits = moment.waits.clone();
         let obstacles = waits.into_iter().chain(only_told).chain(rests).chain(stuck).collect();
         Ok(Foresight { plan: ahead.0, report: ahead.1, obstacles })
     }

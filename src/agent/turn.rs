@@ -4,14 +4,13 @@ use super::desired::{REMOVAL_PATIENCE, Want, Wish};
 use super::queue::{Outcome, Work};
 use super::sources::jittered;
 use super::stacks_in_order::Leave;
-use super::steering::{self, Course};
+use super::steering::Course;
 use super::waiting::refused;
 use super::windows::Shut;
 use super::{World, telling};
 use crate::manifest::DigestKey;
 use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
-use crate::pass::{Means, Moment, Subject};
-use crate::plan::Aim;
+use crate::pass::{Means, Subject};
 use crate::status::{Departure, Holdings, PassResult, Report};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -263,46 +262,14 @@ impl World {
         let (stack, taken_over) = self.with_adoption(name, stack, &wish.source);
         let stack = &*stack;
         let subject = Subject { stack, source, revision };
-        let (pulls, resync) = (self.memory().pulls.clone(), self.config().resync);
-        let now = Instant::now();
-        let is_shut = wish.shut.is_some();
-        let due = move |image: &_, policy| !is_shut && pulls.is_due(image, policy, resync, now);
-        let resting = self.memory().crashes.resting(name, now);
-        let stuck = self.memory().stuck_of(name, stack);
         let record = self.inventory.stack(name);
-        let (aim, asked) = (course.aim(&record, target), course.asked(target));
-        // Where all is repaired, it does not matter who asked for it.
+        let due = self.due(wish, &record);
+        let moment = self.moment((name, wish, &record), stack, (course, target, leave), &due);
         let definition = (stack.policy.drift == DriftPolicy::Report).then(|| target.clone());
-        let brought_about = record.definition.clone();
-        // What is gone back to is brought about, whatever was before.
-        let only_report = definition.is_some() && definition == brought_about && aim == Aim::Hold;
-        if !only_report && self.inventory.update(name, |record| record.definition = None) {
+        if !moment.only_report && self.inventory.update(name, |record| record.definition = None) {
             self.unsaved.notify_one();
         }
-        let settle = Duration::ZERO;
-        let pinned = wish.pinned(course, &record, aim);
-        let moment = Moment {
-            now: Timestamp::now(),
-            due: &due,
-            resting,
-            stuck,
-            settle,
-            only_report,
-            pinned,
-            held_with: course.held_with(&record, target),
-            aim,
-            back: course.services(),
-            kept: course.kept(),
-            // While it is not time for another try, the others are repaired.
-            ahead: if self.queue.backs_off(name) { Vec::new() } else { course.pulls() },
-            way_back: record.good.is_some(),
-            monitor: self.config().monitor,
-            earlier: steering::earlier(&record, asked),
-            paused: course.pause(&record, asked),
-            // What held before is kept, and gone back to, whatever becomes of others.
-            waits: leave.obstacle().filter(|_| aim == Aim::Update),
-            completed: self.completed(stack, course),
-        };
+        let asked = course.asked(target);
         let means = self.counting(means, name, asked);
         let report = means.reconcile(&subject, &moment).await;
         if report.result.is_success()
