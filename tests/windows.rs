@@ -3,23 +3,25 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "windows/begun.rs"]
+mod begun_last;
+#[path = "windows/files.rs"]
+mod files;
 mod support;
 
-use bowline::agent::{Alone, Clock, Views};
+use bowline::agent::Clock;
 use bowline::engine::Engine;
 use bowline::engine::sim::Behaviour;
 use bowline::model::{
-    Container, ContainerId, ContentDigest, Health, ImageConfig, Query, Revision, StackName, State,
+    Container, ContainerId, Health, ImageConfig, Query, Revision, StackName, State,
 };
 use bowline::plan::{ContainerRef, Step};
 use bowline::status::{PassResult, RolloutPhase, StackStatus};
 use bowline::store::StackRecord;
 use jiff::{SignedDuration, Timestamp};
-use std::sync::Arc;
 use std::time::Duration;
 use support::site::{Agent, Site, until};
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 
 /// From ten in the evening in Berlin to midnight.
 const EVENING: &str =
@@ -29,6 +31,12 @@ const SHUTS: &str = "2026-11-23T00:00:00+01:00";
 
 /// How long a state may take to come, in the time of the test.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Two slots, with so long between them.
+const SLOW: &str = ", scale: 2, deploy: { update_config: { delay: 4s } }";
+
+/// Watched for two days.
+const WATCHED: &str = ", deploy: { update_config: { monitor: 48h } }";
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -236,9 +244,6 @@ async fn another_image_of_a_name_that_somebody_pulled_waits() {
     .await;
 }
 
-/// Two slots, with so long between them.
-const SLOW: &str = ", scale: 2, deploy: { update_config: { delay: 4s } }";
-
 #[tokio::test(start_paused = true)]
 async fn a_rollout_that_was_begun_is_finished_whatever_is_pushed_meanwhile() {
     let site = Site::new(EVENING);
@@ -363,32 +368,6 @@ async fn a_stack_says_its_own_windows_and_the_newest_file_counts() {
     agent.end().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn files_that_containers_mount_wait_with_their_commit() {
-    let site = Site::new(EVENING);
-    let push = |content: &str| {
-        write(&site, "web:1", ", volumes: ['./site:/site:ro']");
-        site.git.write("web/site/index", content).push(content)
-    };
-    let first = push("one");
-    let agent = site.start_at(clock("2026-11-21T22:30:00+01:00"));
-    applied(&agent, &first).await;
-    agent.end().await;
-    let second = push("two");
-    let agent = site.start_at(clock(&before(OPENS, 15)));
-    waits(&agent, &second).await;
-    let mounted = site.dir.path().join("state/sources/infra/checkout/web/site/index");
-    let content = || std::fs::read_to_string(&mounted).unwrap();
-    assert_eq!(content(), "one");
-    // A later commit shows it at no time, since it is laid already.
-    let third = push("three");
-    waits(&agent, &third).await;
-    assert_eq!(content(), "one");
-    applied(&agent, &third).await;
-    assert_eq!(content(), "three");
-    agent.end().await;
-}
-
 /// Changes what is remembered of the stack, as another version of Bowline or a damaged disk would have left it.
 fn remember(site: &Site, change: impl FnOnce(&mut StackRecord)) {
     let inventory = site.inventory();
@@ -406,243 +385,6 @@ async fn remove_by_hand(site: &Site) -> ContainerId {
     site.sim.by_hand(&Step::Stop { container: container.clone(), grace: None }).unwrap();
     site.sim.by_hand(&Step::Remove(container)).unwrap();
     lost.id
-}
-
-#[tokio::test(start_paused = true)]
-async fn while_what_was_begun_cannot_be_read_no_order_is_lost_and_nothing_is_touched() {
-    let (site, first) = begun().await;
-    let second = push(&site, "web:2");
-    let agent = site.start_at(clock("2026-11-22T22:30:00+01:00"));
-    applied(&agent, &second).await;
-    site.run(&["rollback", "web", "--no-wait"]).await.expect(0);
-    runs(&site, "web:1").await;
-    agent.end().await;
-    let held = record(&site).held_back.unwrap();
-    let begun = record(&site).begun.unwrap();
-    remember(&site, |record| {
-        record.begun.as_mut().unwrap().revision = Some(Revision("f".repeat(40)));
-    });
-
-    // Another definition; what ran held, and the newest one is as it was.
-    let third = push(&site, "web:3");
-    let agent = site.start_at(clock("2026-11-23T12:00:00+01:00"));
-    let is_told = |it: &StackStatus| it.message.contains("what was begun before cannot be read");
-    let status = shown(&agent, "the problem to be told", is_told).await;
-    assert_eq!(status.last_pass.unwrap().result, PassResult::Failed);
-    assert!(status.message.starts_with("waiting for its window, opens"), "{}", status.message);
-    assert_eq!(
-        (status.revision.unwrap().0, images(&site).await),
-        (third, vec!["web:1".to_owned()])
-    );
-    agent.end().await;
-    assert_eq!(record(&site).held_back.as_ref(), Some(&held));
-
-    // Once it can be read, all goes on as ordered.
-    remember(&site, |record| record.begun = Some(begun));
-    let agent = site.start_at(clock("2026-11-23T12:00:00+01:00"));
-    let status = shown(&agent, "it to wait", |it| it.window.is_some()).await;
-    assert_eq!(status.held_back.unwrap().instead.unwrap().0, first);
-    agent.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_could_not_be_begun_within_the_window_waits_for_the_next_one() {
-    // The registry is away; or somebody paused the stack.
-    for is_paused in [false, true] {
-        let (site, _) = begun().await;
-        let agent = site.start_at(clock("2026-11-22T22:30:00+01:00"));
-        shown(&agent, "a pass", |it| it.last_pass.is_some()).await;
-        if is_paused {
-            site.run(&["pause", "web"]).await.expect(0);
-            site.image("web:2");
-        } else {
-            site.sim.registry_answers(false);
-        }
-        site.git.write("web/compose.yaml", "services: { app: { image: 'web:2' } }\n");
-        let second = site.git.push("web:2");
-        let ended = |it: &StackStatus| {
-            let result = it.last_pass.as_ref().map(|pass| pass.result);
-            let expected = if is_paused { PassResult::Paused } else { PassResult::Failed };
-            it.revision.as_ref().is_some_and(|at| at.0 == second) && result == Some(expected)
-        };
-        shown(&agent, "a pass that could begin nothing", ended).await;
-        agent.end().await;
-
-        site.image("web:2");
-        let agent = site.start_at(clock("2026-11-23T12:00:00+01:00"));
-        if is_paused {
-            until("the agent to answer", async || {
-                site.run(&["resume", "web", "--no-wait"]).await.code == 0
-            })
-            .await;
-        }
-        waits(&agent, &second).await;
-        let lost = remove_by_hand(&site).await;
-        until("a repair", async || containers(&site).await.first().is_some_and(|it| it.id != lost))
-            .await;
-        runs(&site, "web:1").await;
-        agent.end().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_judged_within_the_window_stays_held_back_though_nothing_of_it_ran() {
-    let (site, first) = begun().await;
-    site.git.write("web/compose.yaml", "services: { app: { image: 'web:none' } }\n");
-    let second = site.git.push("An image that nobody has");
-    let is_back = |it: &StackStatus| {
-        it.last_pass.as_ref().is_some_and(|pass| pass.result == PassResult::RolledBack)
-    };
-    for at in ["2026-11-22T22:30:00+01:00", "2026-11-23T12:00:00+01:00"] {
-        let agent = site.start_at(clock(at));
-        let held = shown(&agent, "it to be held back", is_back).await.held_back.unwrap();
-        let expected = (Some(Revision(second.clone())), Some(Revision(first.clone())));
-        assert_eq!((held.revision, held.instead), expected, "at {at}");
-        agent.end().await;
-    }
-}
-
-/// Watched for two days.
-const WATCHED: &str = ", deploy: { update_config: { monitor: 48h } }";
-
-#[tokio::test(start_paused = true)]
-async fn a_pass_over_what_was_begun_makes_way_when_the_window_opens_or_somebody_says_so() {
-    for by_hand in [false, true] {
-        let (site, _) = begun().await;
-        write(&site, "web:2", WATCHED);
-        site.git.push("Watched for long");
-        let agent = site.start_at(clock("2026-11-22T22:30:00+01:00"));
-        runs(&site, "web:2").await;
-        agent.end().await;
-        let third = push(&site, "web:3");
-        let opens = "2026-11-23T22:00:00+01:00";
-        let seconds = if by_hand { 3600 } else { 120 };
-        let clock = clock(&before(opens, seconds));
-        let agent = site.start_at(clock.clone());
-        let status = shown(&agent, "a pass to begin", |_| true).await;
-        assert_eq!((status.revision.unwrap().0, status.last_pass), (third, None));
-        sleep(Duration::from_secs(5)).await;
-        assert_eq!(agent.stack("web").unwrap().last_pass, None, "the update is watched");
-        assert_eq!(images(&site).await, ["web:2"]);
-        if by_hand {
-            site.run(&["retry", "web", "--no-wait"]).await.expect(0);
-            runs(&site, "web:3").await;
-            assert!(clock.now() < time(opens));
-        } else {
-            just(begins(&site, &clock, "web:3").await, opens);
-        }
-        agent.end().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn while_a_service_goes_back_alone_in_a_shut_window_the_others_keep_the_files_they_began_with()
- {
-    let site = Site::new(EVENING);
-    let exits = Some((Duration::from_millis(3500), 3));
-    site.sim.image_add("web:bad", config("run"), Behaviour { exits, ..Behaviour::default() });
-    site.image("web:1");
-    let push = |image: &str, content: &str| {
-        let back = "deploy: { update_config: { failure_action: rollback, monitor: 5s } }";
-        let text = format!(
-            "x-bowline: {{ rollback: off }}\nservices:\n  \
-             app: {{ image: '{image}', volumes: ['./app:/site:ro'], {back} }}\n  \
-             other: {{ image: 'web:1', volumes: ['./other:/site:ro'] }}\n"
-        );
-        site.git.write("web/compose.yaml", &text);
-        site.git.write("web/app/index", content).write("web/other/index", content).push(content)
-    };
-    let first = push("web:1", "one");
-    let agent = site.start_at(clock("2026-11-21T22:30:00+01:00"));
-    applied(&agent, &first).await;
-    push("web:bad", "two");
-    let is_back = |it: &StackStatus| {
-        let result = it.last_pass.as_ref().map(|pass| pass.result);
-        it.held_back.is_some() && result == Some(PassResult::RolledBack)
-    };
-    shown(&agent, "one to go back", is_back).await;
-    agent.end().await;
-    let third = push("web:bad", "three");
-    let agent = site.start_at(clock("2026-11-22T12:00:00+01:00"));
-    waits(&agent, &third).await;
-    let shown = |service: &str| {
-        let path = format!("state/sources/infra/checkout/web/{service}/index");
-        std::fs::read_to_string(site.dir.path().join(path)).unwrap()
-    };
-    assert_eq!((shown("app"), shown("other")), ("one".into(), "two".into()));
-    agent.end().await;
-}
-
-/// A site whose stack mounts files, begun by an agent that ended within the window, and another commit.
-async fn mounting() -> (Site, String) {
-    let site = Site::new(EVENING);
-    write(&site, "web:1", ", volumes: ['./site:/site:ro']");
-    let first = site.git.write("web/site/index", "one").push("One");
-    let agent = site.start_at(clock("2026-11-21T22:30:00+01:00"));
-    applied(&agent, &first).await;
-    agent.end().await;
-    let second = site.git.write("web/site/index", "two").push("Two");
-    (site, second)
-}
-
-fn mounted(site: &Site) -> String {
-    let path = "state/sources/infra/checkout/web/site/index";
-    std::fs::read_to_string(site.dir.path().join(path)).unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_first_fetch_of_an_agent_shows_containers_nothing_that_waits() {
-    let (site, _) = mounting().await;
-    // No pass is made towards files in error, so nobody lays what was begun after the fetch.
-    site.git.write("web/compose.yaml", "services: 1\n");
-    let third = site.git.push("In error");
-    let agent = site.start_at(clock("2026-11-22T12:00:00+01:00"));
-    let is_told = |it: &StackStatus| {
-        let result = it.last_pass.as_ref().map(|pass| pass.result);
-        it.revision.as_ref().is_some_and(|at| at.0 == third) && result == Some(PassResult::Invalid)
-    };
-    shown(&agent, "the error to be told", is_told).await;
-    assert_eq!(mounted(&site), "one");
-    agent.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_order_without_an_agent_shows_other_stacks_nothing_and_its_own_nothing_that_waits() {
-    for (of, at, expected) in [
-        ("other", "2026-11-22T22:30:00+01:00", "one"),
-        ("web", "2026-11-22T12:00:00+01:00", "one"),
-        ("web", "2026-11-22T22:30:00+01:00", "two"),
-    ] {
-        let site = Site::new(EVENING);
-        site.write("other", "other:1");
-        write(&site, "web:1", ", volumes: ['./site:/site:ro']");
-        let first = site.git.write("web/site/index", "one").push("One");
-        let agent = site.start_at(clock("2026-11-21T22:30:00+01:00"));
-        applied(&agent, &first).await;
-        site.runs("other").await;
-        agent.end().await;
-        site.git.write("web/site/index", "two").push("Two");
-        let (views, stop) =
-            (Views { clock: clock(at), ..Views::default() }, CancellationToken::new());
-        let (engine, of) = (Arc::new(site.sim.clone()), StackName::new(of).unwrap());
-        let alone = Alone::open(site.config(), engine, views, stop, &of).unwrap();
-        assert_eq!(alone.fetch().await.unwrap(), None);
-        assert_eq!(mounted(&site), expected, "an order about {of} at {at}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_checkout_that_cannot_be_written_holds_up_no_repair() {
-    let (site, second) = mounting().await;
-    // What is to be laid is noted there first.
-    std::fs::create_dir_all(site.dir.path().join("state/sources/infra/laid.new/x")).unwrap();
-    let lost = remove_by_hand(&site).await;
-    let agent = site.start_at(clock("2026-11-22T12:00:00+01:00"));
-    waits(&agent, &second).await;
-    until("a repair", async || containers(&site).await.first().is_some_and(|it| it.id != lost))
-        .await;
-    runs(&site, "web:1").await;
-    agent.end().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -705,35 +447,6 @@ async fn when_a_window_opens_for_two_stacks_the_one_that_the_other_depends_on_co
     let db = site.sim.observe(&query).await.unwrap().containers;
     let seen: Vec<_> = db.iter().map(|it| (it.spec.image.as_str(), it.health)).collect();
     assert_eq!(seen, [("db:2", Health::Healthy)]);
-    agent.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_definition_that_another_version_knew_by_another_digest_is_known_again() {
-    let other = || ContentDigest("of another version".to_owned());
-    let (site, first) = begun().await;
-    let second = push(&site, "web:2");
-    let agent = site.start_at(clock("2026-11-22T22:30:00+01:00"));
-    applied(&agent, &second).await;
-    agent.end().await;
-    remember(&site, |record| {
-        record.begun.as_mut().unwrap().definition = other();
-        record.good.as_mut().unwrap().definition = other();
-    });
-    site.git.write("README", "Says nothing new of it").push("Else");
-    // In a shut window it is proven to be what git asks for.
-    let agent = site.start_at(clock("2026-11-23T12:00:00+01:00"));
-    shown(&agent, "a pass", |it| it.last_pass.is_some()).await;
-    agent.end().await;
-    let known = record(&site).begun.unwrap();
-    assert!(known.definition != other(), "{known:?}");
-
-    // In an open one, too, when somebody goes back.
-    remember(&site, |record| record.good.as_mut().unwrap().definition = other());
-    let agent = site.start_at(clock("2026-11-23T22:30:00+01:00"));
-    shown(&agent, "a pass", |it| it.last_pass.is_some()).await;
-    let told = site.run(&["rollback", "web", "--no-wait"]).await.expect(0).out;
-    assert!(told.contains(&format!("going back to {}", &first[..12])), "{told}");
     agent.end().await;
 }
 
