@@ -89,7 +89,7 @@ impl Stage {
 
     fn until_held_back(&self, commit: &str) {
         self.until(&format!("{commit} to be held back"), |status| {
-            status["revision"] == commit
+            status["held_back"]["revision"] == commit
                 && status["last_pass"]["result"] == "rolled_back"
                 && status["health"] == "Healthy"
         });
@@ -194,14 +194,21 @@ fn web_is_updated_scaled_led_elsewhere_and_rolled_back_and_no_request_is_lost() 
     assert_eq!((life(&led["app"]), life(&led["proxy"])), (life(&scaled["app"]), proxy.clone()));
     pages(3);
 
-    // A page that says that it is not well: nobody is led to it for long, and it goes again.
-    let sick = "replicas: 3\nproxy: { maxReplicas: 5 }\n".to_owned();
-    let sick = values("3', UNHEALTHY_FILE: '/bowline", &sick);
-    let commit = stage.commit(&sick);
-    stage.until_held_back(&commit);
-    let back = stage.services();
-    assert_eq!((life(&back["app"]), life(&back["proxy"])), (life(&scaled["app"]), proxy));
-    pages(3);
+    // One that says that it is not well: nobody is led to it for long, and it goes again. And a page that
+    // there is not is asked for its health: the proxy does not ask for it before the replicas are well.
+    let more = "replicas: 3\nproxy: { maxReplicas: 5 }\n";
+    let sick = values("3', UNHEALTHY_FILE: '/bowline", more);
+    let lost = values("2", more).replace("/healthz", "/none");
+    for bad in [sick, lost] {
+        let commit = stage.commit(&bad);
+        stage.until_held_back(&commit);
+        let back = stage.services();
+        assert_eq!(
+            (life(&back["app"]), life(&back["proxy"])),
+            (life(&scaled["app"]), proxy.clone())
+        );
+        pages(3);
+    }
     let now = load.elapsed();
     until("some time after", || (load.elapsed() > now + VERDICT).then_some(()));
     let tally = load.end();
