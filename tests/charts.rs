@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "charts/engine.rs"]
+mod engine;
 mod support;
 
 use bowline::engine::Engine;

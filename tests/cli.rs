@@ -144,7 +144,9 @@ fn wrong_arguments_are_an_error_and_say_what_is_known() {
 
 #[test]
 fn the_examples_are_valid() {
-    let all = run(&["validate", MANIFESTS]).expect(0).out;
+    let all = run(&["validate", MANIFESTS]).expect(0);
+    assert!(all.err.is_empty(), "a warning, or a lint: {}", all.err);
+    let all = all.out;
     for (stack, services) in [("hello", 1), ("web", 2), ("db", 2)] {
         let line = format!("stack {stack} is fine: {services} service");
         assert!(all.contains(&line), "no `{line}` in:\n{all}");

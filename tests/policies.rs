@@ -12,7 +12,7 @@ use bowline::model::{
     Container, ImageConfig, ImageRef, Limits, Query, RestartPolicy, Stack, State,
 };
 use bowline::pass::{Moment, Subject, preview};
-use bowline::plan::{ContainerRef, Step};
+use bowline::plan::{Action, ContainerRef, Step};
 use bowline::source::{digest_mounted, read};
 use bowline::status::PassResult;
 use std::fs;
@@ -112,6 +112,26 @@ async fn a_new_config_is_told_by_a_signal(engine: Arc<dyn Engine>) -> Container 
     let after = web(&engine).await;
     assert_eq!(after.id, before.id);
     after
+}
+
+/// A proxy that asks replicas for another page does so once they have it.
+#[tokio::test]
+async fn a_signal_comes_after_the_update_of_what_the_service_depends_on() {
+    let (engine, directory) = (sim(), Directory::new());
+    let write = |version: &str| {
+        let more = format!(
+            "{GRANT}\n    depends_on: [db]\n  db: {{ image: '{IMAGE}', pull_policy: never, \
+             network_mode: none, environment: {{ V: {version} }} }}"
+        );
+        directory.web("{ on_content_change: signal SIGHUP }", &more, &config(version));
+    };
+    write("one");
+    settles(&engine, &directory).await;
+    write("two");
+    let plan = preview(&*engine, &directory.stack(), None).await.unwrap();
+    let at = |action| plan.changes.iter().position(|change| change.action == action).unwrap();
+    assert_eq!(plan.changes[at(Action::Signal)].after, [at(Action::Replace)], "{plan}");
+    settles(&engine, &directory).await;
 }
 
 async fn a_mounted_file_is_read_after_a_restart(engine: Arc<dyn Engine>) -> Directory {

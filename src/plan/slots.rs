@@ -369,6 +369,10 @@ impl<'a> Draft<'a> {
             after.extend(self.prerequisites(wanted.name));
             after.extend(self.holders_that_go(wanted));
         }
+        if action == Action::Signal {
+            // What it is told to read may be about what the others are only then.
+            after.extend(self.prerequisites(wanted.name));
+        }
         if action == Action::Restart {
             after.extend(self.restart_with(wanted.name).flat_map(|need| self.upsets(need)));
         }

@@ -19,7 +19,8 @@ pub struct Image(pub String);
 impl Image {
     /// Bowline's own program, as manifests/ use it.
     pub fn of_bowline(name: &str) -> Self {
-        import(name, Path::new(PROGRAM), "/bowline", &["ENTRYPOINT [\"/bowline\"]"])
+        let bowline = Piece::Program(PROGRAM, "/bowline");
+        Self::of(name, &[bowline], &["ENTRYPOINT [\"/bowline\"]"])
     }
 
     /// One that manifests/ name, under a name of its own. `None`, said in a line, where its program is
@@ -43,7 +44,12 @@ impl Image {
             println!("what needs {image} did not run: {program} is not installed");
             return None;
         }
-        Some(import(name, Path::new(program), program, &[&run]))
+        Some(Self::of(name, &[Piece::Program(program, program)], &[&run]))
+    }
+
+    /// One of these pieces, with what Docker's `import --change` takes.
+    pub fn of(name: &str, pieces: &[Piece<'_>], changes: &[&str]) -> Self {
+        import(name, pieces, changes)
     }
 
     /// A static busybox.
@@ -51,6 +57,16 @@ impl Image {
         import_busybox(&ImageRef::new(name).unwrap());
         Self(name.to_owned())
     }
+}
+
+/// A part of an image, and where it is put.
+pub enum Piece<'a> {
+    /// A program of this machine, with its libraries.
+    Program(&'a str, &'a str),
+    /// A text that can be run.
+    Script(&'a str, &'a str),
+    /// An empty directory, and the number of the user whose it is.
+    Directory(&'a str, u64),
 }
 
 /// The images that manifests/ name.
@@ -62,7 +78,7 @@ impl Drop for Image {
     }
 }
 
-fn import(name: &str, program: &Path, inside: &str, changes: &[&str]) -> Image {
+fn import(name: &str, pieces: &[Piece<'_>], changes: &[&str]) -> Image {
     let changes = changes.iter().flat_map(|change| ["--change", change]);
     let mut import = Command::new("docker")
         .arg("import")
@@ -75,18 +91,42 @@ fn import(name: &str, program: &Path, inside: &str, changes: &[&str]) -> Image {
     let mut archive = tar::Builder::new(import.stdin.take().expect("piped"));
     // A tmpfs takes its mode from the directory below; where there was none, another one at its second
     // start than at its first.
-    let mut tmp = tar::Header::new_gnu();
-    tmp.set_entry_type(tar::EntryType::Directory);
-    tmp.set_mode(0o1777);
-    tmp.set_size(0);
-    archive.append_data(&mut tmp, "tmp", std::io::empty()).unwrap();
-    append(&mut archive, program, Path::new(inside));
-    for library in libraries(program) {
-        append(&mut archive, &library, &library);
+    directory(&mut archive, "/tmp", 0, 0o1777);
+    for piece in pieces {
+        match *piece {
+            Piece::Program(program, inside) => {
+                append(&mut archive, Path::new(program), Path::new(inside));
+                for library in libraries(Path::new(program)) {
+                    append(&mut archive, &library, &library);
+                }
+            }
+            Piece::Script(text, inside) => {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(text.len() as u64);
+                header.set_mode(0o755);
+                archive.append_data(&mut header, inside_of(inside), text.as_bytes()).unwrap();
+            }
+            Piece::Directory(inside, user) => directory(&mut archive, inside, user, 0o755),
+        }
     }
     drop(archive.into_inner().unwrap());
     assert!(import.wait().unwrap().success(), "docker import {name}");
     Image(name.to_owned())
+}
+
+fn directory(archive: &mut tar::Builder<impl std::io::Write>, inside: &str, user: u64, mode: u32) {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_mode(mode);
+    header.set_uid(user);
+    header.set_gid(user);
+    header.set_size(0);
+    archive.append_data(&mut header, inside_of(inside), std::io::empty()).unwrap();
+}
+
+/// A path of an image as archives have it.
+fn inside_of(path: &str) -> &str {
+    path.trim_start_matches('/')
 }
 
 fn append(archive: &mut tar::Builder<impl std::io::Write>, file: &Path, inside: &Path) {

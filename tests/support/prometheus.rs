@@ -47,10 +47,7 @@ impl Prometheus {
 
     /// What it answers at `path` of its API; `None` while it does not.
     pub fn ask(&self, path: &str) -> Option<serde_json::Value> {
-        let url = format!("http://{}/api/v1/{path}", self.address);
-        // An error of a query is an answer too.
-        let asked = ureq::get(&url).config().http_status_as_error(false).build().call();
-        serde_json::from_str(&asked.ok()?.body_mut().read_to_string().ok()?).ok()
+        ask(self.address, path)
     }
 
     /// The first value that `query` has, asked for until there is one.
@@ -71,6 +68,14 @@ impl Prometheus {
             }
         }
     }
+}
+
+/// What a Prometheus answers at `path` of its API; `None` while it does not.
+pub fn ask(address: SocketAddr, path: &str) -> Option<serde_json::Value> {
+    let url = format!("http://{address}/api/v1/{path}");
+    // An error of a query is an answer too.
+    let asked = ureq::get(&url).config().http_status_as_error(false).build().call();
+    serde_json::from_str(&asked.ok()?.body_mut().read_to_string().ok()?).ok()
 }
 
 impl Drop for Prometheus {
