@@ -1,6 +1,6 @@
 //! One source: looks whether it moved, fetches, switches the checkout. Blocks.
 
-use super::checkout::{bound_for, settled};
+use super::checkout::{bound_for, looked_over};
 use super::error::{Fault, SourceError};
 use super::home::Home;
 use super::http::{Proxy, Way};
@@ -157,7 +157,7 @@ impl Repository {
             self.verify(&mirror, Fetched { object, commit }, &self.spec.reference)
         };
         let verified = judge(commit)?;
-        match settled(&mirror, &self.home)?.map(|shown| commit_of(&mirror.repository, shown)) {
+        match looked_over(&mirror, &self.home)?.map(|shown| commit_of(&mirror.repository, shown)) {
             // The switch to it could not be ended.
             Some(former) if former != commit => {
                 Ok(Some(Passed { commit: former, verified: judge(former)? }))
