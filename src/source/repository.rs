@@ -152,6 +152,9 @@ impl Repository {
         else {
             return Ok(None);
         };
+        if mirror.commit(commit)?.is_none() {
+            return Err(Fault::Corrupt { why: format!("{commit}, which is shown, is not there") });
+        }
         let judge = |commit| {
             let object = mirror.tag_of(commit).unwrap_or(commit);
             self.verify(&mirror, Fetched { object, commit }, &self.spec.reference)
