@@ -170,6 +170,104 @@ async fn a_clone_that_a_loss_of_power_took_while_the_source_is_away_touches_noth
     agent.end().await;
 }
 
+#[tokio::test]
+async fn whatever_becomes_of_a_repository_is_one_error_and_touches_no_stack() {
+    let mut site = Site::new("");
+    site.source = ", path: stacks";
+    for name in ["a", "b"] {
+        site.write(&format!("stacks/{name}"), "app:1");
+    }
+    let begin = site.git.push("Begin");
+    let agent = site.start();
+    site.runs("a").await;
+    site.runs("b").await;
+    let ids = async || {
+        let every = Query::default();
+        let observed = site.sim.observe(&every).await.unwrap();
+        observed.containers.iter().map(|it| it.id.clone()).collect::<Vec<_>>()
+    };
+    let before = ids().await;
+    let bare = site.git.bare();
+    let git = |arguments: &[&str]| {
+        let run = std::process::Command::new("git").arg("--git-dir").arg(&bare).args(arguments);
+        let output = { run }.output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let commit = |tree: &str| {
+        let who = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+        git(&[&who[..], &["commit-tree", "-m", "Spoil", tree]].concat())
+    };
+    let main = |id: &str| drop(git(&["update-ref", "refs/heads/main", id]));
+    let tree = |lines: &str| {
+        use std::io::Write;
+        let mut make = std::process::Command::new("git");
+        make.arg("--git-dir").arg(&bare).args(["mktree", "--missing"]);
+        make.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut make = make.spawn().unwrap();
+        make.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        String::from_utf8(make.wait_with_output().unwrap().stdout).unwrap().trim().to_owned()
+    };
+    let a = git(&["rev-parse", &format!("{begin}:stacks/a")]);
+    let b = git(&["rev-parse", &format!("{begin}:stacks/b")]);
+    let blob = git(&["rev-parse", &format!("{begin}:stacks/a/compose.yaml")]);
+    let twins = tree(&format!("040000 tree {a}\tA\n040000 tree {a}\ta\n040000 tree {b}\tb\n"));
+    type Spoil<'a> = Box<dyn Fn() + 'a>;
+    let rows: [(&str, &str, Spoil<'_>); 6] = [
+        ("an empty commit", "there is no directory stacks", Box::new(|| main(&commit(&tree(""))))),
+        (
+            "a path that becomes a file",
+            "there is no directory stacks",
+            Box::new(|| main(&commit(&tree(&format!("100644 blob {blob}\tstacks\n"))))),
+        ),
+        (
+            "a path that becomes a link that leads out",
+            "there is no directory stacks",
+            Box::new(|| main(&commit(&tree(&format!("120000 blob {blob}\tstacks\n"))))),
+        ),
+        (
+            "no branch at all",
+            "the repository is empty",
+            Box::new(|| drop(git(&["update-ref", "-d", "refs/heads/main"]))),
+        ),
+        (
+            "a default branch that is gone",
+            "HEAD",
+            Box::new(|| {
+                git(&["update-ref", "refs/heads/trunk", &begin]);
+                git(&["update-ref", "-d", "refs/heads/main"]);
+            }),
+        ),
+        (
+            "names that differ in their case",
+            "two stacks are named a",
+            Box::new(|| main(&commit(&tree(&format!("040000 tree {twins}\tstacks\n"))))),
+        ),
+    ];
+    for (what, words, spoil) in &rows {
+        spoil();
+        let told = || {
+            let of_source = source(&agent.views, "infra").map(|it| it.message).unwrap_or_default();
+            let of_stack = agent.stack("a").map(|it| it.message).unwrap_or_default();
+            format!("{of_source}\n{of_stack}")
+        };
+        until(&format!("`{words}` of {what}"), async || told().contains(words)).await;
+        assert_eq!(ids().await, before, "{what}");
+        let departed = ["a", "b"].map(|name| agent.stack(name).and_then(|it| it.departure));
+        assert_eq!(departed, [None, None], "{what}");
+        main(&begin);
+        bowline(&site.dir, &["sync", "a"]).await.expect(0);
+        let is_well = || source(&agent.views, "infra").is_some_and(|it| it.failures == 0);
+        until(&format!("all to be well after {what}"), async || {
+            let at = agent.stack("a").filter(|it| it.message.is_empty());
+            is_well() && at.and_then(|it| it.applied_revision).is_some_and(|at| at.0 == begin)
+        })
+        .await;
+        assert_eq!(ids().await, before, "{what}");
+    }
+    agent.end().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_fails_is_asked_in_growing_pauses_and_at_once_when_somebody_knows_better() {
     let (dir, well, ill) = (tempfile::tempdir().unwrap(), Git::new(), Git::new());

@@ -211,6 +211,12 @@ fn whatever_a_loss_of_power_took_of_the_state_what_is_shown_is_whole_and_the_nex
     assert!(damaged.iter().any(|path| path.ends_with("refs/bowline/shown")), "{damaged:?}");
     for (path, (what, damage)) in damaged.iter().flat_map(|path| DAMAGES.map(|it| (path, it))) {
         let below = path.strip_prefix(&pristine).unwrap();
+        // Objects on their own are on the disk before they get their name; libgit2 never ends with half of one.
+        let is_loose =
+            below.starts_with("s/git/objects") && !below.starts_with("s/git/objects/pack");
+        if is_loose && what == "half" {
+            continue;
+        }
         let case = format!("{} is {what}", below.display());
         let state = upstream.directory.path().join("damaged");
         let _ = fs::remove_dir_all(&state);
