@@ -12,8 +12,10 @@ use bowline::engine::sim::{Behaviour, Sim};
 use bowline::model::{ImageConfig, Query, StackName};
 use bowline::status::{ConditionKind, SourceStatus, Verdict};
 use jiff::{SignedDuration, Timestamp};
+use std::io::Write;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use support::program::{Ended, command, run};
@@ -35,6 +37,17 @@ async fn fetched(views: &Views, name: &str, commit: &str) -> SourceStatus {
     let at = || source(views, name).and_then(|it| it.revision).is_some_and(|it| it.0 == commit);
     until(&format!("{name} to be at {commit}"), async || at()).await;
     source(views, name).unwrap()
+}
+
+/// The containers of the stacks `a` and `b`.
+async fn containers(site: &Site) -> Vec<String> {
+    let mut ids = Vec::new();
+    for stack in ["a", "b"] {
+        let query = Query::owned_by(StackName::new(stack).unwrap());
+        let observed = site.sim.observe(&query).await.unwrap();
+        ids.extend(observed.containers.iter().map(|it| it.id.0.clone()));
+    }
+    ids
 }
 
 /// How many fetches ended so.
@@ -136,16 +149,7 @@ async fn a_clone_that_a_loss_of_power_took_while_the_source_is_away_touches_noth
     let site = Site::new("");
     let agent = site.begin(&["a", "b"]).await;
     agent.end().await;
-    let containers = async || {
-        let mut ids = Vec::new();
-        for stack in ["a", "b"] {
-            let query = Query::owned_by(StackName::new(stack).unwrap());
-            let observed = site.sim.observe(&query).await.unwrap();
-            ids.extend(observed.containers.iter().map(|it| it.id.clone()));
-        }
-        ids
-    };
-    let before = containers().await;
+    let before = containers(&site).await;
     let packs = site.dir.path().join("state/sources/infra/git/objects/pack");
     for entry in std::fs::read_dir(packs).unwrap().flatten() {
         let length = entry.metadata().unwrap().len();
@@ -157,7 +161,7 @@ async fn a_clone_that_a_loss_of_power_took_while_the_source_is_away_touches_noth
     let agent = site.start();
     let failed = || source(&agent.views, "infra").is_some_and(|it| it.failures > 1);
     until("it to be told", async || failed()).await;
-    assert_eq!(containers().await, before);
+    assert_eq!(containers(&site).await, before);
     std::fs::rename(&away, site.git.bare()).unwrap();
     let commit = site.git.write("README", "").push("Go on");
     fetched(&agent.views, "infra", &commit).await;
@@ -166,7 +170,7 @@ async fn a_clone_that_a_loss_of_power_took_while_the_source_is_away_touches_noth
         ["a", "b"].into_iter().all(|name| at(name).is_some_and(|at| at.0 == commit))
     })
     .await;
-    assert_eq!(containers().await, before);
+    assert_eq!(containers(&site).await, before);
     agent.end().await;
 }
 
@@ -181,16 +185,11 @@ async fn whatever_becomes_of_a_repository_is_one_error_and_touches_no_stack() {
     let agent = site.start();
     site.runs("a").await;
     site.runs("b").await;
-    let ids = async || {
-        let every = Query::default();
-        let observed = site.sim.observe(&every).await.unwrap();
-        observed.containers.iter().map(|it| it.id.clone()).collect::<Vec<_>>()
-    };
-    let before = ids().await;
+    let before = containers(&site).await;
     let bare = site.git.bare();
     let git = |arguments: &[&str]| {
-        let run = std::process::Command::new("git").arg("--git-dir").arg(&bare).args(arguments);
-        let output = { run }.output().unwrap();
+        let mut git = Command::new("git");
+        let output = git.arg("--git-dir").arg(&bare).args(arguments).output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
@@ -200,10 +199,9 @@ async fn whatever_becomes_of_a_repository_is_one_error_and_touches_no_stack() {
     };
     let main = |id: &str| drop(git(&["update-ref", "refs/heads/main", id]));
     let tree = |lines: &str| {
-        use std::io::Write;
-        let mut make = std::process::Command::new("git");
+        let mut make = Command::new("git");
         make.arg("--git-dir").arg(&bare).args(["mktree", "--missing"]);
-        make.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        make.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut make = make.spawn().unwrap();
         make.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         String::from_utf8(make.wait_with_output().unwrap().stdout).unwrap().trim().to_owned()
@@ -252,7 +250,7 @@ async fn whatever_becomes_of_a_repository_is_one_error_and_touches_no_stack() {
             format!("{of_source}\n{of_stack}")
         };
         until(&format!("`{words}` of {what}"), async || told().contains(words)).await;
-        assert_eq!(ids().await, before, "{what}");
+        assert_eq!(containers(&site).await, before, "{what}");
         let departed = ["a", "b"].map(|name| agent.stack(name).and_then(|it| it.departure));
         assert_eq!(departed, [None, None], "{what}");
         main(&begin);
@@ -263,7 +261,7 @@ async fn whatever_becomes_of_a_repository_is_one_error_and_touches_no_stack() {
             is_well() && at.and_then(|it| it.applied_revision).is_some_and(|at| at.0 == begin)
         })
         .await;
-        assert_eq!(ids().await, before, "{what}");
+        assert_eq!(containers(&site).await, before, "{what}");
     }
     agent.end().await;
 }
