@@ -116,6 +116,16 @@ pub struct Source {
     pub profiles: BTreeSet<String>,
 }
 
+impl Source {
+    /// Where its stacks are sought, for people: what left between two places left by no commit. Submodules
+    /// bring files.
+    pub fn place(&self) -> String {
+        let Self { location, reference, path, submodules, .. } = self;
+        let submodules = if *submodules { " with submodules" } else { "" };
+        format!("{location}, {reference}{submodules}, /{}", path.display())
+    }
+}
+
 /// How to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {

@@ -12,6 +12,7 @@ use bowline::status::HoldReason;
 use bowline::store::{Adopted, HoldRecord, Origin};
 use std::path::Path;
 use std::sync::Arc;
+use support::repository::Git;
 use support::site::{Site, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +191,7 @@ async fn what_is_held_of_a_source_outlives_an_agent_without_that_source() {
     inventory.update(&held, |record| {
         let source = SourceName::new("other").unwrap();
         let (file, left, depends_on) = (String::new(), Some(since), [].into());
-        record.origin = Some(Origin { source, file, since, left, depends_on });
+        record.origin = Some(Origin { source, file, since, left, place: None, depends_on });
         record.held = Some(HoldRecord { reason: HoldReason::TooMany, since });
     });
     inventory.flush().unwrap();
@@ -200,6 +201,56 @@ async fn what_is_held_of_a_source_outlives_an_agent_without_that_source() {
     until("a pass", async || agent.stack("a").is_some_and(|a| a.last_success.is_some())).await;
     agent.end().await;
     assert_eq!(site.inventory().stack(&held), record);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_configuration_does_not_have_after_a_restart_is_kept_and_a_commit_still_counts()
+ {
+    let mut site = Site::new("");
+    for path in ["one/a", "one/b", "one/c", "one/d", "one/e", "two/a", "two/b", "two/c", "two/e"] {
+        site.write(path, "app:1");
+    }
+    site.git.push("Begin");
+    site.source = ", path: one";
+    let agent = site.start();
+    for stack in ["a", "b", "c", "d", "e"] {
+        site.runs(stack).await;
+    }
+    agent.end().await;
+
+    // Another path, and a commit that takes away a stack there, while no agent runs.
+    site.source = ", path: two";
+    let agent = site.start();
+    assert!(agent.held("d").await.contains("names another place of the source"));
+    let listed = site.prune(&[]).await.expect(0).out;
+    assert!(listed.contains("d: left infra, held for"), "{listed}");
+    agent.end().await;
+    site.git.remove("two/c").push("Without c");
+    let agent = site.start();
+    site.is_gone("c").await;
+    assert!(agent.held("d").await.contains("names another place of the source"));
+    site.prune(&["--confirm", "d"]).await.expect(0);
+    assert_eq!(site.containers("d").await, 0);
+    agent.end().await;
+
+    // Another repository.
+    site.git = Git::new();
+    site.write("two/a", "app:1").write("two/b", "app:1").git.push("Begin");
+    let agent = site.start();
+    assert!(agent.held("e").await.contains("names another place of the source"));
+    agent.end().await;
+
+    // Another name: the stacks are those of a source that is gone, so nobody looks at them.
+    (site.name, site.source) = ("other", "");
+    site.write("two/c", "app:1").git.remove("two/b").push("Without b");
+    let agent = site.start();
+    site.runs("c").await;
+    until("a pass over a", async || agent.stack("a").is_some_and(|it| it.last_success.is_some()))
+        .await;
+    agent.end().await;
+    for stack in ["a", "b", "e"] {
+        assert_eq!(site.containers(stack).await, 1, "{stack}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

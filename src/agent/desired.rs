@@ -34,9 +34,6 @@ pub(crate) struct Desired {
     /// Sources that came or changed while the agent ran and were not fetched since, or whose newest commit
     /// could not be read: what `sources` has of them is older.
     unfetched: BTreeSet<SourceName>,
-    /// Sources that a reload sought elsewhere, and what has left them since was not judged yet: a slip in the
-    /// configuration is no commit.
-    elsewhere: BTreeSet<SourceName>,
 }
 
 /// What one source holds at one revision.
@@ -48,6 +45,8 @@ pub(crate) struct Content {
     pub stacks: Vec<Item>,
     /// Whether a part of it could not be read, so that a stack may be missing here that is there.
     pub partly: bool,
+    /// Whether something of it could not be read for a reason that may pass by itself.
+    pub may_pass: bool,
 }
 
 /// A stack in a source.
@@ -142,14 +141,16 @@ impl Desired {
         self.unfetched.extend(sources.into_iter().cloned());
     }
 
-    /// Notes that `sources` are sought elsewhere from now on.
-    pub(crate) fn seek_elsewhere(&mut self, sources: impl IntoIterator<Item = SourceName>) {
-        self.elsewhere.extend(sources);
-    }
-
-    /// Notes that what is known of `source` is what it holds now. Whether that was open.
-    pub(crate) fn fetched(&mut self, source: &SourceName) -> bool {
-        self.unfetched.remove(source)
+    /// Notes that what is known of `source` is what it holds now, at this place. Whether any of that was open.
+    pub(crate) fn fetched(&mut self, source: &SourceName, place: &str) -> bool {
+        let mut was_open = self.unfetched.remove(source);
+        let stays =
+            self.origins.values_mut().filter(|it| it.source == *source && it.left.is_none());
+        for stay in stays.filter(|it| it.place.as_deref() != Some(place)) {
+            stay.place = Some(place.to_owned());
+            was_open = true;
+        }
+        was_open
     }
 
     /// Whether the content of `source` is known as it is configured now.

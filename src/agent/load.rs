@@ -46,14 +46,20 @@ pub(super) fn load(
     }
     let discovery = files.discover(&root, &FILE_NAMES);
     let keys = keys_in(reading.age_key_file.as_deref());
-    let stacks = discovery
+    let stacks: Vec<Item> = discovery
         .stacks
         .iter()
         .map(|found| item(stack(reading, &keys, files, found), source, files, former, found))
         .collect();
+    // Keys that are away come back without a commit.
+    let lacks_keys = reading.age_key_file.is_some() && keys.is_empty();
+    let may_pass = files.may_pass()
+        || discovery.is_unread
+        || lacks_keys && stacks.iter().any(|item| item.stack.is_err());
     let problems: Vec<String> = discovery.problems.iter().map(ToString::to_string).collect();
     let partly = !problems.is_empty();
-    Ok((Content { revision: Some(files.revision().clone()), stacks, partly }, problems))
+    let revision = Some(files.revision().clone());
+    Ok((Content { revision, stacks, partly, may_pass }, problems))
 }
 
 /// The stack `name` as a commit of the past has it, whose first file was `file` then, relative to the
@@ -120,15 +126,20 @@ fn stack(
         ..Request::new(found.files.clone(), reading.digest_key.clone())
     };
     let Loaded { mut stack, warnings, .. } = manifest::load(&request, &|path| files.read(path))?;
-    let absent = files.absent_mounts(&stack);
-    if !absent.is_empty() {
+    let refused = |stack: &Stack, problems: Vec<(String, String)>| {
         let problem = |(field, message): (String, _)| {
             Diagnostic::of(&stack.places, Severity::Error, field, message)
         };
-        return Err(Diagnostics(absent.into_iter().map(problem).collect()));
+        Diagnostics(problems.into_iter().map(problem).collect())
+    };
+    let absent = files.absent_mounts(&stack);
+    if !absent.is_empty() {
+        return Err(refused(&stack, absent));
     }
-    let unfollowed = files.digest_mounted(&mut stack, &reading.digest_key).into_iter();
-    let unfollowed = unfollowed.map(|(field, message)| format!("{field}: {message}"));
+    let unfollowed = files
+        .digest_mounted(&mut stack, &reading.digest_key)
+        .map_err(|unread| refused(&stack, unread))?;
+    let unfollowed = unfollowed.into_iter().map(|(field, message)| format!("{field}: {message}"));
     let warnings = warnings.0.iter().map(ToString::to_string).chain(unfollowed).collect();
     Ok((stack, warnings))
 }

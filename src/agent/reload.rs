@@ -176,9 +176,6 @@ impl World {
         }
         let records = self.inventory.stacks();
         concerned.extend(desired.recall(&records, &difference.came, Timestamp::now()));
-        let elsewhere =
-            difference.changed.iter().filter(|name| is_elsewhere(&self.config(), new, name));
-        desired.seek_elsewhere(elsewhere.cloned());
         desired.must_fetch(difference.came.iter().chain(&difference.changed));
         *self.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::clone(new);
         drop(desired);
@@ -226,15 +223,6 @@ impl World {
         let found = followed.get(source).filter(|followed| !followed.stop.is_cancelled());
         found.inspect(|followed| followed.wakes.due.notify_one()).is_some()
     }
-}
-
-/// Whether a source is sought at another place than before.
-fn is_elsewhere(former: &Config, new: &Config, name: &SourceName) -> bool {
-    let place = |config: &Config| {
-        let found = config.sources.iter().find(|source| source.name == *name);
-        found.map(|it| (it.location.clone(), it.reference.clone(), it.path.clone()))
-    };
-    place(former) != place(new)
 }
 
 /// Has `new` keep what a running agent cannot exchange; returns the keys that differ.

@@ -73,9 +73,9 @@ pub(super) async fn follow(world: Arc<World>, watched: Watched, wakes: Arc<Wakes
         watch = watch.or_else(|| watch_local(&watched.config, &wakes.due));
         let began = Instant::now();
         let (synced, next) = sync(&world, &watched, &mut pace, is_open).await;
-        is_open = matches!(synced, Synced::Nothing | Synced::Unread);
+        is_open = matches!(synced, Synced::Nothing | Synced::Unread | Synced::Partly);
         match synced {
-            Synced::Loaded => (prune_due, read) = (true, true),
+            Synced::Loaded | Synced::Partly => (prune_due, read) = (true, true),
             // What is known is not what the repository holds now.
             Synced::Unread => (prune_due, read) = (false, false),
             // What was held may have been taken away by hand.
@@ -150,6 +150,9 @@ enum Synced {
     /// A checkout that could not be read at all. It is read again with the next fetch, since the reason may
     /// be one that passes.
     Unread,
+    /// A checkout, and what it holds but for what could not be read for a reason that may pass. It is read
+    /// again with the next fetch, too.
+    Partly,
     /// A checkout, and what it holds.
     Loaded,
 }
@@ -192,9 +195,15 @@ async fn sync(
             tracing::error!(source = %watched.config.name, "{problem}");
         }
     }
-    let due = tell(world, &watched.config, pace, &fetched, took);
+    let may_pass = matches!(&loaded, Some(Ok((content, _))) if content.may_pass);
+    let due = tell(world, &watched.config, pace, &fetched, (took, may_pass));
     let synced = match loaded {
-        Some(Ok(loaded)) => reading::take_in(world, watched, loaded, fetched.shown, is_newest),
+        Some(Ok(loaded)) => {
+            match reading::take_in(world, watched, loaded, fetched.shown, is_newest) {
+                Synced::Loaded if may_pass => Synced::Partly,
+                taken_in => taken_in,
+            }
+        }
         Some(Err(_)) => {
             if is_newest {
                 reading::note_unread(world, watched);

@@ -29,6 +29,11 @@ impl Keys {
         Self { identities: vec![], told: why.into() }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.identities.is_empty()
+    }
+
     /// The keys in `text`, as `age-keygen` writes them, one a line; `from` says where that is. The
     /// error names the line and shows nothing of it.
     pub fn parse(text: &str, from: &str) -> Result<Self, String> {

@@ -2,11 +2,11 @@
 //! where a file of the commit belongs.
 
 use super::error::Fault;
-use super::home::Home;
+use super::home::{Home, settle};
 use super::mirror::Mirror;
 use super::place::{Fresh, place};
 use git2::build::CheckoutBuilder;
-use git2::{Delta, ErrorClass, FileMode, ObjectType, Oid, Repository, Tree};
+use git2::{Delta, ErrorClass, FileMode, IndexEntry, IndexTime, ObjectType, Oid, Repository, Tree};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -57,7 +57,9 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
         check_names(repository, &tree)?;
     }
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
-    repository.set_head_detached(commit).map_err(failed)?;
+    if mirror.head() != Some(commit) {
+        repository.set_head_detached(commit).map_err(failed)?;
+    }
     let (departed, fresh) = differing(mirror, &tree).map_err(failed)?;
     for path in &departed {
         remove(root, path, &tree);
@@ -69,7 +71,47 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(failed)?;
     let mut index = repository.index().map_err(failed)?;
     index.read_tree(&tree).and_then(|()| index.write()).map_err(failed)?;
+    if mirror.shown() != Some(commit) {
+        let list = repository.path().join("index");
+        settle(&list).and_then(|()| settle(repository.path()))?;
+    }
     mirror.set_shown(commit)
+}
+
+/// The same as [`settled`], where files of ours that do not hold what was written are written again, though
+/// they look as they did: what a loss of power leaves of files that were new then.
+pub(super) fn looked_over(mirror: &Mirror, home: &Home) -> Result<Option<Oid>, Fault> {
+    let Some(shown) = settled(mirror, home)? else { return Ok(None) };
+    let spoilt = forget_spoilt(mirror, &home.checkout());
+    let spoilt =
+        spoilt.map_err(|error| Fault::git("read the list of files in the checkout", &error))?;
+    if spoilt > 0 {
+        tracing::warn!(
+            "files of the checkout are not as they were written: {spoilt}; writing them again"
+        );
+        show(mirror, home, shown)?;
+    }
+    Ok(Some(shown))
+}
+
+/// Has the list of our files say nothing of how those look that do not hold what they should. How many.
+fn forget_spoilt(mirror: &Mirror, root: &Path) -> Result<usize, git2::Error> {
+    let mut index = mirror.repository.index()?;
+    index.read(true)?;
+    let is_file =
+        |entry: &IndexEntry| entry.mode & 0o170_000 == u32::from(FileMode::Blob) & 0o170_000;
+    let is_spoilt = |entry: &IndexEntry| {
+        let path = root.join(OsStr::from_bytes(&entry.path));
+        let holds = || Oid::hash_file(ObjectType::Blob, &path).is_ok_and(|id| id == entry.id);
+        !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) || !holds()
+    };
+    let spoilt: Vec<_> = index.iter().filter(|it| is_file(it) && is_spoilt(it)).collect();
+    for entry in &spoilt {
+        let (mtime, file_size) = (IndexTime::new(0, 0), 0);
+        let path = entry.path.clone();
+        index.add(&IndexEntry { mtime, file_size, path, ..*entry })?;
+    }
+    if spoilt.is_empty() { Ok(0) } else { index.write().map(|()| spoilt.len()) }
 }
 
 /// That no name in `tree` is one that no checkout takes. What this reads into the list of our files is to be

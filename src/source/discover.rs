@@ -22,6 +22,8 @@ pub struct Discovery {
     pub stacks: Vec<Found>,
     /// Why there may be more stacks than were found.
     pub problems: Vec<Trouble>,
+    /// Whether that is for a directory that could not be read, which may pass by itself.
+    pub is_unread: bool,
     /// What was found more than once; the first is taken.
     pub warnings: Vec<Trouble>,
 }
@@ -105,6 +107,7 @@ impl Search<'_> {
             Ok(listed) => listed,
             Err(error) => {
                 self.problem(dir, &format!("cannot read the directory: {error}"));
+                self.found.is_unread = true;
                 return Vec::new();
             }
         };

@@ -62,7 +62,7 @@ pub enum Fault {
     LoginLeftBehind {
         /// 401 or 403.
         status: u16,
-        /// Scheme, host and port.
+        /// Scheme, host and port, and on the same server the path.
         at: String,
     },
     /// The host's key is not known, or another one than before.

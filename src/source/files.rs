@@ -2,16 +2,20 @@
 
 use super::discover::{Discovery, Found, discover_in, look};
 use super::home::Home;
-use super::mounted::{digest_in, mounted_in};
-use super::read::read_in;
+use super::mounted::{Unfollowed, digest_in, mounted_in};
+use super::read::{may_pass, read_in};
 use super::spec::Spec;
 use super::view::View;
 use crate::manifest::DigestKey;
 use crate::model::{MountSource, Revision, ServiceName, Stack};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+/// What is wrong, by field.
+type Complaints = Vec<(String, String)>;
 
 /// What one commit holds, with what lies in the checkout and belongs to no commit. Nobody changes the
 /// checkout while this lives, so it is to be short; a fetch may go on meanwhile.
@@ -23,6 +27,8 @@ pub struct Files<'a> {
     pub(super) view: View,
     /// The submodules whose files are not here.
     pub(super) absent: BTreeSet<PathBuf>,
+    /// See [`Files::may_pass`].
+    pub(super) may_pass: Cell<bool>,
     pub(super) spec: &'a Spec,
     pub(super) home: &'a Home,
     pub(super) _hold: File,
@@ -59,9 +65,15 @@ impl Files<'_> {
     /// The bytes of a file of the checkout; one that lies elsewhere, also by way of links, is not read.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         read_in(&self.view, &self.roots, path).map_err(|error| {
+            self.may_pass.set(self.may_pass.get() || may_pass(&error));
             let absent = self.absent_at(path).filter(|_| error.kind() == ErrorKind::NotFound);
             absent.map_or(error, io::Error::other)
         })
+    }
+
+    /// Whether something could not be read for a reason that may pass by itself, so that it is worth another look.
+    pub fn may_pass(&self) -> bool {
+        self.may_pass.get()
     }
 
     /// What the services of `stack` mount from submodules whose files are not here, by field.
@@ -92,9 +104,22 @@ impl Files<'_> {
         })
     }
 
-    /// [`digest_mounted`](super::digest_mounted) within the checkout.
-    pub fn digest_mounted(&self, stack: &mut Stack, key: &DigestKey) -> Vec<(String, String)> {
-        digest_in(&self.view, stack, &self.roots, key)
+    /// [`digest_mounted`](super::digest_mounted) within the checkout. What cannot be read for a reason that may pass
+    /// is an error, by field: it did not change.
+    pub fn digest_mounted(
+        &self,
+        stack: &mut Stack,
+        key: &DigestKey,
+    ) -> Result<Complaints, Complaints> {
+        let unfollowed = digest_in(&self.view, stack, &self.roots, key).into_iter();
+        let (unread, others): (Vec<_>, Vec<_>) = unfollowed.partition(|it| may_pass(&it.error));
+        if unread.is_empty() {
+            return Ok(others.into_iter().map(Unfollowed::told).collect());
+        }
+        self.may_pass.set(true);
+        let told =
+            |Unfollowed { field, path, error }| (field, format!("cannot read {path}: {error}"));
+        Err(unread.into_iter().map(told).collect())
     }
 
     /// What the services for which `of` holds mount from the checkout and can only read, configs and

@@ -12,6 +12,7 @@ use super::repository::Repository;
 use super::view::View;
 use crate::model::Revision;
 use git2::{Delta, Tree};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -79,6 +80,7 @@ impl Repository {
             roots: [self.root()],
             view,
             absent,
+            may_pass: Cell::default(),
             spec: &self.spec,
             home: &self.home,
             _hold: hold,

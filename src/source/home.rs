@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -67,12 +67,16 @@ impl Home {
     /// file system can exchange the two, or else in two steps. See [`Home::put_back`].
     pub(super) fn swap(&self) -> Result<(), Fault> {
         let (begun, clone) = (self.begun(), self.clone());
+        settle_all(&begun)?;
         if !clone.exists() {
-            return rename(&begun, &clone);
+            rename(&begun, &clone)?;
+            return settle(&self.0);
         }
         if renameat_with(CWD, &begun, CWD, &clone, RenameFlags::EXCHANGE).is_err() {
             self.swap_in_two_steps()?;
         }
+        // The former one goes after that, and not before.
+        settle(&self.0)?;
         self.tidy();
         Ok(())
     }
@@ -116,8 +120,32 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
     fs::rename(from, to).map_err(|error| Fault::io(format!("write {}", to.display()), &error))
 }
 
+/// Writes a small file: after a loss of power it is there as it was, or as it is now.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
-    fs::write(path, content).map_err(|error| Fault::io(format!("write {}", path.display()), &error))
+    let half = path.with_extension("new");
+    fs::write(&half, content)
+        .map_err(|error| Fault::io(format!("write {}", path.display()), &error))?;
+    settle(&half)?;
+    rename(&half, path)?;
+    path.parent().map_or(Ok(()), settle)
+}
+
+/// Has what a file holds, or what is in a directory, outlast a loss of power.
+pub(super) fn settle(path: &Path) -> Result<(), Fault> {
+    let settled = File::open(path).and_then(|file| file.sync_all());
+    settled.map_err(|error| Fault::io(format!("write {}", path.display()), &error))
+}
+
+/// The same of a directory and the files in it, not of those below.
+pub(super) fn settle_all(dir: &Path) -> Result<(), Fault> {
+    let failed = |error: io::Error| Fault::io(format!("write {}", dir.display()), &error);
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_file() {
+            settle(&entry.path())?;
+        }
+    }
+    settle(dir)
 }
 
 #[cfg(test)]

@@ -15,11 +15,11 @@ use super::limits::Attempt;
 use super::mirror::{Known, Mirror};
 use super::select::{Offer, Wanted};
 use super::smart::{Advertised, Bound, read_advertised, receive, request};
-use super::spec::Credentials;
+use super::spec::Login;
 use base64::Engine as _;
 use exchange::{Answer, Ask, Client};
 use git2::Oid;
-use redirect::Place;
+use redirect::{Authorization, Place};
 use std::path::PathBuf;
 use trust::Trust;
 use url::Url;
@@ -42,13 +42,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(url: Url, login: Option<&Credentials>, way: &Way) -> Result<Self, Fault> {
-        let authorization = login.map(|login| {
-            let pair = format!("{}:{}", login.username, login.password.expose());
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+    pub(super) fn new(url: Url, login: Option<&Login>, way: &Way) -> Result<Self, Fault> {
+        let authorization = login.map(|Login { path, credentials }| {
+            let pair = format!("{}:{}", credentials.username, credentials.password.expose());
+            let header = base64::engine::general_purpose::STANDARD.encode(pair);
+            Authorization { header: format!("Basic {header}"), path: path.clone() }
         });
-        let trust = Trust::of(way.authorities.as_deref())?;
-        let client = Client::new(trust, way.proxy.towards(&url)?);
+        let client = Client::new(Trust::of(way.authorities.as_deref())?, way.proxy.clone());
         Ok(Self { place: Place { url, authorization }, client, heard: None })
     }
 
@@ -102,8 +102,13 @@ impl Server {
             status @ (401 | 403) => Err(match (&self.place, &answer.head.place) {
                 (Place { authorization: None, .. }, _) => Fault::LoginMissing { status },
                 (_, Place { authorization: Some(_), .. }) => Fault::AuthenticationFailed { status },
-                (_, Place { url, .. }) => {
-                    Fault::LoginLeftBehind { status, at: url.origin().ascii_serialization() }
+                (from, Place { url, .. }) => {
+                    let origin = url.origin();
+                    // To the login of one repository another one of its server is elsewhere.
+                    let is_here = origin == from.url.origin();
+                    let path = if is_here { url.path().trim_end_matches("/info/refs") } else { "" };
+                    let at = format!("{}{path}", origin.ascii_serialization());
+                    Fault::LoginLeftBehind { status, at }
                 }
             }),
             404 | 410 => Err(Fault::NotServed),

@@ -5,7 +5,7 @@
 
 use super::checkout::{check_names, switch};
 use super::error::Fault;
-use super::home::Home;
+use super::home::{Home, write};
 use super::mirror::Mirror;
 use crate::model::{Revision, StackName};
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time, Tree};
@@ -64,8 +64,7 @@ pub(super) fn note(home: &Home, laid: &Laid) -> Result<(), Fault> {
         };
     }
     let text = serde_json::to_vec(laid).map_err(|error| failed(&error.into()))?;
-    let half = path.with_extension("new");
-    fs::write(&half, text).and_then(|()| fs::rename(&half, &path)).map_err(|error| failed(&error))
+    write(&path, &text)
 }
 
 /// Makes the checkout show `commit` with what is laid over it.

@@ -1,7 +1,7 @@
 //! The clone of one source: a bare repository of ours with what was fetched. Knows no network.
 
 use super::error::Fault;
-use super::home::{Home, remove, rename, write};
+use super::home::{Home, remove, settle, settle_all, write};
 use super::limits::Attempt;
 use super::local::TIP;
 use super::modules::whole;
@@ -26,6 +26,8 @@ pub(super) const SHOWN: &str = "refs/bowline/shown";
 pub(super) const TAGS: &str = "refs/bowline/tag-of/";
 /// Which repository this is a clone of.
 const ORIGIN: &str = "bowline-origin";
+/// The setting by which libgit2 waits for the disk.
+const SETTLES: &str = "core.fsyncObjectFiles";
 /// How libgit2 names a pack that has not come in full.
 const HALF_PACK: &str = "pack_git2_";
 
@@ -60,16 +62,58 @@ impl Mirror {
     /// the hold, since a swap that did not end is taken back.
     pub(super) fn open(home: &Home, submodules: bool) -> Result<Option<Self>, Fault> {
         let path = home.clone();
-        let read = || fs::read_to_string(path.join(ORIGIN));
+        let read = || fs::read(path.join(ORIGIN));
         let written = read().or_else(|error| if home.put_back() { read() } else { Err(error) });
         let origin = match written {
-            Ok(origin) => origin,
+            Ok(origin) => String::from_utf8_lossy(&origin).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Fault::io(format!("read {}", path.display()), &error)),
         };
         let repository = Repository::open_bare(&path)
             .map_err(|error| Fault::Corrupt { why: error.message().to_owned() })?;
-        Ok(Some(Self { repository, origin, submodules }))
+        let mirror = Self { repository, origin, submodules };
+        mirror.settles_what_it_writes()?;
+        mirror.mend_list();
+        Ok(Some(mirror))
+    }
+
+    /// Has libgit2 write each reference and each single object so that it outlasts a loss of power. Packs are
+    /// left to [`Mirror::settle`].
+    fn settles_what_it_writes(&self) -> Result<(), Fault> {
+        let set = || {
+            let mut config = self.repository.config()?;
+            let is_set = config.get_bool(SETTLES).unwrap_or(false);
+            if is_set { Ok(()) } else { config.set_bool(SETTLES, true) }
+        };
+        set().map_err(|error: git2::Error| Fault::git("write the clone's settings", &error))
+    }
+
+    /// Has the packs that came outlast a loss of power: before anything refers to what they hold.
+    pub(super) fn settle(&self) -> Result<(), Fault> {
+        let objects = self.repository.path().join("objects");
+        let packs = objects.join("pack");
+        if packs.exists() {
+            settle_all(&packs)?;
+        }
+        settle(&objects)
+    }
+
+    /// Where a loss of power took the list of our files in the checkout, they are those of what is shown.
+    fn mend_list(&self) {
+        let path = self.repository.path().join("index");
+        if git2::Index::open(&path).is_ok_and(|index| !index.is_empty()) {
+            return;
+        }
+        let _ = fs::remove_file(&path);
+        let mend = |shown| {
+            let tree = self.repository.find_commit(shown)?.tree()?;
+            let mut index = self.repository.index()?;
+            index.read_tree(&tree).and_then(|()| index.write())
+        };
+        if let Some(Err(error)) = self.shown().map(mend) {
+            let error: git2::Error = error;
+            tracing::debug!("the list of files in the checkout is lost: {error}");
+        }
     }
 
     /// Whether it is a clone of `origin`.
@@ -92,6 +136,7 @@ impl Mirror {
         let repository = Repository::init_opts(&begun, &options)
             .map_err(|error| Fault::git(&format!("make {}", begun.display()), &error))?;
         let mirror = Self { repository, origin: origin.to_owned(), submodules };
+        mirror.settles_what_it_writes()?;
         let filled = match fill(&mirror) {
             Ok(filled) => filled,
             Err(fault) => {
@@ -103,6 +148,7 @@ impl Mirror {
         };
         write(&begun.join(ORIGIN), origin.as_bytes())?;
         home.keep_index()?;
+        mirror.settle()?;
         drop(mirror);
         home.swap()?;
         let mirror = Self::open(home, submodules)?
@@ -241,8 +287,7 @@ impl Mirror {
     pub(super) fn set_shallow(&self, ids: &[Oid]) -> Result<(), Fault> {
         let lines: Vec<_> = ids.iter().map(|id| format!("{id}\n")).collect();
         let path = self.repository.path();
-        write(&path.join("shallow.new"), lines.concat().as_bytes())?;
-        rename(&path.join("shallow.new"), &path.join("shallow"))
+        write(&path.join("shallow"), lines.concat().as_bytes())
     }
 
     /// Stores what `pack` holds, unless `is_wanted` says no to a part of it.
@@ -266,6 +311,9 @@ impl Mirror {
     }
 
     pub(super) fn point(&self, name: &str, id: Oid) -> Result<(), Fault> {
+        if self.repository.refname_to_id(name).is_ok_and(|known| known == id) {
+            return Ok(());
+        }
         let written = self.repository.reference(name, id, true, "bowline");
         written.map(drop).map_err(|error| Fault::git(&format!("write {name}"), &error))
     }

@@ -27,7 +27,7 @@ pub fn digest_mounted(
     roots: &[PathBuf],
     key: &DigestKey,
 ) -> Vec<(String, String)> {
-    digest_in(&View::default(), stack, roots, key)
+    digest_in(&View::default(), stack, roots, key).into_iter().map(Unfollowed::told).collect()
 }
 
 /// The same of what `view` shows.
@@ -36,7 +36,7 @@ pub(super) fn digest_in(
     stack: &mut Stack,
     roots: &[PathBuf],
     key: &DigestKey,
-) -> Vec<(String, String)> {
+) -> Vec<Unfollowed> {
     let own = [PathBuf::from(&stack.working_dir)];
     let following = Following::of(view, stack, if roots.is_empty() { &own } else { roots });
     let mut complaints = Vec::new();
@@ -54,14 +54,31 @@ pub(super) fn digest_in(
                 Ok(digest) => {
                     drop(spec.contents.insert(format!("volumes.{target}.content"), digest));
                 }
-                Err(error) => complaints.push((
-                    format!("services.{name}.volumes"),
-                    format!("changes in {} are not followed: {error}", bind.path),
-                )),
+                Err(error) => complaints.push(Unfollowed {
+                    field: format!("services.{name}.volumes"),
+                    path: bind.path.clone(),
+                    error,
+                }),
             }
         }
     }
     complaints
+}
+
+/// What is mounted and cannot be read in full.
+pub(super) struct Unfollowed {
+    pub(super) field: String,
+    /// Where it is, as it is named.
+    pub(super) path: String,
+    pub(super) error: io::Error,
+}
+
+impl Unfollowed {
+    /// The field, and what becomes of it.
+    pub(super) fn told(self) -> (String, String) {
+        let Self { field, path, error } = self;
+        (field, format!("changes in {path} are not followed: {error}"))
+    }
 }
 
 /// The paths below `roots` that the services for which `of` holds can only read, configs and secrets

@@ -81,6 +81,10 @@ fn put(content: &[u8], mode: u32, half: &Path, path: &Path) -> io::Result<()> {
     }
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(half)?;
     file.write_all(content)?;
+    // A container may mount what is there, and be started before we are.
+    if fs::symlink_metadata(path).is_ok() {
+        file.sync_data()?;
+    }
     drop(file);
     fs::rename(half, path)
 }

@@ -49,6 +49,15 @@ pub(super) fn read_in(view: &View, roots: &[PathBuf], path: &Path) -> io::Result
     Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
 }
 
+/// Whether an error in reading may pass by itself: the system's trouble, and not what lies there.
+pub(super) fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    let of_the_path = [K::NotFound, K::NotADirectory, K::IsADirectory, K::InvalidFilename]
+        .contains(&error.kind());
+    let is_loop = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    error.raw_os_error().is_some() && !of_the_path && !is_loop
+}
+
 /// Opens the file at `path`, which leads through no link: where one was put there since that was looked at, it
 /// is an error. What blocks whoever opens it does not do so here.
 fn open_real(path: &Path) -> io::Result<File> {
@@ -78,6 +87,19 @@ mod tests {
         for path in ["b/file", "file"] {
             assert!(open_real(&real.join(path)).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_the_system_cannot_read_may_pass_and_what_lies_there_does_not() {
+        for errno in [Errno::IO, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::ACCESS] {
+            assert!(may_pass(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::NOENT, Errno::ISDIR, Errno::NOTDIR, Errno::LOOP, Errno::NAMETOOLONG] {
+            assert!(!may_pass(&errno.into()), "{errno}");
+        }
+        let root = tempfile::tempdir().unwrap();
+        let outside = read_within(&[root.path().to_owned()], Path::new("/etc/passwd")).unwrap_err();
+        assert!(!may_pass(&outside), "{outside}");
     }
 
     #[test]

@@ -30,9 +30,8 @@ impl<'a> Remote<'a> {
                 Ok(Self::Daemon(daemon::Server::new(url)))
             }
             Location::Remote(url) => {
-                let login = spec.credentials.as_ref().and_then(|logins| logins.towards(url));
-                let server = Server::new(url.clone(), login, way)?;
-                Ok(Self::Http(Box::new(server)))
+                let login = spec.credentials.as_ref().and_then(|logins| logins.fitting(url));
+                Ok(Self::Http(Box::new(Server::new(url.clone(), login, way)?)))
             }
             Location::Ssh(address) => Ok(Self::Ssh(ssh::Server::new(address, ssh))),
         }

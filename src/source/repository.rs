@@ -1,6 +1,6 @@
 //! One source: looks whether it moved, fetches, switches the checkout. Blocks.
 
-use super::checkout::{bound_for, settled};
+use super::checkout::{bound_for, looked_over};
 use super::error::{Fault, SourceError};
 use super::home::Home;
 use super::http::{Proxy, Way};
@@ -152,12 +152,15 @@ impl Repository {
         else {
             return Ok(None);
         };
+        if mirror.commit(commit)?.is_none() {
+            return Err(Fault::Corrupt { why: format!("{commit}, which is shown, is not there") });
+        }
         let judge = |commit| {
             let object = mirror.tag_of(commit).unwrap_or(commit);
             self.verify(&mirror, Fetched { object, commit }, &self.spec.reference)
         };
         let verified = judge(commit)?;
-        match settled(&mirror, &self.home)?.map(|shown| commit_of(&mirror.repository, shown)) {
+        match looked_over(&mirror, &self.home)?.map(|shown| commit_of(&mirror.repository, shown)) {
             // The switch to it could not be ended.
             Some(former) if former != commit => {
                 Ok(Some(Passed { commit: former, verified: judge(former)? }))

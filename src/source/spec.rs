@@ -35,10 +35,10 @@ pub struct Credentials {
 pub struct Logins(Vec<Login>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Login {
+pub(super) struct Login {
     /// The path of the one repository that it is for; empty: for all.
-    path: String,
-    credentials: Credentials,
+    pub(super) path: String,
+    pub(super) credentials: Credentials,
 }
 
 impl From<Credentials> for Logins {
@@ -55,8 +55,11 @@ impl Logins {
 
     /// The login for the repository at `url`.
     pub fn towards(&self, url: &Url) -> Option<&Credentials> {
-        let fitting = self.0.iter().find(|it| it.path.is_empty() || it.path == path(url));
-        fitting.map(|it| &it.credentials)
+        self.fitting(url).map(|it| &it.credentials)
+    }
+
+    pub(super) fn fitting(&self, url: &Url) -> Option<&Login> {
+        self.0.iter().find(|it| it.path.is_empty() || it.path == path(url))
     }
 }
 

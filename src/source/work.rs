@@ -122,6 +122,7 @@ impl Work<'_> {
     fn fetch(&self, mirror: &Mirror) -> Result<Fetched, Fault> {
         mirror.sweep();
         let object = self.remote.fetch(&self.wanted, &mirror.known(), mirror, self.attempt)?;
+        mirror.settle()?;
         match mirror.commit(object)? {
             Some(commit) => mirror.set_tip(commit).map(|()| Fetched { object, commit }),
             None if self.wanted.offered_as.is_none() => {
@@ -153,6 +154,10 @@ impl Work<'_> {
         verified: Option<Verified>,
     ) -> Result<Passed, Fault> {
         let Fetched { object, commit } = fetched;
+        if mirror.head() != Some(commit) {
+            // Packs of submodules, too.
+            mirror.settle()?;
+        }
         if object != commit && mirror.tag_of(commit) != Some(object) {
             mirror.set_tag(commit, object)?;
         }

@@ -18,7 +18,7 @@ pub enum HoldReason {
     Unreadable,
     /// More than half of the source's stacks were gone at once.
     TooMany,
-    /// The configuration says since a reload that the source is elsewhere.
+    /// The configuration says that the source is elsewhere than where the stack was, as far as that is known.
     Reconfigured,
     /// Another stack came that looks the same.
     Renamed {
@@ -46,7 +46,8 @@ impl fmt::Display for HoldReason {
             Self::Unreadable => f.write_str("a part of the source cannot be read"),
             Self::TooMany => f.write_str("more than half of the source's stacks were gone at once"),
             Self::Reconfigured => f.write_str(
-                "the agent's configuration names another place of the source than before",
+                "the agent's configuration names another place of the source than the one where it was, or \
+                 that is not known",
             ),
             Self::Renamed { to } => write!(f, "it seems renamed to {to}"),
         }

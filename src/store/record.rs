@@ -149,6 +149,9 @@ pub struct Origin {
     pub since: Timestamp,
     /// When it was seen to be gone from there; absent: it is there.
     pub left: Option<Timestamp>,
+    /// Where the configuration said that its source is when it was last seen there; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The stacks that it depended on when it was last read without an error.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<StackName>,

@@ -4,7 +4,10 @@ use super::http::Served;
 use super::nginx::{PASSWORD, Server, USER, remote};
 use super::proxy::Tunnel;
 use super::upstream::sync;
+use crate::support::program::{command, run};
 use bowline::source::{Fault, Repository};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 /// A follower of `url`, with the login and the authority.
 fn source(server: &Server, served: &Served, url: &str) -> Repository {
@@ -75,4 +78,30 @@ fn a_login_goes_on_to_the_https_of_its_own_host() {
     let asked = server.requests_since(0, "POST ");
     let posted = asked.iter().find(|line| line.contains("POST /closed/a.git/")).unwrap();
     assert!(posted.contains(USER), "{asked:?}");
+}
+
+#[test]
+fn a_redirect_goes_by_the_way_that_the_environment_has_for_its_own_host() {
+    let direct = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = direct.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in direct.incoming().map_while(Result::ok) {
+            let _ = client.read(&mut [0; 4096]);
+            let to = "http://git.beyond.invalid/a.git/info/refs?service=git-upload-pack";
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+            let _ = client.write_all(head.as_bytes());
+        }
+    });
+    let proxy = Tunnel::start(|_| Some(403));
+    let state = tempfile::tempdir().unwrap();
+    let url = format!("http://127.0.0.1:{port}/a.git");
+    let mut plan = command(state.path(), &["plan", "--engine", "sim", &url]);
+    plan.env("http_proxy", proxy.url()).env("no_proxy", "127.0.0.1");
+    let told = format!("the proxy {} refuses the way to the server (HTTP 403)", proxy.url());
+    run(&mut plan).expect(1).says(&[&told]);
+    let asked = proxy.asked();
+    assert!(
+        asked.iter().all(|head| head.starts_with("CONNECT git.beyond.invalid:80 ")),
+        "{asked:?}"
+    );
 }

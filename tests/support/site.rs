@@ -26,6 +26,8 @@ pub struct Site {
     pub git: Git,
     pub dir: TempDir,
     pub sim: Sim,
+    /// The name of the source.
+    pub name: &'static str,
     /// More keys of the source, such as `, tag: v1`.
     pub source: &'static str,
     more: &'static str,
@@ -41,7 +43,7 @@ pub struct Agent {
 impl Site {
     pub fn new(more: &'static str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { git: Git::new(), dir, sim: Sim::new(), source: "", more }
+        Self { git: Git::new(), dir, sim: Sim::new(), name: "infra", source: "", more }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -67,8 +69,9 @@ impl Site {
         // Most tests are not about how containers are watched.
         let monitor = if self.more.contains("monitor:") { "" } else { "monitor: 200ms" };
         let text = format!(
-            "sources: [{{ name: infra, url: {:?}, interval: 1s{} }}]\nsocket: bowline.sock\n\
+            "sources: [{{ name: {}, url: {:?}, interval: 1s{} }}]\nsocket: bowline.sock\n\
              state_dir: state\n{monitor}\n{}\n",
+            self.name,
             self.git.url(),
             self.source,
             self.more

@@ -70,6 +70,7 @@ impl Desired {
             if let Some(stay) = self.origins.get_mut(&name) {
                 if stay.source == origin.source && origin.left.is_none() {
                     stay.since = origin.since;
+                    stay.place = stay.place.take().or(origin.place);
                 }
                 continue;
             }
@@ -135,7 +136,7 @@ impl Desired {
             }
             let (source, file) = (source.clone(), item.file.clone());
             let depends_on = depends_on.cloned().unwrap_or_default();
-            let origin = Origin { source, file, since: now, left: None, depends_on };
+            let origin = Origin { source, file, since: now, left: None, place: None, depends_on };
             self.origins.insert(item.name.clone(), origin);
         }
         let there: BTreeSet<&StackName> = content.stacks.iter().map(|item| &item.name).collect();
@@ -146,14 +147,20 @@ impl Desired {
         }
     }
 
-    /// Notes those that left `source` before anything was remembered; when is not known.
-    fn note_unknown(&mut self, source: &SourceName, on_engine: &BTreeSet<StackName>) {
+    /// Notes those that left `source` before anything was remembered; when is not known. Losing the inventory
+    /// loses no control, so they count as having been where the source is now.
+    fn note_unknown(
+        &mut self,
+        (source, place): (&SourceName, &str),
+        on_engine: &BTreeSet<StackName>,
+    ) {
         for name in self.undecided(on_engine) {
             self.origins.entry(name).or_insert_with(|| Origin {
                 source: source.clone(),
                 file: String::new(),
                 since: Timestamp::UNIX_EPOCH,
                 left: Some(Timestamp::UNIX_EPOCH),
+                place: Some(place.to_owned()),
                 depends_on: BTreeSet::new(),
             });
         }
@@ -169,12 +176,12 @@ impl Desired {
         on_engine.iter().filter(open).cloned().collect()
     }
 
-    /// Decides about the stacks that `source` made on the engine and that have left it; `outlines`
-    /// has those that are [`Desired::undecided`]. What is held for a reason that does not pass stays
+    /// Decides about the stacks that `source`, which is sought at `place` now, made on the engine and that have
+    /// left it; `outlines` has those that are [`Desired::undecided`]. What is held for a reason that does not pass stays
     /// so until somebody confirms, or names it in `allowed`, or it is gone or back.
     pub(crate) fn judge(
         &mut self,
-        source: &SourceName,
+        (source, place): (&SourceName, &str),
         on_engine: &BTreeSet<StackName>,
         outlines: &BTreeMap<StackName, Outline>,
         allowed: &BTreeSet<StackName>,
@@ -193,9 +200,8 @@ impl Desired {
             self.take_away(name, source, RemovalRecord::new(now, true));
             judgement.removed.insert(name.clone());
         }
-        self.note_unknown(source, on_engine);
+        self.note_unknown((source, place), on_engine);
         let objection = self.objection(source);
-        let is_elsewhere = self.elsewhere.contains(source);
         let (unfinished, fresh): (Vec<_>, Vec<_>) = self
             .undecided(on_engine)
             .into_iter()
@@ -217,7 +223,7 @@ impl Desired {
                 .clone()
                 .or_else(|| self.heir(name, outline).map(|to| HoldReason::Renamed { to }))
                 .or_else(|| too_many.then_some(HoldReason::TooMany))
-                .or_else(|| is_elsewhere.then_some(HoldReason::Reconfigured));
+                .or_else(|| self.is_elsewhere(name, place).then_some(HoldReason::Reconfigured));
             match reason {
                 Some(reason) if reason.passes() || !allowed.contains(name) => {
                     self.hold(name, source, reason.clone(), now);
@@ -230,9 +236,6 @@ impl Desired {
                     judgement.removed.insert(name.clone());
                 }
             }
-        }
-        if judgement.postponed.is_empty() && objection.is_none_or(|it| !it.passes()) {
-            self.elsewhere.remove(source);
         }
         judgement.freed = before.into_keys().filter(|name| !self.held.contains_key(name)).collect();
         judgement
@@ -363,6 +366,11 @@ impl Desired {
             Some(content) if content.partly => Some(HoldReason::Unreadable),
             Some(_) => None,
         }
+    }
+
+    /// Whether `name` was last seen elsewhere than at `place`: a slip in the configuration is no commit.
+    fn is_elsewhere(&self, name: &StackName, place: &str) -> bool {
+        self.origins.get(name).is_some_and(|it| it.place.as_deref() != Some(place))
     }
 
     /// The stack that came when `name` left, or later, and looks the same.

@@ -64,13 +64,17 @@ fn broken(text: &str) -> Item {
     Item { stack: Err("broken".to_owned()), ..fine(text) }
 }
 
+/// Where the source is sought.
+const HERE: &str = "/srv/infra.git, HEAD, /";
+
 fn content(stacks: Vec<Item>) -> Content {
-    Content { revision: None, stacks, partly: false }
+    Content { stacks, ..Content::default() }
 }
 
 fn holding(items: Vec<Item>) -> Desired {
     let mut desired = Desired::default();
     desired.set(&source("infra"), content(items), at(0));
+    desired.fetched(&source("infra"), HERE);
     desired
 }
 
@@ -82,7 +86,7 @@ fn what_a_changed_source_holds_is_not_known_before_it_is_fetched() {
     // What an earlier fetch brought is none of it.
     desired.set(&infra, content(vec![fine("a")]), at(1));
     assert_eq!((desired.knows(&infra), desired.knows_as_configured(&infra)), (true, false));
-    assert_eq!((desired.fetched(&infra), desired.fetched(&infra)), (true, false));
+    assert_eq!((desired.fetched(&infra, HERE), desired.fetched(&infra, HERE)), (true, false));
     assert!(desired.knows_as_configured(&infra));
 }
 
@@ -97,9 +101,18 @@ fn judge_allowing(
     allowed: &[&str],
     second: i64,
 ) -> Judgement {
+    judge_at(desired, HERE, (on_engine, allowed), second)
+}
+
+fn judge_at(
+    desired: &mut Desired,
+    place: &str,
+    (on_engine, allowed): (&[&str], &[&str]),
+    second: i64,
+) -> Judgement {
     let outlines = on_engine.iter().map(|text| (name(text), alike::outline(&stack(text, text))));
     desired.judge(
-        &source("infra"),
+        (&source("infra"), place),
         &names(on_engine),
         &outlines.collect(),
         &names(allowed),
@@ -245,16 +258,40 @@ fn what_was_kept_for_an_error_is_judged_again_without_it() {
 }
 
 #[test]
-fn what_is_gone_where_a_reload_sought_a_source_is_kept_and_later_commits_count_again() {
-    let mut desired = holding(vec![fine("a"), fine("b")]);
-    desired.seek_elsewhere([source("infra")]);
-    let judgement = judge(&mut desired, &["a", "b", "c"], 1);
-    assert_eq!(judgement.held, BTreeMap::from([(name("c"), HoldReason::Reconfigured)]));
-    assert_eq!(judgement.removed, names(&[]));
+fn what_is_gone_where_a_source_is_sought_now_is_kept_and_later_commits_count_again() {
+    let before = || holding(vec![fine("a"), fine("b"), fine("c")]);
+    for mut desired in [before(), restarted(&before())] {
+        let there = "/srv/infra.git, HEAD, /hosts";
+        let judge = |desired: &mut Desired, second| {
+            judge_at(desired, there, (&["a", "b", "c"], &[]), second)
+        };
+        // While the new place cannot be reached, what was fetched from the former one counts.
+        desired.set(&source("infra"), content(vec![fine("a"), fine("b"), fine("c")]), at(1));
+        desired.set(&source("infra"), content(vec![fine("a"), fine("b")]), at(2));
+        desired.fetched(&source("infra"), there);
+        let judgement = judge(&mut desired, 2);
+        assert_eq!(judgement.held, BTreeMap::from([(name("c"), HoldReason::Reconfigured)]));
+        assert_eq!(judgement.removed, names(&[]));
+        desired.set(&source("infra"), content(vec![fine("a")]), at(3));
+        let mut desired = restarted(&desired);
+        desired.set(&source("infra"), content(vec![fine("a")]), at(4));
+        let judgement = judge(&mut desired, 4);
+        assert_eq!(judgement.removed, names(&["b"]));
+        assert_eq!(desired.confirm(&[], &names(&[]), at(5)).removing, [name("c"), name("b")]);
+    }
+}
+
+#[test]
+fn what_is_gone_and_of_which_an_earlier_bowline_noted_no_place_is_kept() {
+    let mut before = Desired::default();
+    before.set(&source("infra"), content(vec![fine("a"), fine("b"), fine("c")]), at(0));
+    let mut desired = restarted(&before);
+    desired.set(&source("infra"), content(vec![fine("a"), fine("b")]), at(1));
+    desired.fetched(&source("infra"), HERE);
+    judge(&mut desired, &["a", "b", "c"], 1);
+    assert_eq!(reason(&desired, "c"), Some(HoldReason::Reconfigured));
     desired.set(&source("infra"), content(vec![fine("a")]), at(2));
-    let judgement = judge(&mut desired, &["a", "b", "c"], 2);
-    assert_eq!(judgement.removed, names(&["b"]));
-    assert_eq!(desired.confirm(&[], &names(&[]), at(3)).removing, [name("c"), name("b")]);
+    assert_eq!(judge(&mut desired, &["a", "b", "c"], 2).removed, names(&["b"]));
 }
 
 #[test]
@@ -360,7 +397,12 @@ fn the_name_of_a_file_that_breaks_while_the_agent_is_away_is_known() {
 /// in error, under another name, or not at all.
 #[derive(Debug, Clone)]
 enum Step {
-    Commit { stays: [Stay; 5], partly: bool },
+    /// What is gone by `moves` is gone since the configuration names another place.
+    Commit {
+        stays: [Stay; 5],
+        partly: bool,
+        moves: bool,
+    },
     Restart,
     RemovalsEnd,
 }
@@ -381,8 +423,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Stay::Gone),
     ];
     let commit = |stays: BoxedStrategy<[Stay; 5]>| {
-        let both = (stays, prop::bool::weighted(0.1));
-        both.prop_map(|(stays, partly)| Step::Commit { stays, partly })
+        let all = (stays, prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+        all.prop_map(|(stays, partly, moves)| Step::Commit { stays, partly, moves })
     };
     let only = |stay| Just([stay; 5]).boxed();
     prop_oneof![
@@ -402,6 +444,9 @@ struct Promise {
     came: BTreeMap<String, usize>,
     /// The step at which each stack was first missing.
     missing: BTreeMap<String, usize>,
+    /// How often the source had moved when each stack was there last.
+    seen: BTreeMap<String, usize>,
+    moves: usize,
     /// Never to be removed unless they come back.
     kept: BTreeSet<String>,
     /// May go.
@@ -414,6 +459,7 @@ impl Promise {
         self.came.retain(|name, _| there.contains(name));
         for name in &there {
             self.came.entry(name.clone()).or_insert(now);
+            self.seen.insert(name.clone(), self.moves);
             self.missing.remove(name);
             self.kept.remove(name);
             self.doomed.remove(name);
@@ -442,7 +488,7 @@ impl Promise {
             if items.is_empty() {
                 self.kept.insert(name);
             } else if unsure {
-            } else if too_many || renamed {
+            } else if too_many || renamed || self.seen[&name] != self.moves {
                 self.kept.insert(name);
             } else {
                 self.doomed.insert(name);
@@ -472,7 +518,8 @@ proptest! {
         let mut last = Content::default();
         for (now, step) in (0..).zip(steps) {
             match step {
-                Step::Commit { stays, partly } => {
+                Step::Commit { stays, partly, moves } => {
+                    promise.moves += usize::from(moves);
                     let item = |(number, stay): (usize, &Stay)| {
                         let old = format!("s{number}");
                         match stay {
@@ -497,13 +544,15 @@ proptest! {
                 }
             }
             let second = at(i64::try_from(now).unwrap());
+            let place = promise.moves.to_string();
             desired.set(&infra, last.clone(), second);
+            desired.fetched(&infra, &place);
             let texts: Vec<&str> = promise.engine.iter().map(String::as_str).collect();
             let of = |text: &&str| {
                 (name(text), alike::outline(&stack(text, text.trim_end_matches("-new"))))
             };
             let outlines = texts.iter().map(of).collect();
-            desired.judge(&infra, &names(&texts), &outlines, &BTreeSet::new(), second);
+            desired.judge((&infra, &place), &names(&texts), &outlines, &BTreeSet::new(), second);
             let gone = |text: &&str| {
                 matches!(desired.wish(&name(text)).map(|wish| wish.want), Some(Want::Gone(_)))
             };

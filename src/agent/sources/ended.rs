@@ -28,15 +28,17 @@ impl Fetched {
     }
 }
 
-/// Tells of a fetch that took so long. When the next one is due, but for the cron expression.
+/// Tells of a fetch that took so long. When the next one is due, but for the cron expression: also where
+/// something of it `may_pass` that could not be read, in growing pauses.
 pub(super) fn tell(
     world: &World,
     config: &Source,
     pace: &mut Pace,
     fetched: &Fetched,
-    took: Duration,
+    (took, may_pass): (Duration, bool),
 ) -> Option<Instant> {
-    let wait = pace.note(fetched.result.is_ok(), chance());
+    let is_well = fetched.result.is_ok() && !may_pass;
+    let wait = pace.note(is_well, chance());
     let (name, now) = (&config.name, Timestamp::now());
     let (outcome, verification) = match &fetched.result {
         Ok(Checkout { revision, verified, .. }) => {
@@ -55,8 +57,12 @@ pub(super) fn tell(
             (Err(message.clone()), failure.is_unverified.then_some(Err(Unverified)))
         }
     };
+    if may_pass && outcome.is_ok() {
+        let pause = wait.unwrap_or_default().as_secs_f64();
+        tracing::warn!(source = %name, "not all of it could be read; it is read again in {pause:.0} s");
+    }
     // One that fails does not go by its cron expression.
-    let cron = config.cron.as_ref().filter(|_| outcome.is_ok());
+    let cron = config.cron.as_ref().filter(|_| is_well);
     let waited = wait.and_then(|wait| now.checked_add(wait).ok());
     let scheduled = cron.and_then(|cron| Schedule::next(cron, now));
     world.note_source(&SourceReport {

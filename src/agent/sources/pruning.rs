@@ -36,7 +36,8 @@ pub(super) async fn prune(world: &Arc<World>, watched: &Watched) -> bool {
         if watched.stop.is_cancelled() || !world.all_are_known(&desired) {
             return false;
         }
-        desired.judge(name, &made, &outlines, &rules.confirm, Timestamp::now())
+        let source = (name, &*watched.config.place());
+        desired.judge(source, &made, &outlines, &rules.confirm, Timestamp::now())
     };
     world.remember();
     world.forget_adoptions(name, &judgement.forgotten).await;

@@ -53,7 +53,7 @@ pub(super) fn take_in(
         let all_were_known = world.all_are_known(&desired);
         let concerned = desired.set(name, content, Timestamp::now());
         if is_newest {
-            desired.fetched(name);
+            desired.fetched(name, &watched.config.place());
         }
         (concerned, !all_were_known && world.all_are_known(&desired))
     };
@@ -71,10 +71,12 @@ pub(super) fn take_in(
 /// The source was asked, and what was taken in of it before is the newest.
 pub(super) fn note_unmoved(world: &World, watched: &Watched) {
     let mut desired = world.desired();
-    let was_open = !watched.stop.is_cancelled() && desired.fetched(&watched.config.name);
+    let source = &watched.config;
+    let was_open = !watched.stop.is_cancelled() && desired.fetched(&source.name, &source.place());
     let all_are_known = was_open && world.all_are_known(&desired);
     drop(desired);
     if was_open {
+        world.remember();
         world.wake_dependents();
     }
     if all_are_known {

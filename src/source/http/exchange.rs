@@ -5,7 +5,7 @@ use super::super::error::Fault;
 use super::super::limits::{Attempt, Limits};
 use super::super::smart::{Bound, Incoming, pump, wait};
 use super::fault::{Route, broken, fault, fault_of_body};
-use super::proxy::Used;
+use super::proxy::Proxy;
 use super::redirect::Place;
 use super::trust::Trust;
 use std::sync::mpsc::sync_channel;
@@ -23,8 +23,7 @@ const REQUEST: &str = "application/x-git-upload-pack-request";
 /// Makes requests; keeps connections between them.
 pub(super) struct Client {
     agent: Agent,
-    proxy: Option<String>,
-    knows_proxy: bool,
+    proxy: Proxy,
     trusted: String,
 }
 
@@ -52,19 +51,16 @@ pub(super) struct Head {
 }
 
 impl Client {
-    /// Accepts certificates from those in `trust`, and goes through `proxy`, if there is one.
-    pub(super) fn new(trust: Trust, proxy: Option<Used>) -> Self {
-        let shown = proxy.as_ref().map(|used| used.shown.clone());
-        let knows_proxy = proxy.as_ref().is_some_and(|used| used.has_login);
+    /// Accepts certificates from those in `trust`; `proxy` says through what each server is reached.
+    pub(super) fn new(trust: Trust, proxy: Proxy) -> Self {
         let config = Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(trust.roots).build())
-            .proxy(proxy.map(|used| used.proxy))
             .http_status_as_error(false)
             // They are followed here: the library shows a login at other ports of the host.
             .max_redirects(0)
             .user_agent(concat!("git/2.0 (bowline ", env!("CARGO_PKG_VERSION"), ")"))
             .build();
-        Self { agent: config.new_agent(), proxy: shown, knows_proxy, trusted: trust.from }
+        Self { agent: config.new_agent(), proxy, trusted: trust.from }
     }
 
     /// Sends `ask`, and on to where the server leads; the answer's body is bounded by `bound`.
@@ -76,16 +72,12 @@ impl Client {
     ) -> Result<Answer<'a>, Fault> {
         let (heads, head) = sync_channel(1);
         let (parts, incoming) = Incoming::of(bound, attempt.clone());
-        let (agent, limits, left) = (self.agent.clone(), attempt.limits, attempt.left());
-        let mut route = Route {
-            limits,
-            secure: false,
-            proxy: self.proxy.clone(),
-            knows_proxy: self.knows_proxy,
-            trusted: self.trusted.clone(),
-        };
+        let (agent, proxy) = (self.agent.clone(), self.proxy.clone());
+        let (limits, left) = (attempt.limits, attempt.left());
+        let trusted = self.trusted.clone();
+        let mut route = Route { limits, secure: false, proxy: None, knows_proxy: false, trusted };
         // It ends by itself within the limits, or as soon as nobody listens any more.
-        std::thread::spawn(move || match call(&agent, ask, &mut route, left) {
+        std::thread::spawn(move || match call(&agent, &proxy, ask, &mut route, left) {
             Ok((head, body)) => {
                 if heads.send(Ok(head)).is_ok() {
                     pump(body.into_reader(), &parts, |error| fault_of_body(error, &route));
@@ -100,13 +92,25 @@ impl Client {
     }
 }
 
-fn call(agent: &Agent, ask: Ask, route: &mut Route, left: Duration) -> Result<(Head, Body), Fault> {
+fn call(
+    agent: &Agent,
+    proxy: &Proxy,
+    ask: Ask,
+    route: &mut Route,
+    left: Duration,
+) -> Result<(Head, Body), Fault> {
     let end = Instant::now() + left;
     let Ask { mut place, accept, body } = ask;
     for _ in 0..=MAX_REDIRECTS {
         route.secure = place.url.scheme() == "https";
-        let left = end.saturating_duration_since(Instant::now());
-        let response = request(agent, &place, accept, body.as_deref(), route, left)?;
+        let used = proxy.towards(&place.url)?;
+        route.proxy = used.as_ref().map(|used| used.shown.clone());
+        route.knows_proxy = used.as_ref().is_some_and(|used| used.has_login);
+        let through = Through {
+            proxy: used.map(|used| used.proxy),
+            left: end.saturating_duration_since(Instant::now()),
+        };
+        let response = request(agent, &place, accept, body.as_deref(), route, through)?;
         let status = response.status().as_u16();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         match (status, header("location")) {
@@ -128,38 +132,46 @@ fn call(agent: &Agent, ask: Ask, route: &mut Route, left: Duration) -> Result<(H
     Err(Fault::NotGit { why })
 }
 
+/// How one request goes out.
+struct Through {
+    proxy: Option<ureq::Proxy>,
+    /// How long it may take.
+    left: Duration,
+}
+
 fn request(
     agent: &Agent,
     place: &Place,
     accept: &str,
     body: Option<&[u8]>,
     route: &Route,
-    left: Duration,
+    through: Through,
 ) -> Result<Response<Body>, Fault> {
     let limits = route.limits;
     let failed = |error| fault(error, route);
     let mut request =
         ureq::http::Request::builder().uri(place.url.as_str()).header("accept", accept);
     if let Some(authorization) = &place.authorization {
-        request = request.header("authorization", authorization);
+        request = request.header("authorization", &authorization.header);
     }
     let response = if let Some(body) = body {
         let request = request.method("POST").header("content-type", REQUEST).body(body);
         let request = request.map_err(|error| failed(error.into()))?;
-        agent.run(timed(agent.configure_request(request), limits, left).build())
+        agent.run(bounded(agent.configure_request(request), limits, through).build())
     } else {
         let request = request.body(()).map_err(|error| failed(error.into()))?;
-        agent.run(timed(agent.configure_request(request), limits, left).build())
+        agent.run(bounded(agent.configure_request(request), limits, through).build())
     };
     response.map_err(failed)
 }
 
-fn timed<S: ureq::AsSendBody>(
+fn bounded<S: ureq::AsSendBody>(
     builder: ConfigBuilder<HttpCrateScope<S>>,
     limits: Limits,
-    left: Duration,
+    Through { proxy, left }: Through,
 ) -> ConfigBuilder<HttpCrateScope<S>> {
     builder
+        .proxy(proxy)
         .timeout_connect(Some(limits.connect))
         .timeout_per_read(Some(limits.idle))
         .timeout_per_write(Some(limits.idle))

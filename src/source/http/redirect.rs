@@ -7,8 +7,25 @@ use url::Url;
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) url: Url,
-    /// The value of the header `Authorization`. It is gone for good once the way led to who may not see it.
-    pub(super) authorization: Option<String>,
+    /// The login. It is gone for good once the way led to who may not see it.
+    pub(super) authorization: Option<Authorization>,
+}
+
+/// A login as it is shown.
+#[derive(Clone)]
+pub(super) struct Authorization {
+    /// The value of the header `Authorization`.
+    pub(super) header: String,
+    /// The path of the one repository that it is for, without slashes around it; empty: for all.
+    pub(super) path: String,
+}
+
+impl Authorization {
+    /// Whether what lies at `url` is in the repository that it is for.
+    fn is_for(&self, url: &Url) -> bool {
+        let below = url.path().trim_start_matches('/').strip_prefix(&self.path);
+        self.path.is_empty() || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
 
 impl Place {
@@ -30,7 +47,8 @@ impl Place {
             return no("it redirects to what is no url");
         }
         url.set_fragment(None);
-        let authorization = self.authorization.clone().filter(|_| may_see(&self.url, &url));
+        let authorization = self.authorization.clone();
+        let authorization = authorization.filter(|it| may_see(&self.url, &url) && it.is_for(&url));
         Ok(Self { url, authorization })
     }
 }
@@ -47,8 +65,17 @@ fn may_see(from: &Url, to: &Url) -> bool {
 mod tests {
     use super::*;
 
+    fn place(url: &str, path: &str) -> Place {
+        let authorization = Authorization { header: "x".into(), path: path.into() };
+        Place { url: url.parse().unwrap(), authorization: Some(authorization) }
+    }
+
     fn led(from: &str, location: &str) -> Result<(String, bool), String> {
-        let place = Place { url: from.parse().unwrap(), authorization: Some("x".into()) };
+        led_with("", from, location)
+    }
+
+    fn led_with(path: &str, from: &str, location: &str) -> Result<(String, bool), String> {
+        let place = place(from, path);
         let led = place.led_to(location).map_err(|fault| fault.to_string())?;
         Ok((led.url.to_string(), led.authorization.is_some()))
     }
@@ -75,8 +102,25 @@ mod tests {
     }
 
     #[test]
+    fn the_login_of_one_repository_goes_on_within_that_one_alone() {
+        for (location, is_shown) in [
+            ("https://h/team/a.git/info/refs?service=x", true),
+            ("/team/a.git/y", true),
+            ("/team/a.git", true),
+            ("/team/b.git/info/refs", false),
+            ("/team/a.git.other/info/refs", false),
+            ("/team/a.git/../b.git/info/refs", false),
+            ("/other/team/a.git/info/refs", false),
+            ("https://g/team/a.git/info/refs", false),
+        ] {
+            let led = led_with("team/a.git", "https://h/team/a.git/info/refs", location);
+            assert_eq!(led.map(|(_, is_shown)| is_shown), Ok(is_shown), "{location}");
+        }
+    }
+
+    #[test]
     fn a_login_that_was_left_behind_does_not_come_back() {
-        let place = Place { url: "https://h/a".parse().unwrap(), authorization: Some("x".into()) };
+        let place = place("https://h/a", "");
         let back = place.led_to("https://g/").unwrap().led_to("https://h/a").unwrap();
         assert!(back.url == place.url && back.authorization.is_none());
     }

@@ -29,6 +29,7 @@ fn hold(inventory: &Inventory, stack: &str) {
             file: "a/compose.yaml".to_owned(),
             since,
             left: Some(since),
+            place: None,
             depends_on: [].into(),
         });
     });
