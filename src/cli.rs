@@ -208,10 +208,10 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
         .block_on(work)
 }
 
-/// An error with its causes on one line, as the program prints it.
+/// An error with its causes, as the program prints it: on one line, or with further ones below the first.
 pub fn error_text(error: &anyhow::Error) -> String {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    format!("error: {}", chain.join(": "))
+    format!("error: {}", chain.join(": ")).replace('\n', "\n       ")
 }
 
 impl Common {

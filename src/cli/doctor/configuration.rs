@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::person::{is_root, owner, user_name};
 use crate::cli::plan::counted;
-use crate::config::{self, Auth, Config, ConfigError, Secret, Source, Through};
+use crate::config::{self, Auth, Config, ConfigError, Flaw, Secret, Source, Through};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -14,21 +14,20 @@ const CHECK: &str = "configuration";
 /// What can be known of the configuration, also where one file that it names cannot be used.
 pub(super) fn check(path: &Path, is_named: bool) -> (Option<Config>, Vec<Finding>) {
     let shown = path.display();
-    let (config, finding) = match config::load(path) {
+    let (config, mut findings) = match config::load(path) {
         Ok(config) => {
             let told = format!("can be read, with {}", counted(config.sources.len(), "source"));
-            (Some(config), Finding::ok(CHECK, &shown, told))
+            (Some(config), vec![Finding::ok(CHECK, &shown, told)])
         }
         Err(ConfigError::Unreadable { source, .. }) => {
             return (None, vec![unreadable(path, &source, is_named)]);
         }
-        Err(error @ ConfigError::Wrong { .. }) => {
+        Err(ConfigError::Wrong(flaws)) => {
             let config = fs::read_to_string(path).ok();
             let config = config.and_then(|text| Config::parse(&text, path).ok());
-            (config, wrong(path, &error))
+            (config, flaws.iter().map(|flaw| wrong(path, flaw)).collect())
         }
     };
-    let mut findings = vec![finding];
     findings.extend(open_to_writers(path));
     findings.extend(config.iter().flat_map(secrets));
     (config, findings)
@@ -56,18 +55,17 @@ fn unreadable(path: &Path, error: &std::io::Error, is_named: bool) -> Finding {
     }
 }
 
-fn wrong(path: &Path, error: &ConfigError) -> Finding {
+fn wrong(path: &Path, flaw: &Flaw) -> Finding {
     let shown = path.display();
-    // It begins with the file, which is shown already.
-    let told = error.to_string();
-    let told = told.strip_prefix(&format!("{shown}:")).unwrap_or(&told).to_owned();
-    if told.contains("Permission denied") && !is_root() {
+    // The file is shown already.
+    let Flaw { line, column, message, .. } = flaw;
+    if message.contains("Permission denied") && !is_root() {
         let fix = format!("sudo bowline doctor --config {shown}");
-        let message = format!("line {told} (you are {})", user_name());
-        return Finding::warning(CHECK, &shown, message, fix);
+        let told = format!("line {line}:{column}: {message} (you are {})", user_name());
+        return Finding::warning(CHECK, &shown, told, fix);
     }
     let fix = format!("sudoedit {shown} && bowline agent --check --config {shown}");
-    Finding::error(CHECK, &shown, format!("line {told}"), fix)
+    Finding::error(CHECK, &shown, format!("line {line}:{column}: {message}"), fix)
 }
 
 /// Who writes it decides what runs on this host.
