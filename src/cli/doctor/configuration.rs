@@ -1,15 +1,17 @@
 //! The configuration, and who may read the secrets that it names.
 
 use super::finding::Finding;
-use super::person::{is_root, owner, user_name};
+use super::person::{self, is_root, owner, user_name};
 use crate::cli::plan::counted;
 use crate::config::{self, Auth, Config, ConfigError, Flaw, Secret, Source, Through};
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const CHECK: &str = "configuration";
+/// Whom the package makes for the service.
+const SERVICE_USER: &str = "bowline";
 
 /// What can be known of the configuration, also where one file that it names cannot be used.
 pub(super) fn check(path: &Path, is_named: bool) -> (Option<Config>, Vec<Finding>) {
@@ -89,7 +91,7 @@ fn secrets(config: &Config) -> Vec<Finding> {
             let shown = path.display();
             (found.permissions().mode() & 0o077 != 0).then(|| {
                 let told = format!("others than its owner may use it ({})", owner(&found));
-                Finding::warning(CHECK, &shown, told, format!("sudo chmod 600 {shown}"))
+                Finding::warning(CHECK, &shown, told, for_its_owner(path, found.uid()))
             })
         })
         .collect();
@@ -98,6 +100,15 @@ fn secrets(config: &Config) -> Vec<Finding> {
         return vec![Finding::ok(CHECK, looked_at, "for their owners alone")];
     }
     exposed
+}
+
+/// The service runs as a user of its own, who must be able to read what is root's now.
+fn for_its_owner(path: &Path, owner: u32) -> String {
+    let shown = path.display();
+    if owner == 0 && person::is_there(SERVICE_USER) {
+        return format!("sudo chown {SERVICE_USER} {shown} && sudo chmod 600 {shown}");
+    }
+    format!("sudo chmod 600 {shown}")
 }
 
 fn secret_files(config: &Config) -> Vec<PathBuf> {
