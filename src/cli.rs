@@ -53,7 +53,7 @@ const VARIABLES: &str = "\
 Further variables:
   DOCKER_CONFIG                        Where the logins of registries are [default: ~/.docker]
   SOPS_AGE_KEY, SOPS_AGE_KEY_FILE      Age keys for verbs that read encrypted files by hand
-  HTTPS_PROXY, HTTP_PROXY, NO_PROXY    How git servers are reached
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY    How git is reached over http(s)
   SSL_CERT_FILE                        The authorities that are trusted, instead of the host's
   XDG_STATE_HOME                       For who is not root, what the state directory is in
   NO_COLOR                             No colours";

@@ -307,6 +307,7 @@ fn an_address_that_was_changed_is_told_as_not_in_effect_and_not_as_a_dead_agent(
     let found = |told: &str| -> (Vec<Value>, String) {
         let mut command = command(Path::new(""), &["doctor", "--engine", "sim", "-o", "json"]);
         command.env_remove("BOWLINE_STATE_DIR").arg("--config").arg(settings.file());
+        command.arg("--socket").arg(settings.socket());
         let report: Value = serde_json::from_str(&run(&mut command).out).unwrap();
         let all = report["checks"].as_array().unwrap().clone();
         let of = |it: &&Value| it["message"].as_str().unwrap().contains(told);
