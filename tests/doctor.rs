@@ -118,6 +118,39 @@ fn a_host_that_only_lacks_the_agent_has_one_error_and_nothing_is_made() {
 }
 
 #[test]
+fn the_example_in_the_docs_is_what_is_said() {
+    let page = include_str!("../docs/commands.md");
+    let (_, example) = page.split_once("$ bowline doctor\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let host = Host::new("");
+    fs::write(host.path("token"), PASSWORD).unwrap();
+    fs::set_permissions(host.path("token"), Permissions::from_mode(0o644)).unwrap();
+    let text = fs::read_to_string(host.path("config.yaml")).unwrap();
+    let text = text.replace("http: { ", "http: { token_file: token, ");
+    fs::write(host.path("config.yaml"), text).unwrap();
+    let said = host.doctor(&SIM).expect(1).out;
+    // What differs from host to host is left out on both sides, and so are commands.
+    let fixed = |line: &str| {
+        let line = line.split(" (").next().unwrap_or_default();
+        let paths = |word: &str| {
+            if word.contains(['/', '.']) { "HERE".to_owned() } else { word.to_owned() }
+        };
+        line.split_whitespace().map(paths).collect::<Vec<_>>().join(" ")
+    };
+    let said: Vec<String> = said.lines().map(fixed).collect();
+    let of_docker = ["docker", "limits", "clock"];
+    let lines = example.lines().filter(|line| {
+        let check = line.split_whitespace().nth(1).unwrap_or_default();
+        !line.trim_start().starts_with("fix:")
+            && !line.starts_with("...")
+            && !of_docker.contains(&check)
+    });
+    for line in lines.filter(|line| line.contains(": ")) {
+        assert!(said.contains(&fixed(line)), "`{}` is not in {said:#?}", fixed(line));
+    }
+}
+
+#[test]
 fn a_configuration_in_error_is_named_by_line_and_the_rest_is_looked_at() {
     let host = Host::new("intervall: 1m");
     let below = host.path("config.yaml/state");
@@ -315,7 +348,8 @@ fn an_address_that_was_changed_is_told_as_not_in_effect_and_not_as_a_dead_agent(
         let fix = fix["fix"].as_str().unwrap().to_owned();
         (all, fix)
     };
-    let (_, fix) = found("the file was written since, and not read");
+    let (all, fix) = found("the file was written since, and not read");
+    assert!(!all.iter().any(|it| it["verdict"] == "error"), "{all:#?}");
     assert!(fix.ends_with(&format!("kill -HUP {}", agent.id())), "{fix}");
     let mark = agent.mark();
     agent.hang_up();

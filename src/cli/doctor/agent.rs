@@ -47,11 +47,13 @@ pub(super) async fn check(
             Err(Silence::Nobody) => findings.push(nobody(socket, holder, &service, config)),
         }
     }
-    findings.extend(goes_by.as_ref().and_then(|it| outdated(path, it, &service)));
+    let outdated = goes_by.as_ref().and_then(|it| outdated(path, it, &service));
+    let is_outdated = outdated.is_some();
+    findings.extend(outdated);
     let waits = goes_by.is_some_and(|it| it.awaits_restart.iter().any(|key| key == "http.listen"));
     let is_listening = (answers || holder.is_some()) && !waits;
     if let Some(listen) = config.and_then(|it| it.http.listen).filter(|_| is_listening) {
-        findings.extend(pages(listen, &service).await);
+        findings.extend(pages(listen, is_outdated, &service).await);
     }
     findings.extend(holder.and_then(|process| replaced_program(process, &service)));
     (findings, is_listening)
@@ -144,13 +146,15 @@ fn outdated(path: &Path, goes_by: &ConfigStatus, service: &Service) -> Option<Fi
 }
 
 /// Whether it is ready and alive, and which version it is, by its pages.
-async fn pages(listen: SocketAddr, service: &Service) -> Vec<Finding> {
+async fn pages(listen: SocketAddr, is_outdated: bool, service: &Service) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, fix) in [("/healthz", service.restart()), ("/readyz", service.log())] {
         let address = format!("http://{}{path}", here(listen));
         findings.push(match get(&address).await {
             Ok((200, text)) => Finding::ok(CHECK, address, text),
             Ok((_, text)) => Finding::warning(CHECK, address, text, fix),
+            // It may listen where the file said before.
+            Err(_) if is_outdated => continue,
             Err(error) => Finding::error(CHECK, address, error, service.log()),
         });
     }
