@@ -55,7 +55,7 @@ use crate::execute::Bounds;
 use crate::manifest::DigestKey;
 use crate::model::{SourceName, StackName};
 use crate::pass::Snapshots;
-use crate::status::{PassResult, Report, SourceReport};
+use crate::status::{ConfigStatus, PassResult, Report, SourceReport};
 use crate::store::{self, Adopted, Deployments, Inventory, Jobs};
 use crate::systemd;
 use backoff::Backoff;
@@ -236,7 +236,10 @@ impl World {
             snapshots: Arc::default(),
             digest_key,
             desired: Mutex::new(desired),
-            memory: Mutex::default(),
+            memory: Mutex::new(Memory {
+                config: ConfigStatus { read_at: jiff::Timestamp::now(), ..ConfigStatus::default() },
+                ..Memory::default()
+            }),
             chronicle: Chronicle::new(deployments, &inventory),
             inventory,
             unsaved: Notify::new(),
@@ -304,7 +307,7 @@ impl World {
     fn beat(&self) {
         let (ready, trouble) = {
             let memory = self.memory();
-            (memory.ready, memory.reload_trouble.clone())
+            (memory.ready, memory.config.trouble())
         };
         if !ready {
             systemd::starting();

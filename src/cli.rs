@@ -48,13 +48,24 @@ use std::process::ExitCode;
 /// What `plan` and dry runs end with when there is something to do.
 const CHANGES: u8 = 2;
 
+/// Variables of the environment that are no option.
+const VARIABLES: &str = "\
+Further variables:
+  DOCKER_CONFIG                        Where the logins of registries are [default: ~/.docker]
+  SOPS_AGE_KEY, SOPS_AGE_KEY_FILE      Age keys for verbs that read encrypted files by hand
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY    How git is reached over http(s)
+  SSL_CERT_FILE                        The authorities that are trusted, instead of the host's
+  XDG_STATE_HOME                       For who is not root, what the state directory is in
+  NO_COLOR                             No colours";
+
 /// Ties Docker hosts to git: makes running containers match the Compose files in a repository,
 /// keeps them so, and says why it does what it does.
 ///
-/// Exit codes: 0 done, or nothing to do; 1 an error, wrong arguments too; 2 from `plan` and with
-/// `--dry-run`: there are changes.
+/// Exit codes: 0 done, or nothing to do; 1 an error, wrong arguments too; 2 from `plan`, `adopt` without
+/// `--confirm` and with `--dry-run`: there are changes; 2 from `status --check`: not all is well; 141:
+/// who read the output went away.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(version, propagate_version = true, max_term_width = 100, after_long_help = VARIABLES)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -75,7 +86,8 @@ struct Common {
     /// else ~/.local/state/bowline]
     #[arg(long, global = true, env = "BOWLINE_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// How much to log: `error`, `warn`, `info`, `debug`, or a tracing filter.
+    /// How much to log: `error`, `warn`, `info`, `debug`, `trace`, `off`, or directives such as
+    /// `info,bowline::plan=debug`.
     #[arg(long, global = true, env = "BOWLINE_LOG", value_name = "FILTER")]
     log_level: Option<String>,
 }
@@ -92,15 +104,31 @@ enum EngineKind {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Watch git sources and keep the engine as they say, until told to stop.
+    #[command(
+        after_long_help = "Examples:\n  bowline agent --check\n  bowline agent --config ./config.yaml --log-format human"
+    )]
     Agent(agent::Arguments),
     /// Show what would change and why, and change nothing.
     ///
     /// Exit code 0: nothing to do; 2: there are changes; 1: an error, or something in the way.
+    #[command(
+        after_long_help = "Examples:\n  bowline plan shop\n  bowline plan https://git.example.org/infra.git --ref main\n  bowline plan --stack shop        # what the agent would do now"
+    )]
     Plan(plan::Arguments),
-    /// Make the engine match.
+    /// Make the engine match compose files, once: what `plan` shows is done.
+    ///
+    /// Exit code 0: it is as desired; 1: something could not be done, or a container is not well.
+    #[command(
+        after_long_help = "Examples:\n  bowline apply shop --wait --timeout 5m\n  bowline apply shop --dry-run"
+    )]
     Apply(apply::Arguments),
     /// Take over what Docker Compose made for a project of the same name, without a restart where
     /// nothing differs. Shows the differences; with `--confirm` it is done.
+    ///
+    /// Exit codes: as `plan`, and with `--confirm` as `apply`.
+    #[command(
+        after_long_help = "Examples:\n  bowline adopt ~/shop\n  bowline adopt ~/shop --confirm"
+    )]
     Adopt(adopt::Arguments),
     /// Take a stack away: its containers and networks, and its volumes only with `--volumes`.
     Remove(remove::Arguments),
@@ -111,6 +139,9 @@ enum Verb {
     /// moves on, or until `bowline retry`.
     ///
     /// Exit code 0: it runs; 1: it does not, or not in time.
+    #[command(
+        after_long_help = "Examples:\n  bowline rollback shop --dry-run\n  bowline rollback shop --to 1f6a52e"
+    )]
     Rollback(rollback::Arguments),
     /// Try again what is held back, rests or did not help.
     Retry(retry::Arguments),
@@ -118,6 +149,9 @@ enum Verb {
     Pause(pause::Arguments),
     /// Do nothing at all to a stack, until `bowline resume`: no repairs, no commits, no pulls. It is
     /// looked at, and told of.
+    #[command(
+        after_long_help = "Examples:\n  bowline suspend shop --reason \"the disk is moved\"\n  bowline resume shop"
+    )]
     Suspend(suspend::Arguments),
     /// Go on with a stack that is suspended or paused, or whose update rests.
     Resume(resume::Arguments),
@@ -137,6 +171,9 @@ enum Verb {
     /// no agent runs, the stacks of the engine.
     ///
     /// With `--check`, exit code 0: all are Synced and Healthy; 2: some are not; 1: an error.
+    #[command(
+        after_long_help = "Examples:\n  bowline status\n  bowline status shop\n  bowline status --source infra --check && echo fine"
+    )]
     Status(status::Arguments),
     /// Show what happened to a stack: when, by whom, why, and with what result; or one deployment of
     /// it in full.
@@ -146,11 +183,17 @@ enum Verb {
     Explain(explain::Arguments),
     /// Show what the containers of a stack wrote, all replicas together and each line with its container,
     /// as far as Docker keeps it.
+    #[command(
+        after_long_help = "Examples:\n  bowline logs shop web --tail 20\n  bowline logs shop --since 10m --follow"
+    )]
     Logs(logs::Arguments),
     /// Look for what is wrong on this host, from the configuration to the git repositories, and say what to do
     /// about it. Changes nothing, and shows no secret.
     ///
     /// Exit code 0: nothing is in error; 1: something is.
+    #[command(
+        after_long_help = "Examples:\n  sudo bowline doctor\n  bowline doctor -o json | jq '.checks[] | select(.verdict != \"ok\")'"
+    )]
     Doctor(doctor::Arguments),
     /// See it work: a temporary repository, a stack, drift repaired, an update under load, a commit that
     /// fails and is taken back, metrics.
@@ -158,6 +201,9 @@ enum Verb {
     /// Print the schema of a file for editors, as JSON Schema.
     Schema(schema::Arguments),
     /// Print a completion script for a shell.
+    #[command(
+        after_long_help = "Examples:\n  bowline completions bash >/etc/bash_completion.d/bowline"
+    )]
     Completions(completions::Arguments),
     /// Write the manual pages, as the package has them, into a directory.
     #[command(hide = true)]
@@ -208,10 +254,10 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
         .block_on(work)
 }
 
-/// An error with its causes on one line, as the program prints it.
+/// An error with its causes, as the program prints it: on one line, or with further ones below the first.
 pub fn error_text(error: &anyhow::Error) -> String {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    format!("error: {}", chain.join(": "))
+    format!("error: {}", chain.join(": ")).replace('\n', "\n       ")
 }
 
 impl Common {

@@ -13,7 +13,7 @@ mod reach;
 mod reference;
 mod schedule;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Flaw, Flaws};
 pub use http::Http;
 pub use keys::{keys_by_hand, keys_in};
 pub use login::{Auth, Secret};
@@ -26,6 +26,7 @@ use crate::source::{Limits, Location, Reference, Ssh, Verify};
 use crate::store::HistoryBounds;
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -149,36 +150,40 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let mut config = Config::parse(&text, path)?;
     let at = check::At { text: &text, path };
+    let mut flaws = Flaws::default();
+    let mut wrong = |field: &str, what: &dyn fmt::Display| {
+        flaws.keep::<()>(Err(at.wrong(field, what)));
+    };
     for (index, source) in config.sources.iter().enumerate() {
+        let of = |key: &str| format!("sources[{index}].{key}");
         if let Some(Err(fault)) = source.verify.as_ref().map(Verify::check_files) {
-            return Err(at.wrong(&format!("sources[{index}].verify"), fault));
+            wrong(&of("verify"), &fault);
         }
         if let (Some(auth), Location::Remote(url)) = (&source.auth, &source.location)
             && let Err(error) = auth.credentials(url)
         {
-            let field = format!("sources[{index}].auth.{}", auth.key());
-            return Err(at.wrong(&field, error));
+            wrong(&of(&format!("auth.{}", auth.key())), &error);
         }
         if let Err((key, error)) = source.reach.check_files() {
-            return Err(at.wrong(&format!("sources[{index}].{key}"), error));
+            wrong(&of(key), &error);
         }
         if let Some((key, error)) = login::unreadable(&source.ssh) {
-            let field = format!("sources[{index}].auth.{key}");
-            return Err(at.wrong(&field, format!("{error}; create it or name another file")));
+            let what = format!("{error}; create it or name another file");
+            wrong(&of(&format!("auth.{key}")), &what);
         }
         if let Some(Err(error)) = source.webhook_secret() {
-            let field = format!("sources[{index}].webhook.secret_file");
-            return Err(at.wrong(&field, format!("{error}; write a long random text into it")));
+            let what = format!("{error}; write a long random text into it");
+            wrong(&of("webhook.secret_file"), &what);
         }
     }
     if let Some(Err(error)) = config.http.read_token() {
-        return Err(at.wrong(config.http.key(), error));
+        wrong(config.http.key(), &error);
     }
     config.age_key_file = config.age_key_file.or_else(keys::credential);
     if let Some(Err(error)) = config.age_key_file.as_deref().map(keys::read) {
-        return Err(at.wrong("sops.age_key_file", error));
+        wrong("sops.age_key_file", &error);
     }
-    Ok(config)
+    flaws.none_in(config)
 }
 
 impl Config {

@@ -1,5 +1,8 @@
 //! Where log lines go and how they look. Writes to stderr or the journal, never to stdout.
 
+mod joined;
+
+use joined::Joined;
 use std::io::IsTerminal;
 use tracing::Level;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
@@ -97,10 +100,8 @@ where
         Format::Human => Ok(human(!stderr_is_journal())),
         Format::Brief => Ok(brief()),
         Format::Json => Ok(json()),
-        Format::Journald => tracing_journald::layer().map(Layer::boxed).map_err(LogError::Journal),
-        Format::Auto if stderr_is_journal() => {
-            Ok(tracing_journald::layer().map_or_else(|_| human(false), Layer::boxed))
-        }
+        Format::Journald => journal().map_err(LogError::Journal),
+        Format::Auto if stderr_is_journal() => Ok(journal().unwrap_or_else(|_| human(false))),
         Format::Auto => Ok(human(true)),
     }
 }
@@ -125,7 +126,14 @@ where
         .with_ansi(colours)
         .with_target(false)
         .fmt_fields(fields);
-    if with_time { layer.boxed() } else { layer.without_time().boxed() }
+    if with_time { Joined(layer).boxed() } else { Joined(layer.without_time()).boxed() }
+}
+
+fn journal<S>() -> std::io::Result<Lines<S>>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_journald::layer().map(|layer| Joined(layer).boxed())
 }
 
 fn brief<S>() -> Lines<S>

@@ -4,6 +4,7 @@
 mod asked;
 mod commit;
 mod container;
+mod cron;
 mod hook;
 pub mod labels;
 mod mount;
@@ -26,6 +27,7 @@ pub use container::{
     ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Healthcheck, HostPorts, Logging,
     PortBinding, Protocol, RestartPolicy,
 };
+pub use cron::{cron_of_minutes, cron_of_seconds};
 pub use hook::{Hook, HookKind, Hooks};
 pub use mount::{Bind, Mount, MountSource, Recursive, Tmpfs, VolumesFrom};
 pub use name::{ImageRef, InvalidName, ServiceName, Slot, SourceName, StackName};

@@ -22,7 +22,7 @@ mod table;
 mod window;
 mod workload;
 
-pub use board::{Board, Snapshot};
+pub use board::{Board, ConfigStatus, Snapshot};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
 pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
 pub use deployment::{

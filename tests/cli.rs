@@ -96,6 +96,9 @@ fn help_of_every_verb_names_its_flags_and_the_exit_codes() {
         }
     }
     assert!(!all.contains("serve"), "the hidden verb is shown:\n{all}");
+    for code in ["0 done", "1 an error", "2 from `plan`", "2 from `status --check`", "141:"] {
+        assert!(all.replace('\n', " ").contains(code), "no `{code}` in:\n{all}");
+    }
     let plan = run(&["plan", "--help"]).expect(0).out;
     assert!(plan.contains("2: there are changes"), "{plan}");
 }

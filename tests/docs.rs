@@ -242,6 +242,43 @@ fn errors_of_sources_engine_agent_and_configuration_are_all_on_the_page() {
     }
 }
 
+/// The page on drift is made by its own test; what other pages say of it must follow.
+#[test]
+fn the_figures_of_drift_are_the_same_on_all_pages() {
+    let page = |name: &str| fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let drift = page("docs/drift.md");
+    let number = |before: &str| -> String {
+        let rest = &drift[drift.find(before).unwrap() + before.len()..];
+        rest.trim_start().chars().take_while(char::is_ascii_digit).collect()
+    };
+    let (all, asks) = (number("\nOf "), number("manual changes "));
+    let (ours, theirs) = (number("**Bowline repairs "), number("**Docker Compose 2.40 repairs "));
+    for (name, told) in [
+        (
+            "README.md",
+            format!(
+                "[{all} such changes](docs/drift.md) {asks} ask for an action: Bowline repairs {ours}, \
+                 `docker compose up -d` {theirs}."
+            ),
+        ),
+        (
+            "docs/comparison.md",
+            format!(
+                "{asks} [manual changes](drift.md) that ask for an action Compose 2.40 repairs {theirs}."
+            ),
+        ),
+        (
+            "docs/getting-started.md",
+            format!(
+                "[drift.md](drift.md) has {all} such changes, {asks} of which ask for an action."
+            ),
+        ),
+    ] {
+        let text = page(name).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&told), "{name} does not say: {told}");
+    }
+}
+
 /// Whether a message says something itself, and is no frame around another one.
 fn longer_than_a_frame(message: &str) -> bool {
     message.chars().any(char::is_alphabetic)

@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use support::agent::{Agent, Settings, free_port};
-use support::program::{Ended, command, run};
+use support::program::{Ended, bowline, command, run};
 use support::repository::Git;
 use tempfile::TempDir;
 
@@ -91,6 +91,10 @@ impl Host {
     }
 }
 
+fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
 const SIM: [&str; 2] = ["--engine", "sim"];
 
 #[test]
@@ -101,7 +105,10 @@ fn a_host_that_only_lacks_the_agent_has_one_error_and_nothing_is_made() {
     let errors: Vec<&str> = ended.out.lines().filter(|line| line.starts_with("error ")).collect();
     assert_eq!(errors.len(), 1, "{}", ended.out);
     assert!(errors[0].contains("no agent answers"), "{}", ended.out);
-    assert!(ended.out.contains("fix: sudo systemctl start bowline"), "{}", ended.out);
+    let by_unit = ended.out.contains("systemctl start bowline");
+    assert_eq!(by_unit, has_systemd(), "{}", ended.out);
+    let by_hand = format!("bowline agent --config {}", host.path("config.yaml").display());
+    assert!(by_unit || ended.out.contains(&by_hand), "{}", ended.out);
     assert!(ended.out.lines().last().unwrap().starts_with("1 error, "), "{}", ended.out);
     assert!(!ended.out.contains('\u{1b}'), "colours in a pipe");
     assert_eq!(fs::read_dir(host.dir.path()).unwrap().count(), before);
@@ -111,10 +118,49 @@ fn a_host_that_only_lacks_the_agent_has_one_error_and_nothing_is_made() {
 }
 
 #[test]
+fn the_example_in_the_docs_is_what_is_said() {
+    let page = include_str!("../docs/commands.md");
+    let (_, example) = page.split_once("$ bowline doctor\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let host = Host::new("");
+    fs::write(host.path("token"), PASSWORD).unwrap();
+    fs::set_permissions(host.path("token"), Permissions::from_mode(0o644)).unwrap();
+    let text = fs::read_to_string(host.path("config.yaml")).unwrap();
+    let text = text.replace("http: { ", "http: { token_file: token, ");
+    fs::write(host.path("config.yaml"), text).unwrap();
+    let said = host.doctor(&SIM).expect(1).out;
+    // What differs from host to host is left out on both sides, and so are commands.
+    let fixed = |line: &str| {
+        let line = line.split(" (").next().unwrap_or_default();
+        let paths = |word: &str| {
+            if word.contains(['/', '.']) { "HERE".to_owned() } else { word.to_owned() }
+        };
+        line.split_whitespace().map(paths).collect::<Vec<_>>().join(" ")
+    };
+    let said: Vec<String> = said.lines().map(fixed).collect();
+    let of_docker = ["docker", "limits", "clock"];
+    let lines = example.lines().filter(|line| {
+        let check = line.split_whitespace().nth(1).unwrap_or_default();
+        !line.trim_start().starts_with("fix:")
+            && !line.starts_with("...")
+            && !of_docker.contains(&check)
+    });
+    for line in lines.filter(|line| line.contains(": ")) {
+        assert!(said.contains(&fixed(line)), "`{}` is not in {said:#?}", fixed(line));
+    }
+}
+
+#[test]
 fn a_configuration_in_error_is_named_by_line_and_the_rest_is_looked_at() {
     let host = Host::new("intervall: 1m");
     let below = host.path("config.yaml/state");
-    host.finds("configuration", &SIM, "error", "line 5:1: unknown field `intervall`", "sudoedit ");
+    host.finds(
+        "configuration",
+        &SIM,
+        "error",
+        "line 5:1: unknown field `intervall`",
+        "agent --check",
+    );
     assert_eq!(
         host.only("state", &["--engine", "sim", "--state-dir", below.to_str().unwrap()]).0,
         "error"
@@ -149,7 +195,7 @@ fn a_secret_that_others_may_read_is_told_and_not_shown() {
     fs::set_permissions(host.path("token"), Permissions::from_mode(0o600)).unwrap();
     assert_eq!(host.only("secret files", &SIM).0, "ok");
     fs::remove_file(host.path("token")).unwrap();
-    host.finds("configuration", &SIM, "error", "token", "sudoedit ");
+    host.finds("configuration", &SIM, "error", "token", "agent --check");
 }
 
 #[test]
@@ -162,14 +208,14 @@ fn an_engine_that_cannot_be_spoken_with_is_told_by_what_is_wrong() {
         &["--host", &none],
         "error",
         "there is no socket",
-        "systemctl enable --now docker",
+        if has_systemd() { "systemctl start docker" } else { "docker" },
     );
     fs::write(host.path("file.sock"), "").unwrap();
     let file = at(&host.path("file.sock"));
-    host.finds("docker", &["--host", &file], "error", "it is no socket", "rm -r");
+    host.finds("docker", &["--host", &file], "error", "it is no socket", "mv ");
     drop(UnixListener::bind(host.path("dead.sock")).unwrap());
     let dead = at(&host.path("dead.sock"));
-    host.finds("docker", &["--host", &dead], "error", "cannot reach", "systemctl restart docker");
+    host.finds("docker", &["--host", &dead], "error", "cannot reach", "docker");
     let away = ["--host", "tcp://127.0.0.1:1"];
     host.finds("docker", &away, "error", "Connection refused", "DOCKER_HOST");
     host.finds(
@@ -192,7 +238,7 @@ fn a_frozen_engine_is_waited_for_only_so_long() {
         &["--host", &at],
         "error",
         "does not answer within",
-        "journalctl -u docker",
+        "ends containers, unless",
     );
 }
 
@@ -262,6 +308,62 @@ fn an_agent_that_runs_is_found_at_its_socket_and_its_pages_with_its_version() {
     }
     assert!(told("inventory")[0].contains("in use by the agent"), "{:?}", told("inventory"));
     assert!(told("http.listen").is_empty());
+    assert!(agent.terminate().success());
+}
+
+#[test]
+fn all_that_is_wrong_in_a_configuration_is_found_at_once() {
+    let host = Host::new("resync: 0s\nlog: { level: loud }");
+    let found = host.found("configuration", &SIM);
+    let told: Vec<&str> = found.iter().map(|it| it.1.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(told, ["resync", "log.level"], "{found:?}");
+    let checked = bowline(
+        &host.path("state"),
+        &["agent", "--check", "--config", host.path("config.yaml").to_str().unwrap()],
+    );
+    let lines: Vec<String> = checked.expect(1).err.lines().map(str::to_owned).collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("error: /"), "{lines:?}");
+    assert!(lines[1].starts_with("       /") && lines[1].contains("log.level"), "{lines:?}");
+}
+
+#[test]
+fn an_address_that_was_changed_is_told_as_not_in_effect_and_not_as_a_dead_agent() {
+    let git = Git::new();
+    git.write("web/compose.yaml", "services: {}\n").push("Begin");
+    let settings = Settings::new("changed", &git.url(), "");
+    let agent = Agent::start_with(&settings, &["--engine", "sim"], &[]);
+    agent.until_ready();
+    let text = fs::read_to_string(settings.file()).unwrap();
+    let (new, now) = (format!("127.0.0.1:{}", free_port()), std::time::SystemTime::now());
+    fs::write(settings.file(), text.replace(&settings.address, &new)).unwrap();
+    fs::File::open(settings.file()).unwrap().set_modified(now).unwrap();
+    let found = |told: &str| -> (Vec<Value>, String) {
+        let mut command = command(Path::new(""), &["doctor", "--engine", "sim", "-o", "json"]);
+        command.env_remove("BOWLINE_STATE_DIR").arg("--config").arg(settings.file());
+        command.arg("--socket").arg(settings.socket());
+        let report: Value = serde_json::from_str(&run(&mut command).out).unwrap();
+        let all = report["checks"].as_array().unwrap().clone();
+        let of = |it: &&Value| it["message"].as_str().unwrap().contains(told);
+        let fix = all.iter().find(of).unwrap_or_else(|| panic!("no `{told}` in {all:#?}"));
+        let fix = fix["fix"].as_str().unwrap().to_owned();
+        (all, fix)
+    };
+    let (all, fix) = found("the file was written since, and not read");
+    assert!(!all.iter().any(|it| it["verdict"] == "error"), "{all:#?}");
+    assert!(fix.ends_with(&format!("kill -HUP {}", agent.id())), "{fix}");
+    let mark = agent.mark();
+    agent.hang_up();
+    agent.until_logged(mark, &["a restart is needed for http.listen"]);
+    let (all, fix) = found("a restart is needed for http.listen");
+    assert!(fix.contains(&format!("kill {}", agent.id())), "{fix}");
+    assert!(!all.iter().any(|it| it["verdict"] == "error"), "{all:#?}");
+    let port = all.iter().find(|it| it["check"] == "http.listen").unwrap();
+    assert_eq!((&port["looked_at"], &port["verdict"]), (&new.into(), &"ok".into()));
+    fs::write(settings.file(), "sources: []\n").unwrap();
+    let mark = agent.mark();
+    agent.hang_up();
+    agent.until_logged(mark, &["stays as it was"]);
+    found("an older configuration: ");
     assert!(agent.terminate().success());
 }
 

@@ -91,7 +91,7 @@ fn replicas_are_shown_together_in_the_order_of_their_lines_and_both_outputs_too(
     let none = site.logs(&["--since", "2099-01-01T00:00:00Z"]).expect(0).out;
     assert_eq!(none, "");
     let near = site.logs(&["wep"]).expect(1);
-    near.says(&["no container of a service wep; did you mean web?; there are: web"]);
+    near.says(&["no container of a service wep (did you mean web?); there are: web"]);
     site.run(&["logs", "e2e-logs-al"]).expect(1).says(&["no stack e2e-logs-al", "e2e-logs-all"]);
 }
 

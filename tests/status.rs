@@ -78,13 +78,16 @@ async fn some_are_chosen_by_name_or_source_and_what_is_not_known_is_said_with_wh
     assert_eq!(rows(&row), ["wiki"], "{row}");
     let one = site.run(&["status", "wiki", "-o", "json"]).await.expect(0).out;
     assert_eq!(serde_json::from_str::<Value>(&one).unwrap()["name"], "wiki");
-    site.run(&["status", "shpo"]).await.expect(1).says(&["no stack shpo; did you mean shop?"]);
+    site.run(&["status", "shpo"])
+        .await
+        .expect(1)
+        .says(&["no stack shpo (did you mean shop?); `bowline status` lists"]);
     site.run(&["status", "wiki", "queue"])
         .await
         .expect(1)
         .says(&["knows no stack queue; `bowline"]);
     let unknown = site.run(&["status", "--source", "infar"]).await.expect(1);
-    unknown.says(&["no source infar; did you mean infra?"]);
+    unknown.says(&["no source infar (did you mean infra?); `bowline status` lists"]);
     agent.end().await;
 }
 

@@ -25,7 +25,8 @@ pub(super) async fn answer(door: Door, desk: Arc<Desk>, stop: CancellationToken)
 #[async_trait]
 impl Office for Desk {
     async fn status(&self) -> Snapshot {
-        self.0.views.shared.board().snapshot()
+        let config = self.0.memory().config.clone();
+        Snapshot { config: Some(config), ..self.0.views.shared.board().snapshot() }
     }
 
     async fn stack(&self, name: &StackName) -> Option<StackStatus> {

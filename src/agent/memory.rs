@@ -6,7 +6,7 @@ use super::pulls::Pulls;
 use super::steering::Short;
 use super::waiting::Left;
 use crate::model::{ContentDigest, SourceName, Stack, StackName};
-use crate::status::Acts;
+use crate::status::{Acts, ConfigStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -37,8 +37,8 @@ pub(super) struct Memory {
     /// Sources that were tried.
     pub(super) tried: BTreeSet<SourceName>,
     pub(super) ready: bool,
-    /// What of the configuration that was read last is not in effect.
-    pub(super) reload_trouble: Option<String>,
+    /// What became of the configuration that was read last.
+    pub(super) config: ConfigStatus,
 }
 
 /// A pass over a stack.

@@ -6,6 +6,7 @@ use super::{World, access, keeping, watched};
 use crate::config::{Config, Source};
 use crate::execute::Bounds;
 use crate::model::SourceName;
+use crate::status::ConfigStatus;
 use crate::systemd;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,21 +91,24 @@ pub(super) async fn listen(world: Arc<World>, mut reloads: Reloads) {
         if is_ready {
             systemd::reloading();
         }
-        let read = Arc::clone(&reloads.read);
+        let (read, begun) = (Arc::clone(&reloads.read), Timestamp::now());
         // It reads files, which may lie on a network.
         let config = tokio::task::spawn_blocking(move || read()).await;
         let config = config.unwrap_or_else(|error| Err(format!("a defect of Bowline: {error}")));
         let is_read = config.is_ok();
-        let trouble = match config {
-            Ok(config) => world.reconfigure(config),
+        let status = match config {
+            Ok(config) => {
+                let awaits_restart = world.reconfigure(config);
+                ConfigStatus { read_at: begun, awaits_restart, refused: None }
+            }
             Err(error) => {
                 tracing::error!("the configuration stays as it was: {error}");
-                Some(format!("the configuration stays as it was: {error}"))
+                ConfigStatus { refused: Some(error), ..world.memory().config.clone() }
             }
         };
         world.views.metrics.config_read(is_read, Timestamp::now());
-        world.views.tell_summary(trouble.as_deref());
-        world.memory().reload_trouble = trouble;
+        world.views.tell_summary(status.trouble().as_deref());
+        world.memory().config = status;
         if is_ready {
             systemd::ready();
         }
@@ -112,8 +116,8 @@ pub(super) async fn listen(world: Arc<World>, mut reloads: Reloads) {
 }
 
 impl World {
-    /// Goes by `new` from now on. Returns what of it waits for a restart.
-    fn reconfigure(self: &Arc<Self>, mut new: Config) -> Option<String> {
+    /// Goes by `new` from now on. Returns the keys of it that wait for a restart.
+    fn reconfigure(self: &Arc<Self>, mut new: Config) -> Vec<String> {
         let former = self.config();
         let waits = keep_what_stays(&former, &mut new);
         let difference = Difference::between(&former, &new);
@@ -150,11 +154,13 @@ impl World {
         self.wake_all();
         let becomes_ready = self.becomes_ready(&mut self.memory());
         self.tell_ready(becomes_ready);
-        (!waits.is_empty()).then(|| {
-            let told = format!("a restart is needed for {}", waits.join(", "));
-            tracing::warn!("{told}; the rest of the configuration is in effect");
-            told
-        })
+        if !waits.is_empty() {
+            let waits = waits.join(", ");
+            tracing::warn!(
+                "a restart is needed for {waits}; the rest of the configuration is in effect"
+            );
+        }
+        waits.into_iter().map(str::to_owned).collect()
     }
 
     /// Has every source judge anew what left it.

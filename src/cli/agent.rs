@@ -134,7 +134,8 @@ fn reload_on_signals(
     read: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
 ) -> anyhow::Result<Reloads> {
     let read = move || {
-        let config = read().map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+        let line = |error| format!("{:#}", anyhow::Error::new(error)).replace('\n', "; ");
+        let config = read().map_err(line)?;
         for warning in config.exposed_files() {
             tracing::warn!("{warning}");
         }

@@ -26,7 +26,7 @@ pub(super) struct Target {
     /// The branch, tag or commit of a git URL [default: the repository's own]
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
-    /// Fetches the submodules of a git URL, too.
+    /// Fetch the submodules of a git URL, too.
     #[arg(long)]
     submodules: bool,
     /// The name of the stack, instead of the one that the file or its directory gives.

@@ -4,13 +4,11 @@ use super::http::http;
 use super::login::login;
 use super::reach::{limits, reach};
 use super::schedule::windows;
-use super::{Config, ConfigError, Log, Prune, Source, place, raw};
-use crate::model::{SourceName, StackName};
+use super::{Config, ConfigError, Flaw, Flaws, Log, Prune, Source, place, raw};
+use crate::model::{SourceName, StackName, cron_of_seconds};
 use crate::source::{InvalidLocation, Location, Reference, Verify, VerifyMode};
 use crate::store::HistoryBounds;
 use croner::Cron;
-use croner::parser::{CronParser, Seconds};
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -32,60 +30,73 @@ pub(super) struct At<'a> {
 }
 
 impl At<'_> {
-    /// The error that `field` is wrong.
-    pub(super) fn wrong(&self, field: &str, what: impl std::fmt::Display) -> ConfigError {
+    /// That `field` is wrong.
+    pub(super) fn wrong(&self, field: &str, what: impl std::fmt::Display) -> Flaw {
         let (line, column) = place::find(self.text, field);
         let message = format!("{field}: {what}");
-        ConfigError::Wrong { path: self.path.to_owned(), line, column, message }
+        Flaw { path: self.path.to_owned(), line, column, message }
     }
 }
 
+/// All that is wrong is told at once: what cannot be used has its default until then.
 pub(super) fn config(raw: &raw::Config, at: &At<'_>) -> Result<Config, ConfigError> {
-    if raw.sources.is_empty() {
-        return Err(at.wrong("sources", "there are none; name at least one git repository"));
-    }
-    let mut sources: Vec<Source> = Vec::new();
-    for (index, written) in raw.sources.iter().enumerate() {
-        let source = source(written, &format!("sources[{index}]"), at)?;
-        if sources.iter().any(|other| other.name == source.name) {
-            let what = format!("`{}` is another source's too; set another `name`", source.name);
-            return Err(at.wrong(&format!("sources[{index}].name"), what));
-        }
-        if source.webhook_secret.is_some() && raw.http.listen.as_deref() == Some("off") {
-            let what = "nothing listens, since `http.listen` is `off`; remove one of the two";
-            return Err(at.wrong(&format!("sources[{index}].webhook"), what));
-        }
-        sources.push(source);
-    }
-    Ok(Config {
+    let mut flaws = Flaws::default();
+    let sources = sources(raw, at, &mut flaws);
+    let resync = at_least_shortest(raw.resync, RESYNC, "resync", at);
+    let shutdown = at_least_shortest(raw.shutdown_timeout, SHUTDOWN, "shutdown_timeout", at);
+    let level = level(raw.log.level.as_deref().unwrap_or("info"), at);
+    let config = Config {
         sources,
-        engine_host: engine_host(raw.engine.host.as_deref(), at)?,
-        http: http(&raw.http, at)?,
+        engine_host: flaws.keep(engine_host(raw.engine.host.as_deref(), at)).flatten(),
+        http: flaws.keep(http(&raw.http, at)).unwrap_or_default(),
         state_dir: from_file(at, raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR))),
-        resync: at_least_shortest(raw.resync, RESYNC, "resync", at)?,
+        resync: flaws.keep(resync).unwrap_or(RESYNC),
         monitor: raw.monitor.map_or(MONITOR, |span| span.0),
         parallel: raw.parallel.unwrap_or(PARALLEL),
         passes: raw.passes.unwrap_or(PASSES),
-        shutdown_timeout: at_least_shortest(
-            raw.shutdown_timeout,
-            SHUTDOWN,
-            "shutdown_timeout",
-            at,
-        )?,
+        shutdown_timeout: flaws.keep(shutdown).unwrap_or(SHUTDOWN),
         log: Log {
             format: raw.log.format,
-            level: level(raw.log.level.as_deref().unwrap_or("info"), at)?,
+            level: flaws.keep(level).unwrap_or(tracing::Level::INFO),
         },
-        prune: prune(raw.prune.as_ref(), at)?,
+        prune: prune(raw.prune.as_ref(), at, &mut flaws),
         keep_images: raw.images.keep,
-        history: history(&raw.history, at)?,
-        socket: socket(raw.socket.as_deref(), at)?,
+        history: flaws.keep(history(&raw.history, at)).unwrap_or_default(),
+        socket: flaws.keep(socket(raw.socket.as_deref(), at)).flatten(),
         age_key_file: raw.sops.age_key_file.as_deref().map(|path| from_file(at, path)),
-        windows: windows(raw.schedule.as_ref(), "schedule", at)?,
-    })
+        windows: windows(raw.schedule.as_ref(), "schedule", at, &mut flaws),
+    };
+    flaws.none_in(config)
 }
 
-fn history(raw: &raw::History, at: &At<'_>) -> Result<HistoryBounds, ConfigError> {
+fn sources(raw: &raw::Config, at: &At<'_>, flaws: &mut Flaws) -> Vec<Source> {
+    let mut wrong = |field: &str, what: &str| {
+        flaws.keep::<()>(Err(at.wrong(field, what)));
+    };
+    if raw.sources.is_empty() {
+        wrong("sources", "there are none; name at least one git repository");
+    }
+    let is_off = raw.http.listen.as_deref() == Some("off");
+    for (index, _) in
+        raw.sources.iter().enumerate().filter(|(_, it)| is_off && it.webhook.is_some())
+    {
+        let what = "nothing listens, since `http.listen` is `off`; remove one of the two";
+        wrong(&format!("sources[{index}].webhook"), what);
+    }
+    let mut sources: Vec<Source> = Vec::new();
+    for (index, written) in raw.sources.iter().enumerate() {
+        let field = format!("sources[{index}]");
+        let Some(source) = source(written, &field, at, flaws) else { continue };
+        if sources.iter().any(|other| other.name == source.name) {
+            let what = format!("`{}` is another source's too; set another `name`", source.name);
+            flaws.keep::<()>(Err(at.wrong(&format!("{field}.name"), what)));
+        }
+        sources.push(source);
+    }
+    sources
+}
+
+fn history(raw: &raw::History, at: &At<'_>) -> Result<HistoryBounds, Flaw> {
     let usual = HistoryBounds::default();
     let keep = raw.keep.unwrap_or(usual.keep);
     let most = HistoryBounds::WIDEST.keep;
@@ -96,44 +107,48 @@ fn history(raw: &raw::History, at: &At<'_>) -> Result<HistoryBounds, ConfigError
     Ok(HistoryBounds { keep, lasts })
 }
 
-fn source(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Source, ConfigError> {
-    let location = location(&raw.url, &format!("{field}.url"), at)?;
-    let local = matches!(location, Location::Local(_));
-    let (auth, ssh) = login(raw.auth.as_ref(), &location, &format!("{field}.auth"), at)?;
-    let reach = reach(raw, &location, field, at)?;
-    let cron = match &raw.cron {
-        Some(text) => Some(cron(text, &format!("{field}.cron"), at)?),
-        None => None,
+/// `None` where it cannot be known which source it is; the flaw is kept then.
+fn source(raw: &raw::Source, field: &str, at: &At<'_>, flaws: &mut Flaws) -> Option<Source> {
+    let key = |key: &str| format!("{field}.{key}");
+    let cron = raw.cron.as_ref().map(|text| cron(text, &key("cron"), at));
+    let cron = cron.and_then(|cron| flaws.keep(cron));
+    let interval = match raw.interval {
+        None if raw.cron.is_some() => None,
+        written => flaws.keep(at_least_shortest(written, INTERVAL, &key("interval"), at)),
     };
-    let interval = match (raw.interval, &cron) {
-        (None, Some(_)) => None,
-        (written, _) => {
-            Some(at_least_shortest(written, INTERVAL, &format!("{field}.interval"), at)?)
-        }
-    };
-    let reference = reference(raw, field, at)?;
-    Ok(Source {
-        name: name(raw, &location, &format!("{field}.name"), at)?,
+    let reference = flaws.keep(reference(raw, field, at));
+    let verify = reference.as_ref().and_then(|reference| {
+        flaws.keep(verify(raw.verify.as_ref(), reference, &key("verify"), at))
+    });
+    let path = flaws.keep(within(&raw.path, &key("path"), at));
+    let limits = flaws.keep(limits(raw.limits.as_ref(), &key("limits"), at));
+    let windows = windows(raw.schedule.as_ref(), &key("schedule"), at, flaws);
+    let location = flaws.keep(location(&raw.url, &key("url"), at))?;
+    let login = flaws.keep(login(raw.auth.as_ref(), &location, &key("auth"), at));
+    let (auth, ssh) = login.unwrap_or_default();
+    let reach = flaws.keep(reach(raw, &location, field, at));
+    Some(Source {
+        name: flaws.keep(name(raw, &location, &key("name"), at))?,
+        watch: matches!(location, Location::Local(_)) && raw.watch.unwrap_or(true),
         location,
-        verify: verify(raw.verify.as_ref(), &reference, &format!("{field}.verify"), at)?,
-        reference,
-        path: within(&raw.path, &format!("{field}.path"), at)?,
+        reference: reference.unwrap_or(Reference::Head),
+        verify: verify.flatten(),
+        path: path.unwrap_or_default(),
         interval,
         cron,
-        watch: local && raw.watch.unwrap_or(true),
         auth,
         ssh,
-        reach,
-        limits: limits(raw.limits.as_ref(), &format!("{field}.limits"), at)?,
+        reach: reach.unwrap_or_default(),
+        limits: limits.unwrap_or_default(),
         webhook_secret: raw.webhook.as_ref().map(|webhook| from_file(at, &webhook.secret_file)),
         submodules: raw.submodules,
-        windows: windows(raw.schedule.as_ref(), &format!("{field}.schedule"), at)?,
+        windows,
         variables: raw.variables.clone(),
         profiles: raw.profiles.iter().cloned().collect(),
     })
 }
 
-fn location(text: &str, field: &str, at: &At<'_>) -> Result<Location, ConfigError> {
+fn location(text: &str, field: &str, at: &At<'_>) -> Result<Location, Flaw> {
     match text.parse() {
         Ok(Location::Local(path)) if !text.contains("://") => {
             Ok(Location::Local(from_file(at, &path)))
@@ -153,7 +168,7 @@ fn name(
     location: &Location,
     field: &str,
     at: &At<'_>,
-) -> Result<SourceName, ConfigError> {
+) -> Result<SourceName, Flaw> {
     let name = raw.name.clone().unwrap_or_else(|| {
         let path = match location {
             Location::Local(path) => path.as_path(),
@@ -166,7 +181,7 @@ fn name(
     SourceName::new(name).map_err(|error| at.wrong(field, format!("{error}; set `name`")))
 }
 
-fn reference(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Reference, ConfigError> {
+fn reference(raw: &raw::Source, field: &str, at: &At<'_>) -> Result<Reference, Flaw> {
     let alternatives = [
         raw.reference.clone().map(Reference::Any),
         raw.branch.clone().map(Reference::Branch),
@@ -189,7 +204,7 @@ fn verify(
     reference: &Reference,
     field: &str,
     at: &At<'_>,
-) -> Result<Option<Verify>, ConfigError> {
+) -> Result<Option<Verify>, Flaw> {
     let Some(raw) = raw else { return Ok(None) };
     if raw.allowed_signers.is_none() && raw.gpg_keyring.is_none() {
         let what = "there are no keys; name a file as `allowed_signers`, `gpg_keyring` or both";
@@ -210,7 +225,7 @@ fn verify(
     }))
 }
 
-fn semver(range: Option<&str>, field: &str, at: &At<'_>) -> Result<Option<Reference>, ConfigError> {
+fn semver(range: Option<&str>, field: &str, at: &At<'_>) -> Result<Option<Reference>, Flaw> {
     let Some(text) = range else { return Ok(None) };
     let wrong = |error| {
         let what =
@@ -220,7 +235,7 @@ fn semver(range: Option<&str>, field: &str, at: &At<'_>) -> Result<Option<Refere
     text.parse().map(|range| Some(Reference::Semver(range))).map_err(wrong)
 }
 
-fn within(path: &Path, field: &str, at: &At<'_>) -> Result<PathBuf, ConfigError> {
+fn within(path: &Path, field: &str, at: &At<'_>) -> Result<PathBuf, Flaw> {
     let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     if path.components().all(inside) {
         return Ok(path.to_owned());
@@ -229,17 +244,11 @@ fn within(path: &Path, field: &str, at: &At<'_>) -> Result<PathBuf, ConfigError>
     Err(at.wrong(field, format!("{what}; write it relative to its top, without `..`")))
 }
 
-fn cron(text: &str, field: &str, at: &At<'_>) -> Result<Cron, ConfigError> {
-    let seconds = if text.split_whitespace().count() == 5 { "0 " } else { "" };
-    let wrong = |error: croner::errors::CronError| {
-        let what = format!("`{text}` is no schedule: {error}");
-        at.wrong(field, format!("{what}; write 5 or 6 fields, such as `0 */5 * * * *`"))
-    };
-    let parser = CronParser::builder().seconds(Seconds::Required).build();
-    let cron = parser.parse(&format!("{seconds}{text}")).map_err(wrong)?;
-    // From a fixed time: whether it ever comes due does not hang on the day it is asked.
-    cron.find_next_occurrence(&chrono::DateTime::UNIX_EPOCH, true).map_err(wrong)?;
-    Ok(cron)
+fn cron(text: &str, field: &str, at: &At<'_>) -> Result<Cron, Flaw> {
+    cron_of_seconds(text).map_err(|why| {
+        let what = format!("`{text}` is no schedule: {why}");
+        at.wrong(field, format!("{what}; write 5 or 6 fields, such as `*/5 * * * *`"))
+    })
 }
 
 fn at_least_shortest(
@@ -247,7 +256,7 @@ fn at_least_shortest(
     default: Duration,
     field: &str,
     at: &At<'_>,
-) -> Result<Duration, ConfigError> {
+) -> Result<Duration, Flaw> {
     let length = written.map_or(default, |span| span.0);
     if length < SHORTEST {
         let shown = jiff::SignedDuration::try_from(length).unwrap_or_default();
@@ -256,7 +265,7 @@ fn at_least_shortest(
     Ok(length)
 }
 
-fn engine_host(host: Option<&str>, at: &At<'_>) -> Result<Option<String>, ConfigError> {
+fn engine_host(host: Option<&str>, at: &At<'_>) -> Result<Option<String>, Flaw> {
     let Some(host) = host else { return Ok(None) };
     let known = ["unix:///", "tcp://", "http://"];
     if known.iter().any(|start| host.starts_with(start) && host.len() > start.len()) {
@@ -266,28 +275,27 @@ fn engine_host(host: Option<&str>, at: &At<'_>) -> Result<Option<String>, Config
     Err(at.wrong("engine.host", what))
 }
 
-fn level(text: &str, at: &At<'_>) -> Result<tracing::Level, ConfigError> {
+fn level(text: &str, at: &At<'_>) -> Result<tracing::Level, Flaw> {
     let what = format!("`{text}` is no level; write error, warn, info, debug or trace");
     text.parse().map_err(|_| at.wrong("log.level", what))
 }
 
-fn prune(raw: Option<&raw::Prune>, at: &At<'_>) -> Result<Prune, ConfigError> {
+fn prune(raw: Option<&raw::Prune>, at: &At<'_>, flaws: &mut Flaws) -> Prune {
     let rules = match raw {
-        None => return Ok(Prune { enabled: true, ..Prune::default() }),
+        None => return Prune { enabled: true, ..Prune::default() },
         Some(raw::Prune::Switch(enabled)) => {
-            return Ok(Prune { enabled: *enabled, ..Prune::default() });
+            return Prune { enabled: *enabled, ..Prune::default() };
         }
         Some(raw::Prune::Rules(rules)) => rules,
     };
-    let mut confirm = BTreeSet::new();
-    for (index, name) in rules.confirm.iter().enumerate() {
+    let names = rules.confirm.iter().enumerate().filter_map(|(index, name)| {
         let wrong = |error| at.wrong(&format!("prune.confirm[{index}]"), error);
-        confirm.insert(StackName::new(name).map_err(wrong)?);
-    }
-    Ok(Prune { enabled: rules.enabled.unwrap_or(true), confirm })
+        flaws.keep(StackName::new(name).map_err(wrong))
+    });
+    Prune { confirm: names.collect(), enabled: rules.enabled.unwrap_or(true) }
 }
 
-fn socket(path: Option<&Path>, at: &At<'_>) -> Result<Option<PathBuf>, ConfigError> {
+fn socket(path: Option<&Path>, at: &At<'_>) -> Result<Option<PathBuf>, Flaw> {
     let Some(path) = path else { return Ok(Some(PathBuf::from(crate::control::SOCKET))) };
     match path.to_str() {
         Some("off") => Ok(None),

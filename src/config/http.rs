@@ -2,7 +2,7 @@
 
 use super::check::{At, from_file};
 use super::login::{Secret, credential, exposed};
-use super::{ConfigError, raw};
+use super::{Flaw, raw};
 use crate::model::Sensitive;
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ const LISTEN: &str = "127.0.0.1:9184";
 const SHORTEST_TOKEN: usize = 16;
 
 /// Where the pages are served, and who may ask the API there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Http {
     /// Where; `None` when switched off.
     pub listen: Option<SocketAddr>,
@@ -21,7 +21,7 @@ pub struct Http {
     pub closed: bool,
 }
 
-pub(super) fn http(raw: &raw::Http, at: &At<'_>) -> Result<Http, ConfigError> {
+pub(super) fn http(raw: &raw::Http, at: &At<'_>) -> Result<Http, Flaw> {
     let listen = listen(raw.listen.as_deref().unwrap_or(LISTEN), at)?;
     let token = match (&raw.token_file, &raw.credential) {
         (Some(_), Some(_)) => {
@@ -50,7 +50,7 @@ pub(super) fn http(raw: &raw::Http, at: &At<'_>) -> Result<Http, ConfigError> {
     Ok(Http { listen, token, closed })
 }
 
-fn listen(text: &str, at: &At<'_>) -> Result<Option<SocketAddr>, ConfigError> {
+fn listen(text: &str, at: &At<'_>) -> Result<Option<SocketAddr>, Flaw> {
     if text == "off" {
         return Ok(None);
     }

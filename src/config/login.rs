@@ -5,7 +5,7 @@ mod netrc;
 mod store;
 
 use super::check::{At, from_file};
-use super::{ConfigError, raw};
+use super::{Flaw, raw};
 use crate::model::Sensitive;
 use crate::source::{Credentials, Location, Logins, Ssh};
 use std::fs::File;
@@ -59,7 +59,7 @@ pub(super) fn login(
     location: &Location,
     field: &str,
     at: &At<'_>,
-) -> Result<(Option<Auth>, Ssh), ConfigError> {
+) -> Result<(Option<Auth>, Ssh), Flaw> {
     let Some(raw) = raw else { return Ok((None, Ssh::default())) };
     match location {
         Location::Local(_) => Err(at.wrong(field, "a local repository has no login; remove it")),
@@ -71,7 +71,7 @@ pub(super) fn login(
     }
 }
 
-fn over_http(raw: &raw::Auth, field: &str, at: &At<'_>) -> Result<Auth, ConfigError> {
+fn over_http(raw: &raw::Auth, field: &str, at: &At<'_>) -> Result<Auth, Flaw> {
     let wrong = |key: &str, what: String| Err(at.wrong(&format!("{field}{key}"), what));
     let of_ssh = [("key_file", &raw.key_file), ("known_hosts_file", &raw.known_hosts_file)];
     if let Some((key, _)) = of_ssh.into_iter().find(|(_, file)| file.is_some()) {
@@ -126,14 +126,14 @@ fn ways(raw: &raw::Auth) -> [(&'static str, bool); 5] {
 }
 
 /// A user name that HTTP can carry: a colon ends it there.
-pub(super) fn user(name: &str, field: &str, at: &At<'_>) -> Result<String, ConfigError> {
+pub(super) fn user(name: &str, field: &str, at: &At<'_>) -> Result<String, Flaw> {
     if name.is_empty() || name.contains(|c: char| c == ':' || c.is_control()) {
         return Err(at.wrong(field, "is empty, or has a `:` in it; write the user name alone"));
     }
     Ok(name.to_owned())
 }
 
-pub(super) fn credential(name: &str, field: &str, at: &At<'_>) -> Result<String, ConfigError> {
+pub(super) fn credential(name: &str, field: &str, at: &At<'_>) -> Result<String, Flaw> {
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
         let what = format!("`{name}` names no credential; write the name from `LoadCredential=`");
         return Err(at.wrong(&format!("{field}.credential"), what));
@@ -141,7 +141,7 @@ pub(super) fn credential(name: &str, field: &str, at: &At<'_>) -> Result<String,
     Ok(name.to_owned())
 }
 
-fn over_ssh(raw: &raw::Auth, field: &str, at: &At<'_>) -> Result<Ssh, ConfigError> {
+fn over_ssh(raw: &raw::Auth, field: &str, at: &At<'_>) -> Result<Ssh, Flaw> {
     if raw.username.is_some() {
         let what = "over ssh the user stands in the url: ssh://USER@HOST/PATH";
         return Err(at.wrong(&format!("{field}.username"), what));

@@ -5,7 +5,7 @@ mod reach;
 
 pub(super) use reach::{Limits, ProxyAuth, Size, Tls};
 
-use super::{ConfigError, Format};
+use super::{Flaw, Format};
 use crate::source::VerifyMode;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -342,7 +342,7 @@ impl de::Visitor<'_> for SpanVisitor {
 }
 
 /// Reads `text` into its written form.
-pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+pub(super) fn parse(text: &str, path: &Path) -> Result<Config, Flaw> {
     serde_yaml::from_str(text).map_err(|error| {
         let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
         let shown = error.to_string();
@@ -351,7 +351,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         if let Some(near) = near_miss(&message) {
             message = format!("{message}; did you mean `{near}`?");
         }
-        ConfigError::Wrong { path: path.to_owned(), line, column, message }
+        Flaw { path: path.to_owned(), line, column, message }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::check::{At, from_file};
 use super::login::user;
-use super::{ConfigError, Secret, raw};
+use super::{Flaw, Secret, raw};
 use crate::source::{Credentials, Limits, Location, Proxy, check_authorities};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) fn reach(
     location: &Location,
     field: &str,
     at: &At<'_>,
-) -> Result<Reach, ConfigError> {
+) -> Result<Reach, Flaw> {
     let written = [
         ("tls", raw.tls.is_some()),
         ("proxy", raw.proxy.is_some()),
@@ -73,7 +73,7 @@ pub(super) fn reach(
     Ok(Reach { ca_file: ca_file.map(|path| from_file(at, path)), proxy })
 }
 
-fn through(text: Option<&str>, field: &str, at: &At<'_>) -> Result<Through, ConfigError> {
+fn through(text: Option<&str>, field: &str, at: &At<'_>) -> Result<Through, Flaw> {
     let Some(text) = text else { return Ok(Through::Environment) };
     if text == "off" {
         return Ok(Through::Nothing);
@@ -91,11 +91,7 @@ fn through(text: Option<&str>, field: &str, at: &At<'_>) -> Result<Through, Conf
     Ok(Through::Proxy { url, login: None })
 }
 
-pub(super) fn limits(
-    raw: Option<&raw::Limits>,
-    field: &str,
-    at: &At<'_>,
-) -> Result<Limits, ConfigError> {
+pub(super) fn limits(raw: Option<&raw::Limits>, field: &str, at: &At<'_>) -> Result<Limits, Flaw> {
     let mut limits = Limits::default();
     let Some(raw) = raw else { return Ok(limits) };
     if let Some(raw::Size(bytes)) = raw.max_size {

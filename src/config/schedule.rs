@@ -1,23 +1,25 @@
 //! What `schedule` means, for the agent and for a source.
 
 use super::check::At;
-use super::{ConfigError, raw};
+use super::{Flaw, Flaws, raw};
 use crate::model::{BadWindow, Window, Windows};
 
 pub(super) fn windows(
     raw: Option<&raw::Schedule>,
     field: &str,
     at: &At<'_>,
-) -> Result<Windows, ConfigError> {
-    let Some(raw) = raw else { return Ok(Windows::default()) };
-    let list = |list: &[raw::Window], key: &str| -> Result<Vec<Window>, ConfigError> {
+    flaws: &mut Flaws,
+) -> Windows {
+    let Some(raw) = raw else { return Windows::default() };
+    let mut list = |list: &[raw::Window], key: &str| -> Vec<Window> {
         let windows = list.iter().enumerate();
-        windows.map(|(index, raw)| window(raw, &format!("{field}.{key}[{index}]"), at)).collect()
+        let read = |(index, raw)| flaws.keep(window(raw, &format!("{field}.{key}[{index}]"), at));
+        windows.filter_map(read).collect()
     };
-    Ok(Windows { allow: list(&raw.allow, "allow")?, deny: list(&raw.deny, "deny")? })
+    Windows { allow: list(&raw.allow, "allow"), deny: list(&raw.deny, "deny") }
 }
 
-fn window(raw: &raw::Window, field: &str, at: &At<'_>) -> Result<Window, ConfigError> {
+fn window(raw: &raw::Window, field: &str, at: &At<'_>) -> Result<Window, Flaw> {
     Window::new(&raw.cron, raw.lasts.0, raw.timezone.as_deref()).map_err(|error| {
         let key = match error {
             BadWindow::Cron { .. } => "cron",

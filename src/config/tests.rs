@@ -201,6 +201,35 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
 }
 
 #[test]
+fn all_that_does_not_hold_together_is_told_at_once_in_the_order_of_the_file() {
+    let shown = error(
+        "sources:\n  - { url: /a/one, cron: often, path: ../up, auth: { username: u } }\n  \
+         - { name: Two, url: 'git@host:', interval: 0s }\n  - { name: one, url: /b }\n\
+         http: { listen: here }\nresync: 0s\nlog: { level: loud }\n\
+         schedule: { allow: [{ cron: '61 * * * *', for: 1h }], deny: [{ cron: '* * * * *', for: 1s }] }\n",
+    );
+    let fields = shown.lines().map(|line| line.splitn(5, ':').nth(3).unwrap().trim());
+    assert_eq!(
+        fields.collect::<Vec<_>>(),
+        [
+            "sources[0].cron",
+            "sources[0].path",
+            "sources[0].auth",
+            "sources[1].url",
+            "sources[1].interval",
+            "sources[2].name",
+            "http.listen",
+            "resync",
+            "log.level",
+            "schedule.allow[0].cron",
+            "schedule.deny[0].for",
+        ],
+        "{shown}"
+    );
+    assert!(shown.lines().all(|line| line.starts_with("config.yaml:")), "{shown}");
+}
+
+#[test]
 fn files_of_keys_must_be_there_and_hold_keys() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.yaml");

@@ -316,7 +316,7 @@ fn a_window_that_cannot_be_is_an_error_at_its_place() {
     for (schedule, expected) in [
         (
             "{ allow: [{ cron: often, for: 2h }] }",
-            "1:42: x-bowline.schedule.allow[0].cron: `often` is no schedule: it has 1 fields",
+            "1:42: x-bowline.schedule.allow[0].cron: `often` is no schedule: it has 1 field,",
         ),
         (
             "{ allow: [{ cron: '0 22 * * *', for: 0 }] }",

@@ -1,10 +1,10 @@
 //! Windows of time in which something new may be begun: each comes again by a cron expression and lasts
 //! for a while. Told what time it is.
 
+use super::cron::cron_of_minutes;
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use std::fmt;
 use std::time::Duration;
@@ -89,7 +89,9 @@ impl Window {
             return Err(BadWindow::Length);
         }
         let lasts = TimeDelta::from_std(lasts).map_err(|_| BadWindow::Length)?;
-        Ok(Self { begins: cron_of(cron)?, lasts, zone: zone.map_or(Ok(Tz::UTC), zone_of)? })
+        let wrong = |why| BadWindow::Cron { text: cron.to_owned(), why };
+        let begins = cron_of_minutes(cron).map_err(wrong)?;
+        Ok(Self { begins, lasts, zone: zone.map_or(Ok(Tz::UTC), zone_of)? })
     }
 
     fn is_open(&self, at: DateTime<Utc>) -> bool {
@@ -146,20 +148,6 @@ impl Window {
         let offset = |at: DateTime<Utc>| at.with_timezone(&self.zone).offset().fix();
         if offset(at - SHIFT) == offset(at + SHIFT) { TimeDelta::zero() } else { SHIFT }
     }
-}
-
-fn cron_of(text: &str) -> Result<Cron, BadWindow> {
-    let wrong = |why: String| BadWindow::Cron { text: text.to_owned(), why };
-    let fields = text.split_whitespace().count();
-    if fields != 5 {
-        return Err(wrong(format!("it has {fields} fields")));
-    }
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(text).map_err(|error| wrong(error.to_string()))?;
-    // From a fixed time: whether it ever comes due does not hang on the day it is asked.
-    let due = cron.find_next_occurrence(&DateTime::UNIX_EPOCH, true);
-    due.map_err(|_| wrong("it never comes due".to_owned()))?;
-    Ok(cron)
 }
 
 fn zone_of(text: &str) -> Result<Tz, BadWindow> {

@@ -23,6 +23,33 @@ pub struct Snapshot {
     pub stacks: Vec<StackStatus>,
     /// By name.
     pub sources: Vec<SourceStatus>,
+    /// Absent where no agent answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigStatus>,
+}
+
+/// The configuration that an agent goes by.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// When it was read.
+    pub read_at: Timestamp,
+    /// Keys that were changed since the start, and take a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaits_restart: Vec<String>,
+    /// What is wrong with what was read after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl ConfigStatus {
+    /// What of the configuration in the file is not in effect, in words.
+    pub fn trouble(&self) -> Option<String> {
+        if let Some(error) = &self.refused {
+            return Some(format!("the configuration stays as it was: {error}"));
+        }
+        let waits = self.awaits_restart.join(", ");
+        (!waits.is_empty()).then(|| format!("a restart is needed for {waits}"))
+    }
 }
 
 impl Board {
@@ -103,6 +130,7 @@ impl Board {
         Snapshot {
             stacks: self.stacks.values().cloned().collect(),
             sources: self.sources.values().cloned().collect(),
+            config: None,
         }
     }
 

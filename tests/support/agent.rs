@@ -165,6 +165,22 @@ impl Agent {
         signal(&self.child, Signal::HUP);
     }
 
+    /// A line without its time and level belongs to nothing that can be looked for.
+    #[track_caller]
+    fn every_line_is_an_event(&self) {
+        let log = self.log.lock().unwrap();
+        // The last one may be cut by the end.
+        let whole = log.iter().take(log.len().saturating_sub(1));
+        let is_event = |line: &&String| {
+            let mut words = line.split_whitespace();
+            let time = words.next().is_some_and(|word| word.parse::<jiff::Timestamp>().is_ok());
+            let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+            time && words.next().is_some_and(|word| levels.contains(&word))
+        };
+        let stray: Vec<_> = whole.filter(|line| !is_event(line)).collect();
+        assert_eq!(stray, Vec::<&String>::new(), "lines of the log without time and level");
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -186,6 +202,8 @@ impl Drop for Agent {
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!("the agent's log:\n{}", self.log());
+        } else {
+            self.every_line_is_an_event();
         }
         // Both fail only for a process that has ended.
         let _ = self.child.kill();

@@ -3,11 +3,13 @@
 use super::finding::Finding;
 use super::page::get;
 use super::person::{is_root, owner, user_name};
+use super::service::Service;
 use crate::cli::plan::counted;
 use crate::config::Config;
 use crate::control::{AskError, Asker, SOCKET};
-use crate::status::{ConditionKind, Snapshot, Verdict};
+use crate::status::{ConditionKind, ConfigStatus, Snapshot, Verdict};
 use crate::store::holder;
+use jiff::Timestamp;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,69 +17,99 @@ use std::path::Path;
 const CHECK: &str = "agent";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What is found, and whether an agent runs with the configuration.
+/// What is found, and whether an agent listens where the configuration at `path` says.
 pub(super) async fn check(
     socket: Option<&Path>,
     state_dir: &Path,
+    path: &Path,
     config: Option<&Config>,
 ) -> (Vec<Finding>, bool) {
     // A configuration that says `off` has none.
     let off = config.is_some_and(|config| config.socket.is_none()) && socket.is_none();
     let socket = socket.unwrap_or(Path::new(SOCKET));
     let holder = holder(state_dir);
-    let listen = config.and_then(|config| config.http.listen);
+    let service = Service::of(path, holder);
     let mut findings = Vec::new();
-    let mut answers = false;
+    let (mut answers, mut goes_by) = (false, None);
     if off {
         findings.push(Finding::ok(CHECK, "socket", "switched off in the configuration"));
     } else {
-        let (finding, answered) = at_socket(socket, holder, config.is_some()).await;
-        findings.push(finding);
-        answers = answered;
+        match at_socket(socket, &service).await {
+            Ok(snapshot) => {
+                answers = true;
+                findings.push(answering(socket, &snapshot));
+                goes_by = snapshot.config;
+            }
+            Err(Silence::Other(finding)) => {
+                answers = true;
+                findings.push(*finding);
+            }
+            Err(Silence::Nobody) => findings.push(nobody(socket, holder, &service, config)),
+        }
     }
-    let is_running = answers || holder.is_some();
-    if let Some(listen) = listen.filter(|_| is_running) {
-        findings.extend(pages(listen).await);
+    let outdated = goes_by.as_ref().and_then(|it| outdated(path, it, &service));
+    let is_outdated = outdated.is_some();
+    findings.extend(outdated);
+    let waits = goes_by.is_some_and(|it| it.awaits_restart.iter().any(|key| key == "http.listen"));
+    let is_listening = (answers || holder.is_some()) && !waits;
+    if let Some(listen) = config.and_then(|it| it.http.listen).filter(|_| is_listening) {
+        findings.extend(pages(listen, is_outdated, &service).await);
     }
-    findings.extend(holder.and_then(replaced_program));
-    (findings, is_running)
+    findings.extend(holder.and_then(|process| replaced_program(process, &service)));
+    (findings, is_listening)
 }
 
-async fn at_socket(socket: &Path, holder: Option<u32>, is_wanted: bool) -> (Finding, bool) {
+/// Why nothing is known by the agent's socket.
+enum Silence {
+    /// No agent is there.
+    Nobody,
+    /// One is, or something is wrong with the socket.
+    Other(Box<Finding>),
+}
+
+async fn at_socket(socket: &Path, service: &Service) -> Result<Snapshot, Silence> {
     let shown = socket.display();
-    let start = "sudo systemctl start bowline; journalctl -u bowline -n 50";
+    let other = |error: AskError, fix: String| {
+        Silence::Other(Box::new(Finding::error(CHECK, &shown, error, fix)))
+    };
     match Asker::at(socket) {
-        Ok(Some(agent)) => match agent.status().await {
-            Ok(snapshot) => (answering(socket, &snapshot), true),
-            Err(error) => {
-                let fix = "journalctl -u bowline -n 50, then sudo systemctl restart bowline";
-                (Finding::error(CHECK, &shown, error, fix), true)
-            }
-        },
-        Ok(None) => {
-            if let Some(process) = holder {
-                let told =
-                    format!("an agent runs (process {process}) and listens elsewhere or not yet");
-                let fix = "bowline doctor --socket PATH; journalctl -u bowline -n 50";
-                return (Finding::error(CHECK, &shown, told, fix), false);
-            }
-            let told = "no agent answers: nothing is kept as git says";
-            let finding = if is_wanted {
-                Finding::error(CHECK, &shown, told, start)
-            } else {
-                Finding::warning(CHECK, &shown, told, start)
-            };
-            (finding, false)
+        Ok(Some(agent)) => {
+            let fix = || format!("{}; {}", service.log(), service.restart());
+            agent.status().await.map_err(|error| other(error, fix()))
         }
-        Err(AskError::PermissionDenied { .. }) => (denied(socket), true),
-        Err(error) => (Finding::error(CHECK, &shown, error, format!("ls -l {shown}")), false),
+        Ok(None) => Err(Silence::Nobody),
+        Err(AskError::PermissionDenied { .. }) => Err(Silence::Other(Box::new(denied(socket)))),
+        Err(error) => Err(other(error, format!("ls -l {shown}"))),
+    }
+}
+
+fn nobody(
+    socket: &Path,
+    holder: Option<u32>,
+    service: &Service,
+    config: Option<&Config>,
+) -> Finding {
+    let shown = socket.display();
+    if let Some(process) = holder {
+        let told = format!(
+            "an agent runs (process {process}) and does not listen here: its `socket` is another, was \
+             changed since it began, or is not open yet"
+        );
+        let fix = format!("sudo ss -xlp | grep pid={process},; {}", service.log());
+        return Finding::error(CHECK, &shown, told, fix);
+    }
+    let told = "no agent answers: nothing is kept as git says";
+    match config {
+        Some(_) => Finding::error(CHECK, &shown, told, service.start()),
+        None => Finding::warning(CHECK, &shown, told, service.start()),
     }
 }
 
 fn denied(socket: &Path) -> Finding {
     let of = fs::metadata(socket).map(|found| owner(&found)).unwrap_or_default();
     let told = format!("{} may not speak with the agent ({of})", user_name());
-    let fix = if is_root() { "ls -lZ /run/bowline" } else { "sudo bowline doctor" };
+    let directory = socket.parent().unwrap_or(socket).display();
+    let fix = if is_root() { format!("ls -lZ {directory}") } else { "sudo bowline doctor".into() };
     Finding::warning(CHECK, socket.display(), told, fix)
 }
 
@@ -98,21 +130,37 @@ fn answering(socket: &Path, snapshot: &Snapshot) -> Finding {
     Finding::warning(CHECK, socket.display(), told, format!("bowline status {}", stalled[0]))
 }
 
+/// That the agent goes by another configuration than the file at `path`.
+fn outdated(path: &Path, goes_by: &ConfigStatus, service: &Service) -> Option<Finding> {
+    let changed = fs::metadata(path).and_then(|found| found.modified()).ok();
+    let changed = changed.and_then(|time| Timestamp::try_from(time).ok());
+    let told = |what: &str| format!("the agent goes by an older configuration: {what}");
+    Some(if changed.is_some_and(|changed| changed > goes_by.read_at) && goes_by.refused.is_none() {
+        let what = told("the file was written since, and not read");
+        Finding::warning(CHECK, path.display(), what, service.reload())
+    } else if let Some(error) = &goes_by.refused {
+        Finding::error(CHECK, path.display(), told(error), service.reload())
+    } else {
+        Finding::warning(CHECK, path.display(), told(&goes_by.trouble()?), service.restart())
+    })
+}
+
 /// Whether it is ready and alive, and which version it is, by its pages.
-async fn pages(listen: SocketAddr) -> Vec<Finding> {
+async fn pages(listen: SocketAddr, is_outdated: bool, service: &Service) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let logs = "journalctl -u bowline -n 50";
-    for (path, fix) in [("/healthz", "sudo systemctl restart bowline"), ("/readyz", logs)] {
+    for (path, fix) in [("/healthz", service.restart()), ("/readyz", service.log())] {
         let address = format!("http://{}{path}", here(listen));
         findings.push(match get(&address).await {
             Ok((200, text)) => Finding::ok(CHECK, address, text),
             Ok((_, text)) => Finding::warning(CHECK, address, text, fix),
-            Err(error) => Finding::error(CHECK, address, error, logs),
+            // It may listen where the file said before.
+            Err(_) if is_outdated => continue,
+            Err(error) => Finding::error(CHECK, address, error, service.log()),
         });
     }
     let address = format!("http://{}/metrics", here(listen));
     if let Ok((200, text)) = get(&address).await {
-        findings.extend(version_in(&text).map(|found| version(&address, found)));
+        findings.extend(version_in(&text).map(|found| version(&address, found, service)));
     }
     findings
 }
@@ -137,21 +185,21 @@ fn version_in(page: &str) -> Option<&str> {
     rest.split('"').next()
 }
 
-fn version(address: &str, found: &str) -> Finding {
+fn version(address: &str, found: &str, service: &Service) -> Finding {
     if found == VERSION {
         return Finding::ok(CHECK, address, format!("of this version, {VERSION}"));
     }
     let told = format!("the agent is Bowline {found}, this command {VERSION}");
-    Finding::warning(CHECK, address, told, "sudo systemctl restart bowline")
+    Finding::warning(CHECK, address, told, service.restart())
 }
 
 /// That the program which runs is not on the disk any more: it was exchanged.
-fn replaced_program(process: u32) -> Option<Finding> {
+fn replaced_program(process: u32, service: &Service) -> Option<Finding> {
     let program = fs::read_link(format!("/proc/{process}/exe")).ok()?;
     let program = program.to_str()?;
     let path = program.strip_suffix(" (deleted)")?;
     let told = format!("process {process} runs a program that was exchanged on the disk since");
-    Some(Finding::warning(CHECK, path, told, "sudo systemctl restart bowline"))
+    Some(Finding::warning(CHECK, path, told, service.restart()))
 }
 
 #[cfg(test)]
@@ -163,8 +211,9 @@ mod tests {
         let page = "# HELP bowline_build_info x\nbowline_build_info{version=\"1.2.3\"} 1\n";
         assert_eq!(version_in(page), Some("1.2.3"));
         assert_eq!(version_in("bowline_up 1\n"), None);
-        assert!(version("x", "0.0.1").message.contains("the agent is Bowline 0.0.1"));
-        assert_eq!(version("x", VERSION).fix, None);
+        let service = Service::of(Path::new("/c"), None);
+        assert!(version("x", "0.0.1", &service).message.contains("the agent is Bowline 0.0.1"));
+        assert_eq!(version("x", VERSION, &service).fix, None);
     }
 
     #[test]

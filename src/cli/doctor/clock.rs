@@ -1,6 +1,7 @@
 //! The clock: against the engine's, against that of git servers, and whether it is kept right.
 
 use super::finding::Finding;
+use super::service::has_systemd;
 use super::unit::said;
 use crate::engine::Surroundings;
 use jiff::Timestamp;
@@ -57,7 +58,11 @@ fn ahead_of_server(address: &str) -> Option<f64> {
 fn judged(against: &str, seconds: f64) -> Finding {
     let word = if seconds < 0.0 { "behind" } else { "ahead" };
     let told = format!("this host is {:.0} s {word}", seconds.abs());
-    let fix = "sudo timedatectl set-ntp true; timedatectl status";
+    let fix = if has_systemd() {
+        "sudo timedatectl set-ntp true; timedatectl"
+    } else {
+        "sudo apt install chrony && sudo chronyd -q  # sets it once; no systemd runs here"
+    };
     if seconds.abs() >= MUCH_SECONDS {
         let told = format!("{told}: certificates, tokens and signatures may be refused");
         Finding::error(CHECK, against, told, fix)
@@ -76,12 +81,7 @@ async fn synchronised() -> Option<Finding> {
         "yes" => Finding::ok(CHECK, looked_at, "synchronised"),
         "no" => {
             let told = "not synchronised with a time server";
-            Finding::warning(
-                CHECK,
-                looked_at,
-                told,
-                "sudo timedatectl set-ntp true; timedatectl timesync-status",
-            )
+            Finding::warning(CHECK, looked_at, told, "sudo timedatectl set-ntp true; timedatectl")
         }
         _ => return None,
     })

@@ -1,34 +1,35 @@
 //! The configuration, and who may read the secrets that it names.
 
 use super::finding::Finding;
-use super::person::{is_root, owner, user_name};
+use super::person::{self, is_root, owner, user_name};
 use crate::cli::plan::counted;
-use crate::config::{self, Auth, Config, ConfigError, Secret, Source, Through};
+use crate::config::{self, Auth, Config, ConfigError, Flaw, Secret, Source, Through};
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const CHECK: &str = "configuration";
+/// Whom the package makes for the service.
+const SERVICE_USER: &str = "bowline";
 
 /// What can be known of the configuration, also where one file that it names cannot be used.
 pub(super) fn check(path: &Path, is_named: bool) -> (Option<Config>, Vec<Finding>) {
     let shown = path.display();
-    let (config, finding) = match config::load(path) {
+    let (config, mut findings) = match config::load(path) {
         Ok(config) => {
             let told = format!("can be read, with {}", counted(config.sources.len(), "source"));
-            (Some(config), Finding::ok(CHECK, &shown, told))
+            (Some(config), vec![Finding::ok(CHECK, &shown, told)])
         }
         Err(ConfigError::Unreadable { source, .. }) => {
             return (None, vec![unreadable(path, &source, is_named)]);
         }
-        Err(error @ ConfigError::Wrong { .. }) => {
+        Err(ConfigError::Wrong(flaws)) => {
             let config = fs::read_to_string(path).ok();
             let config = config.and_then(|text| Config::parse(&text, path).ok());
-            (config, wrong(path, &error))
+            (config, flaws.iter().map(|flaw| wrong(path, flaw)).collect())
         }
     };
-    let mut findings = vec![finding];
     findings.extend(open_to_writers(path));
     findings.extend(config.iter().flat_map(secrets));
     (config, findings)
@@ -56,18 +57,17 @@ fn unreadable(path: &Path, error: &std::io::Error, is_named: bool) -> Finding {
     }
 }
 
-fn wrong(path: &Path, error: &ConfigError) -> Finding {
+fn wrong(path: &Path, flaw: &Flaw) -> Finding {
     let shown = path.display();
-    // It begins with the file, which is shown already.
-    let told = error.to_string();
-    let told = told.strip_prefix(&format!("{shown}:")).unwrap_or(&told).to_owned();
-    if told.contains("Permission denied") && !is_root() {
+    // The file is shown already.
+    let Flaw { line, column, message, .. } = flaw;
+    if message.contains("Permission denied") && !is_root() {
         let fix = format!("sudo bowline doctor --config {shown}");
-        let message = format!("line {told} (you are {})", user_name());
-        return Finding::warning(CHECK, &shown, message, fix);
+        let told = format!("line {line}:{column}: {message} (you are {})", user_name());
+        return Finding::warning(CHECK, &shown, told, fix);
     }
     let fix = format!("sudoedit {shown} && bowline agent --check --config {shown}");
-    Finding::error(CHECK, &shown, format!("line {told}"), fix)
+    Finding::error(CHECK, &shown, format!("line {line}:{column}: {message}"), fix)
 }
 
 /// Who writes it decides what runs on this host.
@@ -91,7 +91,7 @@ fn secrets(config: &Config) -> Vec<Finding> {
             let shown = path.display();
             (found.permissions().mode() & 0o077 != 0).then(|| {
                 let told = format!("others than its owner may use it ({})", owner(&found));
-                Finding::warning(CHECK, &shown, told, format!("sudo chmod 600 {shown}"))
+                Finding::warning(CHECK, &shown, told, for_its_owner(path, found.uid()))
             })
         })
         .collect();
@@ -100,6 +100,15 @@ fn secrets(config: &Config) -> Vec<Finding> {
         return vec![Finding::ok(CHECK, looked_at, "for their owners alone")];
     }
     exposed
+}
+
+/// The service runs as a user of its own, who must be able to read what is root's now.
+fn for_its_owner(path: &Path, owner: u32) -> String {
+    let shown = path.display();
+    if owner == 0 && person::is_there(SERVICE_USER) {
+        return format!("sudo chown {SERVICE_USER} {shown} && sudo chmod 600 {shown}");
+    }
+    format!("sudo chmod 600 {shown}")
 }
 
 fn secret_files(config: &Config) -> Vec<PathBuf> {

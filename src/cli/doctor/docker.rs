@@ -3,6 +3,7 @@
 use super::engine_host;
 use super::finding::{Finding, size};
 use super::person::{group, is_member, is_root, owner, user_name, whoami};
+use super::service;
 use super::state::{Space, space};
 use crate::cli::{Common, EngineKind, engine};
 use crate::config::Config;
@@ -65,12 +66,11 @@ pub(super) async fn check(
 
 /// What is wrong where the socket is to be, as far as its file tells.
 fn no_socket(path: &Path, looked_at: &str) -> Option<Finding> {
-    let start = "sudo systemctl enable --now docker";
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let told =
                 "there is no socket: Docker is not installed, not started, or listens elsewhere";
-            Some(Finding::error(CHECK, looked_at, told, start))
+            Some(Finding::error(CHECK, looked_at, told, service::docker("start")))
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let told = format!("its directory is not for you: you are {}", whoami());
@@ -78,12 +78,9 @@ fn no_socket(path: &Path, looked_at: &str) -> Option<Finding> {
         }
         Ok(found) if !found.file_type().is_socket() => {
             let told = format!("it is no socket ({}), so no engine listens there", owner(&found));
-            Some(Finding::error(
-                CHECK,
-                looked_at,
-                told,
-                format!("sudo rm -r {} && {start}", path.display()),
-            ))
+            let (shown, restart) = (path.display(), service::docker("restart"));
+            let fix = format!("sudo mv {shown} {shown}.aside && {restart}");
+            Some(Finding::error(CHECK, looked_at, told, fix))
         }
         Ok(_) | Err(_) => None,
     }
@@ -95,12 +92,9 @@ fn parent(path: &Path) -> String {
 
 fn silent(looked_at: &str) -> Finding {
     let told = format!("the engine accepts and does not answer within {} s", BOUND.as_secs());
-    Finding::error(
-        CHECK,
-        looked_at,
-        told,
-        "journalctl -u docker -n 50, then sudo systemctl restart docker",
-    )
+    let (log, restart) = (service::docker_log(), service::docker("restart"));
+    let fix = format!("{log}; {restart}  # ends containers, unless `live-restore` is on");
+    Finding::error(CHECK, looked_at, told, fix)
 }
 
 fn failed(looked_at: &str, socket: Option<&Path>, error: &EngineError) -> Finding {
@@ -116,13 +110,13 @@ fn failed(looked_at: &str, socket: Option<&Path>, error: &EngineError) -> Findin
             CHECK,
             looked_at,
             error,
-            "sudo systemctl restart docker; journalctl -u docker -n 50",
+            format!("{}; {}", service::docker_log(), service::docker("restart")),
         ),
         _ => Finding::error(
             CHECK,
             looked_at,
             error,
-            "check --host, DOCKER_HOST and `engine.host`; docker version",
+            "docker version  # and check --host, DOCKER_HOST and `engine.host`",
         ),
     }
 }
@@ -135,11 +129,13 @@ fn denied(looked_at: &str, path: &Path) -> Finding {
     let user = user_name();
     let told = format!("permission denied: you are {}, the socket is {of}", whoami());
     let fix = if is_member(&user, &group) {
-        format!("log in anew, or: newgrp {group} ({user} is a member since, but not this session)")
+        format!("newgrp {group}  # or log in anew: {user} is a member since, but not this session")
     } else if group == "root" {
-        "sudo bowline doctor (the socket is for root alone)".to_owned()
+        "sudo bowline doctor  # the socket is for root alone".to_owned()
     } else {
-        format!("sudo usermod -aG {group} {user}, then log in anew")
+        format!(
+            "sudo usermod -aG {group} {user} && newgrp {group}  # this is as good as being root"
+        )
     };
     Finding::error(CHECK, looked_at, told, fix)
 }
@@ -181,7 +177,7 @@ fn cgroups(facts: &EngineFacts, surroundings: &Surroundings) -> Option<Finding> 
     let fix = if cgroup_version == "1" {
         "boot with `systemd.unified_cgroup_hierarchy=1`, or with `cgroup_enable=memory swapaccount=1`"
     } else {
-        "docker info 2>&1 | grep WARNING; do not use these limits here, or enable them in the kernel"
+        "docker info 2>&1 | grep WARNING  # do not use these limits here, or enable them in the kernel"
     };
     Some(Finding::warning("limits", looked_at, told, fix))
 }
@@ -202,7 +198,7 @@ fn disk(surroundings: &Surroundings) -> Option<Finding> {
     };
     let Space { free, free_inodes, .. } = space;
     let told = format!("{} free", size(free));
-    let fix = "docker system df, then docker system prune";
+    let fix = "docker system df  # then `docker image prune`, or make room there otherwise";
     Some(if free_inodes == Some(0) {
         Finding::error(CHECK, &shown, format!("no inode is free ({told})"), fix)
     } else if free < (256 << 20) {

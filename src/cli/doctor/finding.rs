@@ -1,5 +1,6 @@
 //! What a check found.
 
+use super::person::is_root;
 use serde::Serialize;
 
 /// What one check found.
@@ -72,8 +73,14 @@ impl Finding {
         fix: Option<String>,
     ) -> Self {
         let looked_at = one_line(&looked_at.to_string());
+        let fix = fix.map(|fix| if is_root() { as_root(&fix) } else { fix });
         Self { check, looked_at, verdict, message: one_line(&message.to_string()), fix }
     }
+}
+
+/// Where root looks there may be no sudo.
+fn as_root(fix: &str) -> String {
+    fix.replace("sudoedit ", "${EDITOR:-vi} ").replace("sudo ", "")
 }
 
 /// What others say may have more lines, or be meant for terminals.
@@ -103,6 +110,11 @@ mod tests {
     fn a_finding_is_one_line_whatever_was_said() {
         let found = Finding::error("docker", "a\tb", "one\ntwo\u{1b}[31m\n", "x");
         assert_eq!((found.looked_at.as_str(), found.message.as_str()), ("a b", "one; two [31m"));
+    }
+
+    #[test]
+    fn root_needs_no_sudo() {
+        assert_eq!(as_root("sudoedit a && sudo b | sudo tee c"), "${EDITOR:-vi} a && b | tee c");
     }
 
     #[test]

@@ -12,28 +12,28 @@ const BOUND: Duration = Duration::from_secs(5);
 const LONGEST_BYTES: u64 = 16 << 20;
 
 /// Whether the agent could listen; `None` where it does, or has nothing to listen on.
-pub(super) fn check(config: &Config, is_running: bool) -> Option<Finding> {
+pub(super) fn check(config: &Config, is_listening: bool) -> Option<Finding> {
     const CHECK: &str = "http.listen";
-    let address = config.http.listen.filter(|_| !is_running)?;
+    let address = config.http.listen.filter(|_| !is_listening)?;
     // Taken and let go at once; nobody was ever answered there.
     Some(match TcpListener::bind(address) {
         Ok(_) => Finding::ok(CHECK, address, "free for the agent"),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let fix = format!(
-                "sudo ss -ltnp 'sport = :{}' names the other; end it, or set `http.listen`",
+                "sudo ss -ltnp 'sport = :{}'  # end the other, or set `http.listen`",
                 address.port()
             );
             Finding::error(CHECK, address, "in use by another process", fix)
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            let fix = "set `http.listen` to a port above 1023";
-            Finding::warning(CHECK, address, "not for this user: a port below 1024 is root's", fix)
+            let told = "not for this user: a port below 1024 is root's";
+            Finding::warning(CHECK, address, told, "sudo bowline doctor")
         }
         Err(error) => Finding::error(
             CHECK,
             address,
             error,
-            "ip address; set `http.listen` to one of this host",
+            "ip address  # set `http.listen` to one of this host's",
         ),
     })
 }

@@ -34,6 +34,12 @@ pub(super) fn group(number: u32) -> String {
     named(&fs::read_to_string("/etc/group").unwrap_or_default(), number)
 }
 
+/// Whether the files of this host have a user of that name.
+pub(super) fn is_there(user: &str) -> bool {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    users.lines().any(|line| line.split(':').next() == Some(user))
+}
+
 /// Whether the files of this host say that a user is in a group; the process may not be yet.
 pub(super) fn is_member(user: &str, group: &str) -> bool {
     lists(&fs::read_to_string("/etc/group").unwrap_or_default(), group, user)

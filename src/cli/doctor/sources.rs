@@ -1,7 +1,7 @@
 //! Each source: whether its server can be reached as the agent reaches it, with its login.
 
 use super::finding::Finding;
-use super::person::{is_root, user_name};
+use super::person::is_root;
 use crate::agent::repository_of;
 use crate::config::{Config, Source, Through};
 use crate::source::{Fault, Limits, Location, SourceError};
@@ -103,7 +103,7 @@ fn fix(fault: &Fault, source: &Source) -> String {
                 .as_deref()
                 .unwrap_or(Path::new("/etc/ssh/ssh_known_hosts"));
             format!(
-                "ssh-keyscan {}{} | sudo tee -a {} (compare the key with what its owner publishes)",
+                "ssh-keyscan {}{} | sudo tee -a {}  # compare the key with what its owner publishes",
                 port.unwrap_or_default(),
                 host(),
                 file.display()
@@ -127,13 +127,22 @@ fn fix(fault: &Fault, source: &Source) -> String {
                 .to_owned()
         }
         Fault::UnknownReference { .. } => {
-            format!("git ls-remote {}, and correct the source's `ref`", source.location)
+            format!("git ls-remote {}  # and correct the source's `ref`", source.location)
         }
         Fault::Tls { .. } => format!(
-            "openssl s_client -connect {}:443, and set `tls.ca_file` for a CA of your own",
-            host()
+            "openssl s_client -connect {}:{}  # and set `tls.ca_file` for a CA of your own",
+            host(),
+            port(source)
         ),
         _ => by_hand(source),
+    }
+}
+
+/// Where https is spoken.
+fn port(source: &Source) -> u16 {
+    match &source.location {
+        Location::Remote(url) => url.port_or_known_default().unwrap_or(443),
+        Location::Local(_) | Location::Ssh(_) => 443,
     }
 }
 
@@ -169,8 +178,7 @@ async fn name_of(source: &Source, is_reached: bool) -> Option<Finding> {
             Some(Finding::error(CHECK, &host, "has no address", format!("getent hosts {host}")))
         }
         Err(error) => {
-            let fix =
-                format!("getent hosts {host}; cat /etc/resolv.conf (asked as {})", user_name());
+            let fix = format!("getent hosts {host}; cat /etc/resolv.conf");
             Some(Finding::error(CHECK, &host, error, fix))
         }
     }

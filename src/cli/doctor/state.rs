@@ -46,7 +46,7 @@ pub(super) fn check(dir: &Path) -> Vec<Finding> {
     };
     if !found.is_dir() {
         let told = format!("it is no directory ({})", owner(&found));
-        let fix = format!("mv {shown} {shown}.aside, or give another `state_dir`");
+        let fix = format!("sudo mv {shown} {shown}.aside  # or give another `state_dir`");
         return vec![Finding::error(CHECK, &shown, told, fix)];
     }
     let mut findings = Vec::new();
@@ -78,11 +78,11 @@ fn absent(dir: &Path) -> Finding {
         return Finding::ok(CHECK, dir.display(), "it is not there yet; an agent makes it");
     }
     let told = format!("it is not there, and {} may not make it", user_name());
-    let fix = format!("sudo install -d -m 0711 -o {} {}", user_name(), dir.display());
     if is_root() {
+        let fix = format!("findmnt -T {0}; lsattr -d {0}", above.display());
         Finding::error(CHECK, dir.display(), told, fix)
     } else {
-        Finding::warning(CHECK, dir.display(), told, fix)
+        Finding::warning(CHECK, dir.display(), told, "sudo bowline doctor")
     }
 }
 
@@ -99,7 +99,7 @@ fn not_writable(dir: &Path, of: &str) -> Finding {
 fn room(dir: &Path, space: &Space, of: &str) -> Finding {
     let shown = dir.display();
     let free = size(space.free);
-    let fix = format!("df -h {shown}; df -i {shown}; make room there");
+    let fix = format!("df -h {shown}; df -i {shown}  # make room there");
     match space.free_inodes {
         Some(0) => {
             return Finding::error(CHECK, &shown, format!("no inode is free ({free} are)"), fix);
@@ -148,7 +148,7 @@ fn inventory(dir: &Path) -> Finding {
             let told =
                 format!("damaged: {why}; history and what is held back are lost, nothing else");
             let fix = format!(
-                "mv {shown}/state.redb {shown}/state.redb.aside (the agent does so at its start)"
+                "sudo mv {shown}/state.redb {shown}/state.redb.aside  # the agent does so at its start"
             );
             Finding::error(CHECK, &shown, told, fix)
         }

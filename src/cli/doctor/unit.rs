@@ -1,14 +1,14 @@
 //! The unit of systemd, where that runs.
 
 use super::finding::Finding;
+use super::service::has_systemd;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
 const CHECK: &str = "systemd";
-const UNIT: &str = "bowline.service";
+pub(super) const UNIT: &str = "bowline.service";
 /// How long systemd may take to answer.
 const BOUND: Duration = Duration::from_secs(5);
 /// What is asked for.
@@ -17,7 +17,7 @@ const PROPERTIES: &str =
 
 /// `None` where systemd does not run.
 pub(super) async fn check() -> Option<Finding> {
-    if !Path::new("/run/systemd/system").is_dir() {
+    if !has_systemd() {
         return None;
     }
     let asked = said("systemctl", &["show", UNIT, "--property", PROPERTIES]).await;
@@ -65,7 +65,7 @@ fn judged(text: &str) -> Finding {
             CHECK,
             UNIT,
             format!("{state}, restarted {restarts} times by itself"),
-            logs,
+            format!("{logs}; sudo systemctl reset-failed {UNIT}  # forgets how often"),
         ),
         "active" if of("UnitFileState") == "disabled" => {
             let told = format!("{state}, but not begun at the next boot");

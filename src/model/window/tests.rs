@@ -160,12 +160,12 @@ fn what_is_no_window_is_told_with_what_to_write() {
         Window::new(cron, Duration::from_secs(lasts), Some(zone)).unwrap_err().to_string()
     };
     for (cron, why) in [
-        ("often", "`often` is no schedule: it has 1 fields; write minute"),
-        ("0 0 22 * * *", "`0 0 22 * * *` is no schedule: it has 6 fields; write minute"),
-        ("@daily", "`@daily` is no schedule: it has 1 fields"),
+        ("often", "`often` is no schedule: it has 1 field, not 5; write minute"),
+        ("0 0 22 * * *", "`0 0 22 * * *` is no schedule: it has 6 fields, not 5; write minute"),
+        ("@daily", "`@daily` is no schedule: it has 1 field,"),
         ("0 0 31 2 *", "`0 0 31 2 *` is no schedule: it never comes due"),
-        ("61 * * * *", "`61 * * * *` is no schedule: "),
-        ("0 22 * * XYZ", "`0 22 * * XYZ` is no schedule: "),
+        ("61 * * * *", "`61 * * * *` is no schedule: `61` is no minute (0-59; "),
+        ("0 22 * * XYZ", "`0 22 * * XYZ` is no schedule: `XYZ` is no weekday"),
     ] {
         assert!(wrong(cron, HOUR, "UTC").starts_with(why), "{}", wrong(cron, HOUR, "UTC"));
     }

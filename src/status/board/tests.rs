@@ -265,7 +265,7 @@ fn the_wide_table_has_what_holds_a_stack_and_the_whole_message() {
         shown: None,
         next,
     });
-    let Snapshot { stacks, sources } = board.snapshot();
+    let Snapshot { stacks, sources, .. } = board.snapshot();
     insta::assert_snapshot!(wide_table(&stacks, &sources, at(200)).to_string(), @r"
     STACK  SOURCE  REVISION      SYNC       HEALTH   READY  DRIFT  AGE  PASS         CHANGED  NEXT  HOLD                        MESSAGE
     shop   main    0123456789ab  OutOfSync  Healthy  2/2    0      1m   rolled_back  -        58s   window in 2h, held back 2m  held back for 2m: web/1 ended; exit code 3
