@@ -1,6 +1,5 @@
 //! `bowline adopt`: takes over what Docker Compose made.
 
-use super::socket::Socket;
 use super::target::Target;
 use super::{Common, apply, engine, plan};
 use crate::pass::Moment;
@@ -22,8 +21,6 @@ pub(super) struct Arguments {
     /// How long containers that were started are watched for an early end; `0s`: not at all.
     #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = apply::duration)]
     settle: Duration,
-    #[command(flatten)]
-    socket: Socket,
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -33,7 +30,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     }
     if arguments.confirm {
         let moment = Moment::by_hand(arguments.settle);
-        let manner = apply::Manner::of(&arguments.socket, arguments.parallel, "adopt");
+        let manner = apply::Manner::of(arguments.parallel, "adopt");
         return apply::all(common, &found, &manner, &moment).await;
     }
     let engine = engine::open(common)?;

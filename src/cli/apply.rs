@@ -1,7 +1,7 @@
 //! `bowline apply`: makes the engine match, once.
 
 use super::ahead::Ahead;
-use super::claim::claim;
+use super::claim::{self, claim};
 use super::deadline::Deadline;
 use super::onlooker::Screen;
 use super::plan::{self, Detail, Output, counted};
@@ -61,8 +61,8 @@ pub(super) struct Arguments {
 
 /// How stacks are brought up.
 pub(super) struct Manner<'a> {
-    /// Where an agent may answer whose the stacks are.
-    socket: &'a Socket,
+    /// Where an agent may answer whose the stacks are; `None`: that does not matter.
+    socket: Option<&'a Socket>,
     parallel: NonZeroUsize,
     wait: bool,
     timeout: Option<Duration>,
@@ -70,10 +70,10 @@ pub(super) struct Manner<'a> {
     order: &'static str,
 }
 
-impl<'a> Manner<'a> {
-    /// That of another verb: without waiting, and without a bound.
-    pub(super) fn of(socket: &'a Socket, parallel: NonZeroUsize, order: &'static str) -> Self {
-        Self { socket, parallel, wait: false, timeout: None, order }
+impl Manner<'_> {
+    /// That of a verb that helps an agent: without waiting, and without a bound.
+    pub(super) fn of(parallel: NonZeroUsize, order: &'static str) -> Self {
+        Self { socket: None, parallel, wait: false, timeout: None, order }
     }
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         return plan::show(&*engine, &found, Output::Text, Detail::Waves).await;
     }
     let moment = Moment { aim: Aim::Update, monitor, ..Moment::by_hand(settle) };
-    let socket = &arguments.socket;
+    let socket = Some(&arguments.socket);
     let manner = Manner { socket, parallel, wait, timeout, order: "apply" };
     all(common, &found, &manner, &moment).await
 }
@@ -118,7 +118,10 @@ pub(super) async fn all(
     let mut code = ExitCode::SUCCESS;
     let stacks: Vec<_> = found.stacks().map(|stack| &stack.name).collect();
     let instead = "commit the change to git";
-    let _locks = claim(common, manner.socket, &*means.engine, &stacks, instead).await?;
+    let _locks = match manner.socket {
+        Some(socket) => claim(common, socket, &*means.engine, &stacks, instead).await?,
+        None => claim::lock(common, &stacks)?,
+    };
     let mut ahead = Ahead::of(found, &*means.engine).await?;
     for entry in &found.entries {
         match &entry.loaded {

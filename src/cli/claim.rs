@@ -5,7 +5,7 @@ use super::socket::Socket;
 use super::{Common, EngineKind};
 use crate::engine::Engine;
 use crate::model::{SourceName, StackName};
-use crate::status::{Snapshot, StackStatus};
+use crate::status::{PassResult, Snapshot, StackStatus};
 use crate::store::{self, Lock};
 use anyhow::bail;
 
@@ -19,10 +19,10 @@ pub(super) async fn claim(
     stacks: &[&StackName],
     instead: &str,
 ) -> anyhow::Result<Vec<Lock>> {
-    if common.engine == EngineKind::Sim {
-        return Ok(Vec::new());
-    }
     let locks = lock(common, stacks)?;
+    if common.engine == EngineKind::Sim {
+        return Ok(locks);
+    }
     let agent = socket.agent()?;
     let known = match &agent {
         Some(agent) => agent.status().await?,
@@ -52,9 +52,13 @@ pub(super) async fn claim(
     )
 }
 
-fn lock(common: &Common, stacks: &[&StackName]) -> anyhow::Result<Vec<Lock>> {
+/// Keeps `stacks` for this command, whosever they are; an error if somebody is at work on one of them.
+pub(super) fn lock(common: &Common, stacks: &[&StackName]) -> anyhow::Result<Vec<Lock>> {
     let state_dir = common.state_dir();
     let mut locks = Vec::new();
+    if common.engine == EngineKind::Sim {
+        return Ok(locks);
+    }
     for &name in stacks {
         let Some(lock) = store::lock_stack(&state_dir, name)? else {
             bail!("{}: nothing was changed; try again when it is done", is_busy(common, name));
@@ -78,6 +82,9 @@ fn left_alone(status: &StackStatus) -> Option<String> {
         return Some(format!(
             "{name} is suspended; with `bowline resume {name}` the agent makes it again as git has it"
         ));
+    }
+    if status.last_pass.as_ref().is_some_and(|pass| pass.result == PassResult::Drifted) {
+        return Some(format!("{name} differs from git, and by its policy the agent only tells so"));
     }
     let held = status.departure.as_ref().and_then(|departure| departure.held.as_ref())?;
     Some(format!("{name} left its source, and the agent keeps it: {held}"))
@@ -117,11 +124,11 @@ fn of_source(
 mod tests {
     use super::*;
     use crate::model::Revision;
-    use crate::status::{Board, Departure, PassResult, Report, SuspendedStatus};
+    use crate::status::{Board, Departure, Report, SuspendedStatus};
     use jiff::Timestamp;
 
     #[test]
-    fn a_stack_of_the_agent_is_left_alone_only_while_it_is_suspended_or_kept() {
+    fn a_stack_of_the_agent_is_left_alone_only_while_it_is_suspended_kept_or_only_told_of() {
         let report = Report {
             source: Some(SourceName::new("infra").unwrap()),
             revision: Some(Revision("1f0c3a9be2d4e5f60718293a4b5c6d7e8f901234".to_owned())),
@@ -129,6 +136,9 @@ mod tests {
             ..Report::begun(StackName::new("shop").unwrap(), Timestamp::UNIX_EPOCH)
         };
         let mut board = Board::default();
+        board.note(&Report { result: PassResult::Drifted, ..report.clone() });
+        let drifted = board.stack(&report.stack).unwrap();
+        assert!(left_alone(drifted).unwrap().starts_with("shop differs from git"));
         board.note(&report);
         let status = board.stack(&report.stack).unwrap().clone();
         assert_eq!(left_alone(&status), None);
