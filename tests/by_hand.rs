@@ -245,11 +245,15 @@ async fn an_agent_waits_for_a_command_that_is_at_work_on_a_stack_and_for_no_othe
     let held = lock_stack(&site.dir.path().join("state"), &shop()).unwrap();
     site.image("shop:2");
     site.write("blog", "blog:1");
-    let second = push(&site, "shop:2");
+    push(&site, "shop:2");
     site.runs("blog").await;
+    // By the time that a further commit is applied elsewhere, this one would be here.
+    let later = site.write("blog", "blog:2").git.push("Bump the other");
+    let blog = || agent.stack("blog")?.applied_revision.filter(|at| at.0 == later);
+    until("the other to go on", async || blog().is_some()).await;
     assert_eq!(images(&site).await, ["shop:1", "shop:1"], "{first}");
     drop(held);
-    applied(&agent, &second).await;
+    applied(&agent, &later).await;
     assert_eq!(images(&site).await, ["shop:2", "shop:2"]);
     agent.end().await;
 }
