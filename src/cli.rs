@@ -5,6 +5,7 @@ mod adopt;
 mod agent;
 mod ahead;
 mod apply;
+mod claim;
 mod completions;
 mod config;
 mod deadline;

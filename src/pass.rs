@@ -96,6 +96,8 @@ impl Means {
         drop(look);
         notes.look(subject.stack, &observed, &plan, 0);
         notes.report.result = PassResult::Unchanged;
+        // A look takes nothing over.
+        notes.report.from_hand = false;
         let is_stuck = |change: &Change| {
             moment.stuck.get(&act(change)).is_some_and(|fields| fields_of(change).is_subset(fields))
         };

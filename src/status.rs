@@ -32,7 +32,7 @@ pub use deployment::{
 pub use detail::detail;
 pub use explain::{ExplainedContainer, Explanation, ServiceChange};
 pub use history::{history, no_deployment, told_in_full};
-pub use holdings::{Holdings, RunImages, Seen};
+pub use holdings::{Holdings, RunImages, Seen, is_from_hand};
 pub use obstacle::first_line;
 pub use order::{
     Caller, Done, Grounds, NoGrounds, NoRevision, Order, PlannedChange, PlannedReason, Preview,

@@ -1,5 +1,5 @@
-//! What must outlive the process, on disk under the state directory: the lock of the agent, the key
-//! of secrets' digests, small notes, the inventory, a small database, and the history of deployments,
+//! What must outlive the process, on disk under the state directory: the locks of the agent and of stacks,
+//! the key of secrets' digests, small notes, the inventory, a small database, and the history of deployments,
 //! another one.
 //!
 //! Losing the inventory loses history, never control: whose an object on the engine is, its labels
@@ -25,8 +25,8 @@ pub use deployments::{Deployments, HistoryBounds, HistoryMishap, HistoryUnread};
 pub use inventory::{Inventory, Mishap};
 pub use jobs::Jobs;
 pub use key::{digest_key, digest_key_to_look};
-pub use lock::{Lock, lock};
-pub use look::{Standing, holder, look};
+pub use lock::{Lock, lock, lock_stack};
+pub use look::{Standing, holder, holder_of_stack, look};
 pub use notes::Notes;
 pub use record::{
     Applied, Begun, Good, HeldBack, HoldRecord, ImageRecord, Origin, Paused, ProgressRecord,
@@ -72,6 +72,7 @@ pub fn prepare(state_dir: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::StackName;
 
     /// Only root can try it; CI is root.
     #[test]
@@ -83,9 +84,11 @@ mod tests {
         lchown(dir.path(), Some(4711), Some(4712)).unwrap();
         digest_key(dir.path()).unwrap();
         drop(lock(dir.path()).unwrap());
+        drop(lock_stack(dir.path(), &StackName::new("shop").unwrap()).unwrap());
         drop(Inventory::open(dir.path()));
         Notes::of(dir.path(), "contents").write("c0ffee", "one").unwrap();
-        for path in ["digest.key", "agent.lock", "state.redb", "contents", "contents/c0ffee"] {
+        let made = ["digest.key", "agent.lock", "locks", "locks/shop", "state.redb", "contents"];
+        for path in made.into_iter().chain(["contents/c0ffee"]) {
             let found = dir.path().join(path).metadata().unwrap();
             assert_eq!((found.uid(), found.gid()), (4711, 4712), "{path}");
         }

@@ -1,17 +1,20 @@
-//! `bowline apply` on a real engine: where services take from each other what only one can have, and
-//! interrupted. Runs with `BOWLINE_TEST_ENGINE=docker`.
+//! `bowline apply` on a real engine: where services take from each other what only one can have,
+//! interrupted, and beside others who change the same stacks. Runs with `BOWLINE_TEST_ENGINE=docker`.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
+use bowline::model::StackName;
+use bowline::store::lock_stack;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::PathBuf;
-use support::agent::free_port;
+use support::agent::{Agent, Settings, free_port};
 use support::packed::Image;
 use support::program::{Ended, Running, bowline, command, signal};
-use support::stacks::{Stacks, container, id, is_running};
+use support::repository::Git;
+use support::stacks::{Stacks, container, id, is_running, lives, variable};
 use support::wait::until;
 use tempfile::TempDir;
 
@@ -150,6 +153,12 @@ fn what_ends_soon_or_is_unhealthy_is_no_success() {
         bowline(&pair.dir.path().join("state"), &["status", "--agent", "http://127.0.0.1:1"]);
     let status = status.expect(0).out;
     assert!(status.contains("e2e-unwell") && status.contains("1 unhealthy"), "{status}");
+    let state = pair.dir.path().join("state");
+    let one = bowline(&state, &["status", "e2e-unwell", "--agent", "http://127.0.0.1:1"]).expect(0);
+    let one = one.says(&["no agent answers at http://127.0.0.1:1; this is what the engine shows"]);
+    assert_eq!(one.out.lines().count(), 2, "{}", one.out);
+    let none = bowline(&state, &["status", "e2e-unwel", "--agent", "http://127.0.0.1:1"]).expect(1);
+    none.says(&["of a stack e2e-unwel; did you mean e2e-unwell?"]);
 }
 
 #[test]
@@ -217,4 +226,91 @@ fn apply_waits_until_all_is_up_if_told_to_and_no_longer_than_it_may() {
     let waited = apply(&["--wait", "--timeout", "60s"]).expect(0).out;
     assert!(waited.contains("as desired after") && !waited.contains("starting"), "{waited}");
     assert_eq!(pair.container("two")["State"]["Health"]["Status"], "healthy");
+}
+
+/// Whether `first` comes before `then` in a text that holds both.
+#[track_caller]
+fn comes_before(text: &str, first: &str, then: &str) {
+    let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no `{word}` in:\n{text}"));
+    assert!(at(first) < at(then), "{text}");
+}
+
+#[test]
+fn a_stack_that_an_agent_manages_is_changed_by_hand_only_while_it_is_suspended() {
+    const NAMES: [&str; 2] = ["e2e-claim", "e2e-claim-free"];
+    if support::engine().is_none() {
+        return;
+    }
+    let (_stacks, image) = (Stacks::named(&NAMES), Image::of_busybox("e2e-claim-busybox:1"));
+    let (git, by_hand) = (Git::new(), tempfile::tempdir().unwrap());
+    let file = |name: &str, version: &str| {
+        let sleep = "command: [busybox, sleep, '3600'], stop_signal: SIGKILL, network_mode: none";
+        let version = format!("environment: {{ V: '{version}' }}");
+        format!(
+            "name: {name}\nservices: {{ one: {{ image: '{}', {sleep}, {version} }} }}\n",
+            image.0
+        )
+    };
+    let commit = git.write("e2e-claim/compose.yaml", &file(NAMES[0], "git")).push("Begin");
+    let settings = Settings::new("e2e-claim", &git.url(), "");
+    let agent = Agent::start(&settings);
+    agent.until_stack(NAMES[0], |status| status["applied_revision"] == *commit);
+    let (state, socket) = (settings.state_dir(), settings.socket());
+    let run = |arguments: &[&str]| {
+        bowline(&state, &[arguments, &["--socket", socket.to_str().unwrap()]].concat())
+    };
+    let path = by_hand.path().join("compose.yaml");
+    let apply = |name: &str, version: &str| {
+        std::fs::write(&path, file(name, version)).unwrap();
+        run(&["apply", path.to_str().unwrap()])
+    };
+    let version = || variable(&container("e2e-claim-one-1").unwrap(), "V").map(str::to_owned);
+
+    let before = lives(NAMES[0]);
+    let refused = apply(NAMES[0], "hand").expect(1);
+    let what = format!("manages e2e-claim (from e2e-claim at {})", &commit[..12]);
+    refused.says(&[&what, "nothing was changed; commit the change to git, or `bowline suspend"]);
+    run(&["remove", NAMES[0]]).expect(1).says(&["take its directory out of git, or `bowline susp"]);
+    let elsewhere = ["remove", NAMES[0], "--socket", "/nonexistent.sock"];
+    let elsewhere = bowline(&state, &elsewhere).expect(1);
+    elsewhere.says(&[&format!("process {} works with", agent.id()), "name its socket"]);
+    assert_eq!(lives(NAMES[0]), before, "the agent's stack was changed");
+
+    run(&["suspend", NAMES[0]]).expect(0);
+    let warned = apply(NAMES[0], "hand").expect(0).err;
+    comes_before(&warned, "warning: e2e-claim is suspended", "replace container one/1");
+    assert_eq!(version().as_deref(), Some("hand"));
+    run(&["resume", NAMES[0]]).expect(0);
+    assert_eq!(version().as_deref(), Some("git"));
+
+    apply(NAMES[1], "hand").expect(0);
+    let line = "e2e-claim-free: made by `apply`, in no source; kept; `bowline remove e2e-claim-free` removes it";
+    let listed = |told: Ended| {
+        assert!(told.out.contains(line) && !told.out.contains("e2e-claim:"), "{}", told.all());
+    };
+    listed(run(&["prune"]).expect(0));
+    run(&["prune", "--confirm"]).expect(0);
+    assert!(agent.terminate().success());
+    listed(run(&["prune"]).expect(0));
+    assert!(container("e2e-claim-free-one-1").is_some_and(|one| is_running(&one)));
+    run(&["remove", NAMES[1]]).expect(0);
+    let warned = apply(NAMES[0], "hand").expect(0).err;
+    let warning = "warning: e2e-claim comes from the source e2e-claim; an agent that watches it";
+    comes_before(&warned, warning, "replace container one/1");
+}
+
+#[test]
+fn a_stack_that_somebody_is_at_work_on_is_left_to_them() {
+    let Some(pair) = Pair::new("e2e-busy") else { return };
+    pair.write("network_mode: none", "network_mode: none", "");
+    let (state, name) = (pair.dir.path().join("state"), StackName::new("e2e-busy").unwrap());
+    let held = lock_stack(&state, &name).unwrap();
+    assert!(held.is_some());
+    let who = format!("another command (process {}) is at work on e2e-busy", std::process::id());
+    let told = [&*who, "nothing was changed; try again when it is done"];
+    pair.run("apply").expect(1).says(&told);
+    bowline(&state, &["remove", "e2e-busy"]).expect(1).says(&told);
+    assert!(container("e2e-busy-one-1").is_none());
+    drop(held);
+    pair.run("apply").expect(0);
 }

@@ -13,7 +13,7 @@ use bowline::plan::Aim;
 use bowline::plan::Circumstances;
 use bowline::rollout::waves;
 use bowline::status::{RolloutPhase, RolloutStatus, StackStatus, SyncStatus};
-use bowline::store::{Inventory, StackRecord};
+use bowline::store::{Inventory, StackRecord, lock_stack};
 use std::sync::Arc;
 use std::time::Duration;
 use support::passes::{pass, stack};
@@ -223,6 +223,63 @@ async fn a_later_commit_that_fails_does_not_lead_to_what_somebody_went_back_from
     assert_eq!((held.instead.unwrap().0, held.by_hand), (first, false));
     assert_eq!(images(&site).await, ["shop:1", "shop:1"]);
     agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_fails_again_says_what_is_held_back_and_what_runs() {
+    let (site, agent, first) = begun().await;
+    broken_image(&site, "shop:2");
+    let second = push_with(&site, "shop:2", "rollback");
+    shown(&agent, "the way back", |stack| is_at(stack, RolloutPhase::RolledBack)).await;
+    let again = order(&site, "retry", &["--timeout", "30s"]).await.expect(1);
+    let (failed, runs) = (&second[..12], &first[..12]);
+    let told = format!("shop: failed again at {failed}, and is held back; {runs} runs instead\n");
+    assert!(again.out.ends_with(&told), "{}", again.all());
+    assert!(!again.all().contains("up after 0.0 s"), "{}", again.all());
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_waits_for_a_command_that_is_at_work_on_a_stack_and_for_no_other() {
+    let (site, agent, first) = begun().await;
+    let held = lock_stack(&site.dir.path().join("state"), &shop()).unwrap();
+    site.image("shop:2");
+    site.write("blog", "blog:1");
+    push(&site, "shop:2");
+    site.runs("blog").await;
+    // By the time that a further commit is applied elsewhere, this one would be here.
+    let later = site.write("blog", "blog:2").git.push("Bump the other");
+    let blog = || agent.stack("blog")?.applied_revision.filter(|at| at.0 == later);
+    until("the other to go on", async || blog().is_some()).await;
+    assert_eq!(images(&site).await, ["shop:1", "shop:1"], "{first}");
+    drop(held);
+    applied(&agent, &later).await;
+    assert_eq!(images(&site).await, ["shop:2", "shop:2"]);
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_apply_made_is_taken_over_with_a_word_in_the_history_and_only_once() {
+    let site = Site::new(WATCH_SHORTLY);
+    site.image("shop:1");
+    let text = "name: shop\nservices: { web: { image: 'shop:1', deploy: { replicas: 2 } } }\n";
+    pass(&(Arc::new(site.sim.clone()) as Arc<dyn Engine>), &stack(text)).await;
+    let before = site.sim.observe(&Query::owned_by(shop())).await.unwrap().containers;
+    let commit = site.git.write("shop/compose.yaml", text).push("Take it in");
+    for _ in 0..2 {
+        let agent = site.start();
+        until("a pass", async || agent.stack("shop").is_some_and(|it| it.last_pass.is_some()))
+            .await;
+        applied(&agent, &commit).await;
+        let told = site.run(&["history", "shop", "-o", "json"]).await.expect(0).out;
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let [entry] = told["deployments"].as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!(entry["message"], "took over what `bowline apply` had made", "{entry}");
+        let table = site.run(&["history", "shop"]).await.expect(0).out;
+        assert!(table.contains("unchanged  0.0s  took over what `bowline apply`"), "{table}");
+        agent.end().await;
+    }
+    assert_eq!(site.sim.observe(&Query::owned_by(shop())).await.unwrap().containers, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

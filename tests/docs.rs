@@ -295,3 +295,21 @@ fn the_reader_of_sources_knows_what_is_a_literal() {
         ["a-b-c-d", "a-b-c-d-1", "e"]
     );
 }
+
+#[test]
+fn every_variable_that_the_program_reads_stands_on_the_page_of_commands() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/commands.md")).unwrap();
+    let mut read = Vec::new();
+    for file in files_below(&Path::new(ROOT).join("src"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        for mark in [" env = \"", "env::var(\"", "env::var_os(\"", " var(\""] {
+            let found = text.split(mark).skip(1).filter_map(|rest| rest.split_once('"'));
+            read.extend(found.map(|(name, _)| name.to_owned()));
+        }
+    }
+    // What the demo's containers read is not the program's.
+    read.retain(|name| !["VERSION", "UNHEALTHY_FILE", "HOME"].contains(&name.as_str()));
+    assert!(read.len() > 10, "{read:?}");
+    let untold: Vec<_> = read.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(untold.is_empty(), "not in docs/commands.md: {untold:?}");
+}

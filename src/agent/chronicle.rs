@@ -152,7 +152,13 @@ impl Chronicle {
             instead_of: aim.instead_of,
             definition: aim.definition,
         };
-        self.deployments.note(Deployment::of(report, occasion));
+        let mut deployment = Deployment::of(report, occasion);
+        if report.from_hand {
+            let more = if report.message.is_empty() { "" } else { "\n" };
+            let told = format!("took over what `bowline apply` had made{more}");
+            deployment.entry.message.insert_str(0, &told);
+        }
+        self.deployments.note(deployment);
         self.unwritten.notify_one();
     }
 

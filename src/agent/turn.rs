@@ -12,13 +12,17 @@ use crate::manifest::DigestKey;
 use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
 use crate::pass::{Means, Subject};
 use crate::status::{Departure, Holdings, PassResult, Report};
+use crate::store::{self, Lock};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+
+/// Between two looks at whether a command is still at work on a stack.
+const LOCK_LOOK: Duration = Duration::from_millis(500);
 
 /// One pass over one stack.
 pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
@@ -123,6 +127,9 @@ impl World {
         stop: &CancellationToken,
         brake: CancellationToken,
     ) -> Report {
+        let Ok(_lock) = self.alone_at(name, stop).await else {
+            return Report { result: PassResult::Failed, ..invalid(name, wish, "") };
+        };
         if let Some(suspended) = self.inventory.stack(name).suspended {
             return self.look_at_suspended(name, wish, &suspended).await;
         }
@@ -161,6 +168,36 @@ impl World {
             Want::Invalid { problem, last_good: None } => invalid(name, wish, problem),
             Want::Invalid { problem, last_good: Some(stack) } => {
                 kept(self.run(&means, name, wish, stack).await, problem)
+            }
+        }
+    }
+
+    /// Keeps commands off a stack, once none is at it; an error: the stop came before that. What cannot be
+    /// locked is worked on all the same: an agent goes on without its disk.
+    async fn alone_at(
+        &self,
+        name: &StackName,
+        stop: &CancellationToken,
+    ) -> Result<Option<Lock>, ()> {
+        let state_dir = self.config().state_dir.clone();
+        let mut told = false;
+        loop {
+            match store::lock_stack(&state_dir, name) {
+                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(stack = %name, "going on without the lock: {error}");
+                    return Ok(None);
+                }
+            }
+            if !std::mem::replace(&mut told, true) {
+                let process = store::holder_of_stack(&state_dir, name);
+                let process = process.map(|id| format!(", process {id}")).unwrap_or_default();
+                tracing::info!(stack = %name, "waiting for a command that is at work on it{process}");
+            }
+            tokio::select! {
+                () = sleep(LOCK_LOOK) => {}
+                () = stop.cancelled() => return Err(()),
             }
         }
     }
@@ -271,7 +308,8 @@ impl World {
         }
         let asked = course.asked(target);
         let means = self.counting(means, name, asked);
-        let report = means.reconcile(&subject, &moment).await;
+        let mut report = means.reconcile(&subject, &moment).await;
+        self.note_from_hand(name, wish, &mut report);
         if report.result.is_success()
             && self.inventory.update(name, |record| record.definition = definition)
         {
@@ -288,6 +326,25 @@ impl World {
             self.memory().note_stuck(name, stack, &report.stuck);
         }
         report
+    }
+
+    /// Says it once where a stack was made by `apply`, and is this source's from now on.
+    fn note_from_hand(&self, name: &StackName, wish: &Wish, report: &mut Report) {
+        if report.workload.is_none() {
+            return;
+        }
+        let found = std::mem::take(&mut report.from_hand);
+        let source = &wish.source;
+        if self.inventory.update(name, |record| record.from_hand = found) {
+            self.unsaved.notify_one();
+            report.from_hand = found;
+        }
+        if report.from_hand {
+            tracing::info!(
+                stack = %name, source = %source,
+                "taking over what `bowline apply` made: from now on {name} is as {source} has it"
+            );
+        }
     }
 
     /// `stack` as one that takes over what Compose made, if it did so before; and whether it did. Looked

@@ -1,14 +1,16 @@
 //! `bowline apply`: makes the engine match, once.
 
 use super::ahead::Ahead;
+use super::claim::{self, claim};
 use super::deadline::Deadline;
 use super::onlooker::Screen;
 use super::plan::{self, Detail, Output, counted};
 use super::recorded::record;
+use super::socket::Socket;
 use super::target::{Found, Target};
 use super::{Common, engine};
 use crate::execute::Bounds;
-use crate::model::{Query, SourceName, Stack};
+use crate::model::{Query, Stack};
 use crate::pass::{Means, Moment, Subject};
 use crate::plan::Aim;
 use crate::status::{PassResult, Report, Workload};
@@ -53,10 +55,14 @@ pub(super) struct Arguments {
     /// Show what would be done and in which order, and do nothing: as `plan`, with its exit codes.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 /// How stacks are brought up.
-pub(super) struct Manner {
+pub(super) struct Manner<'a> {
+    /// Where an agent may answer whose the stacks are; `None`: that does not matter.
+    socket: Option<&'a Socket>,
     parallel: NonZeroUsize,
     wait: bool,
     timeout: Option<Duration>,
@@ -64,10 +70,10 @@ pub(super) struct Manner {
     order: &'static str,
 }
 
-impl Manner {
-    /// That of another verb: without waiting, and without a bound.
+impl Manner<'_> {
+    /// That of a verb that helps an agent: without waiting, and without a bound.
     pub(super) fn of(parallel: NonZeroUsize, order: &'static str) -> Self {
-        Self { parallel, wait: false, timeout: None, order }
+        Self { socket: None, parallel, wait: false, timeout: None, order }
     }
 }
 
@@ -86,14 +92,16 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         return plan::show(&*engine, &found, Output::Text, Detail::Waves).await;
     }
     let moment = Moment { aim: Aim::Update, monitor, ..Moment::by_hand(settle) };
-    all(common, &found, &Manner { parallel, wait, timeout, order: "apply" }, &moment).await
+    let socket = Some(&arguments.socket);
+    let manner = Manner { socket, parallel, wait, timeout, order: "apply" };
+    all(common, &found, &manner, &moment).await
 }
 
 /// Makes the engine match all that was found, one stack after the other.
 pub(super) async fn all(
     common: &Common,
     found: &Found,
-    manner: &Manner,
+    manner: &Manner<'_>,
     moment: &Moment<'_>,
 ) -> anyhow::Result<ExitCode> {
     let adopted = Adopted::of(&common.state_dir());
@@ -108,6 +116,12 @@ pub(super) async fn all(
         brake: CancellationToken::new(),
     };
     let mut code = ExitCode::SUCCESS;
+    let stacks: Vec<_> = found.stacks().map(|stack| &stack.name).collect();
+    let instead = "commit the change to git";
+    let _locks = match manner.socket {
+        Some(socket) => claim(common, socket, &*means.engine, &stacks, instead).await?,
+        None => claim::lock(common, &stacks)?,
+    };
     let mut ahead = Ahead::of(found, &*means.engine).await?;
     for entry in &found.entries {
         match &entry.loaded {
@@ -131,14 +145,6 @@ pub(super) async fn all(
                 record(common, &report, manner.order);
                 if let Some(seen) = &report.seen {
                     found.note_completed(&loaded.stack, &seen.completed)?;
-                }
-                if !report.actions.is_empty()
-                    && let Some(source) = engine_owner(&means, &report).await
-                {
-                    anstream::eprintln!(
-                        "warning: {} comes from the source {source}; an agent that watches it makes it again as it is there",
-                        report.stack
-                    );
                 }
                 if loaded.stack.policy.adopt && report.workload.is_some() {
                     adopted.note(&report.stack, None)?;
@@ -182,12 +188,6 @@ async fn wait_until_up(
     }
     deadline.waits_no_more();
     Ok(())
-}
-
-/// The source that an agent made the stack from. What cannot be asked is not told: this is an
-/// extra.
-async fn engine_owner(means: &Means, report: &Report) -> Option<SourceName> {
-    means.engine.stacks().await.ok()?.remove(&report.stack).flatten()
 }
 
 /// Tells how a pass ended.

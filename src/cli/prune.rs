@@ -2,6 +2,7 @@
 //! is asked; without one the inventory in the state directory is.
 
 use super::apply::{print, stop_on_interrupt};
+use super::claim::is_busy;
 use super::plan::{Output, counted};
 use super::socket::{Socket, inventory};
 use super::{Common, engine, onlooker};
@@ -48,7 +49,12 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     let wanted = Confirmation { stacks: stacks? };
     match arguments.socket.agent()? {
         Some(agent) if arguments.confirm => confirm(&agent, &wanted).await,
-        Some(agent) => show(&agent.departed().await?, arguments.output),
+        Some(agent) => {
+            let departed = agent.departed().await?;
+            let known = agent.status().await?.stacks.into_iter().map(|stack| stack.name).collect();
+            let free = by_hand(engine::open(common)?.as_ref(), &known).await;
+            show(&departed, &free, arguments.output)
+        }
         None => without_agent(common, arguments, &wanted).await,
     }
 }
@@ -120,16 +126,36 @@ fn list(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn show(departed: &[Departed], output: Output) -> anyhow::Result<ExitCode> {
+/// The stacks on the engine that `apply` made and that are none of the `known` ones, which are in a source or
+/// left one. They are told beside the others: that the engine cannot be asked for them is no error.
+async fn by_hand(engine: &dyn Engine, known: &BTreeSet<StackName>) -> Vec<StackName> {
+    match engine.stacks().await {
+        Ok(all) => {
+            let made = all.into_iter().filter(|(_, source)| source.is_none());
+            made.map(|(name, _)| name).filter(|name| !known.contains(name)).collect()
+        }
+        Err(error) => {
+            anstream::eprintln!("warning: cannot look for stacks that `apply` made: {error}");
+            Vec::new()
+        }
+    }
+}
+
+fn show(departed: &[Departed], by_hand: &[StackName], output: Output) -> anyhow::Result<ExitCode> {
     if output == Output::Json {
         println!("{}", serde_json::to_string_pretty(departed)?);
         return Ok(ExitCode::SUCCESS);
     }
-    if departed.is_empty() {
-        println!("nothing is held: every stack on the engine is in its source");
+    match (departed.is_empty(), by_hand.is_empty()) {
+        (true, true) => println!("nothing is held: every stack on the engine is in its source"),
+        (true, false) => println!("nothing is held that left its source"),
+        (false, _) => {}
     }
     for one in departed {
         println!("{}", described(one, Timestamp::now()));
+    }
+    for name in by_hand {
+        println!("{name}: made by `apply`, in no source; kept; `bowline remove {name}` removes it");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -174,7 +200,9 @@ async fn without_agent(
     let adopted = Adopted::of(&state_dir);
     let departed = departed(&inventory, &adopted, &*engine).await;
     if !arguments.confirm {
-        return show(&departed, arguments.output);
+        let known = inventory.stacks().into_iter().filter(|(_, record)| record.origin.is_some());
+        let free = by_hand(&*engine, &known.map(|(name, _)| name).collect()).await;
+        return show(&departed, &free, arguments.output);
     }
     let means = Means {
         engine,
@@ -185,7 +213,7 @@ async fn without_agent(
         brake: tokio_util::sync::CancellationToken::new(),
     };
     let notes = (&adopted, &Jobs::of(&state_dir));
-    remove(&inventory, &means, notes, departed, wanted).await
+    remove(common, &inventory, &means, notes, departed, wanted).await
 }
 
 async fn departed(inventory: &Inventory, adopted: &Adopted, engine: &dyn Engine) -> Vec<Departed> {
@@ -213,6 +241,7 @@ async fn departed(inventory: &Inventory, adopted: &Adopted, engine: &dyn Engine)
 }
 
 async fn remove(
+    common: &Common,
     inventory: &Inventory,
     means: &Means,
     (adopted, jobs): (&Adopted, &Jobs),
@@ -245,6 +274,14 @@ async fn remove(
         println!("nothing is held");
     }
     for one in dependents_first(inventory, &chosen) {
+        let Some(_lock) = store::lock_stack(&common.state_dir(), &one.stack)? else {
+            anstream::eprintln!(
+                "error: {}; try again when it is done",
+                is_busy(common, &one.stack)
+            );
+            failed = true;
+            continue;
+        };
         let query = adopted.owned_by(&one.stack, Some(&one.source));
         let report = means.remove(&query, Some(one.source.clone()), false).await;
         print(&report);

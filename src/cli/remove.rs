@@ -1,7 +1,9 @@
 //! `bowline remove`: takes a stack away.
 
 use super::apply::{print, stop_on_interrupt};
+use super::claim::claim;
 use super::recorded::record;
+use super::socket::Socket;
 use super::{Common, engine, onlooker};
 use crate::execute::Bounds;
 use crate::model::StackName;
@@ -22,6 +24,8 @@ pub(super) struct Arguments {
     /// How many engine calls to make at once.
     #[arg(long, default_value = "8", value_name = "N")]
     parallel: NonZeroUsize,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -35,11 +39,8 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         brake: tokio_util::sync::CancellationToken::new(),
     };
     let owner = means.engine.stacks().await?.remove(&name).flatten();
-    if let Some(source) = &owner {
-        anstream::eprintln!(
-            "warning: {name} comes from the source {source}; an agent that watches it makes it again"
-        );
-    }
+    let instead = "take its directory out of git";
+    let _locks = claim(common, &arguments.socket, &*means.engine, &[&name], instead).await?;
     let adopted = Adopted::of(&common.state_dir());
     let query = adopted.owned_by(&name, owner.as_ref());
     let report = means.remove(&query, None, arguments.volumes).await;

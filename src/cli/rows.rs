@@ -102,8 +102,8 @@ fn line(told: Told, slot: &Slot, service: &ServiceRollout, row: &SlotStatus) -> 
         Told::Failed => format!("{slot}: {}", service.word(row)),
         Told::Up => {
             let (up, all) = service.count();
-            let took = row.took().unwrap_or_default().as_secs_f64();
-            format!("{slot}: up after {took:.1} s ({up} of {all})")
+            let took = row.took().map(|took| format!("after {:.1} s", took.as_secs_f64()));
+            format!("{slot}: up {} ({up} of {all})", took.as_deref().unwrap_or("as before"))
         }
     }
 }
@@ -145,6 +145,20 @@ mod tests {
         };
         assert_eq!(told(Told::Up, 0), "web/1: up after 2.0 s (1 of 2)");
         assert_eq!(told(Told::Failed, 1), "web/2: failed: port 80 is taken");
+    }
+
+    #[test]
+    fn a_container_that_was_only_watched_is_not_said_to_have_come_up() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut rollout = RolloutStatus::new(RolloutPhase::Progressing, at(0));
+        let slot = Slot { service: ServiceName::new("web").unwrap(), number: 1 };
+        for (second, phase) in [(1, SlotPhase::Watching), (4, SlotPhase::Done)] {
+            let notice = SlotNotice { slot: &slot, phase, why: None, is_update: true };
+            rollout.note(&notice, at(second));
+        }
+        let service = &rollout.services[0];
+        let told = line(Told::Up, &slot, service, &service.slots[0]);
+        assert_eq!(told, "web/1: up as before (1 of 1)");
     }
 
     #[test]

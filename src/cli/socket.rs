@@ -19,6 +19,11 @@ impl Socket {
         Asker::at(&self.socket)
     }
 
+    /// Where that is.
+    pub(super) fn path(&self) -> &Path {
+        &self.socket
+    }
+
     /// That there is no agent.
     pub(super) fn absence(&self) -> String {
         format!("no agent answers at {}", self.socket.display())

@@ -73,13 +73,13 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     }
     let Some(snapshot) = known(arguments).await? else {
         let absence = absence(arguments);
-        if let Some(stack) = arguments.stacks.first() {
-            bail!("{absence}, and only an agent knows more of {stack}");
-        }
         if arguments.check {
             bail!("{absence}, and only an agent knows whether stacks are as git asks for");
         }
-        anstream::eprintln!("{absence}; this is what the engine shows");
+        anstream::eprintln!(
+            "{absence}; this is what the engine shows. Start it (`systemctl start bowline`), or name where it answers, \
+             to see the rest"
+        );
         by_engine::show(common, arguments).await?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -107,7 +107,10 @@ fn checked(snapshot: &Snapshot) -> ExitCode {
 }
 
 fn absence(arguments: &Arguments) -> String {
-    format!("no agent answers at {}", arguments.agent.as_deref().unwrap_or(PAGE))
+    match &arguments.agent {
+        Some(page) => format!("no agent answers at {page}"),
+        None => arguments.socket.absence(),
+    }
 }
 
 /// What an agent knows, asked at its socket or else at its page; `None` if none answers.

@@ -59,6 +59,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// The stacks that are without error.
+    pub(super) fn stacks(&self) -> impl Iterator<Item = &Stack> {
+        self.entries.iter().filter_map(|entry| Some(&entry.loaded.as_ref().ok()?.stack))
+    }
+
     /// The jobs of a stack that ran to their end.
     pub(super) fn completed(&self, stack: &Stack) -> Completed {
         self.jobs.0.completed(stack, &self.jobs.1)

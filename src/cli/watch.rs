@@ -105,8 +105,12 @@ fn told(status: &StackStatus, result: PassResult, goes_back: bool) -> ExitCode {
             println!("{name}: removed");
             true
         }
-        PassResult::RolledBack
-        | PassResult::Unchanged
+        PassResult::RolledBack => {
+            let runs = instead.map(|to| format!("; {} runs instead", to.short()));
+            println!("{name}: failed again{at}, and is held back{}", runs.unwrap_or_default());
+            false
+        }
+        PassResult::Unchanged
         | PassResult::Changed
         | PassResult::Failed
         | PassResult::Invalid

@@ -6,7 +6,7 @@ use crate::execute::{Clock, last_words};
 use crate::model::{Health, Observed, Revision, ServiceName, SourceName, Stack, StackName};
 use crate::plan::{Completed, ContainerRef, Plan};
 use crate::rollout::Progress;
-use crate::status::{DriftKind, PassResult, Report, RolloutReport, Seen, Workload};
+use crate::status::{DriftKind, PassResult, Report, RolloutReport, Seen, Workload, is_from_hand};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -61,6 +61,8 @@ impl Notes {
 
     pub(super) fn look(&mut self, stack: &Stack, observed: &Observed, plan: &Plan, round: usize) {
         if round == 0 {
+            self.report.from_hand =
+                self.report.source.is_some() && is_from_hand(&stack.name, observed);
             self.first_plan(plan);
         }
         self.report.problems.clone_from(&plan.problems);

@@ -189,12 +189,15 @@ pub struct Occasion {
 }
 
 impl Report {
-    /// Whether the pass changed something, or failed to. A pull that is due and brings what is there
+    /// Whether the pass changed something, failed to, or took over what `apply` had made. A pull that is due and brings what is there
     /// already changes nothing.
     pub fn is_deployment(&self) -> bool {
         // That it is kept is no doing.
         if self.departure.as_ref().is_some_and(|departure| departure.held.is_some()) {
             return false;
+        }
+        if self.from_hand {
+            return true;
         }
         let acted = self.actions.iter().any(|it| it.action != Action::Pull || it.error.is_some());
         let gave_up = || self.rollouts.iter().any(|it| it.verdict == RolloutVerdict::Paused);
@@ -349,7 +352,7 @@ impl HistoryEntry {
         let subject = self.commit.as_ref().map(|commit| commit.subject.clone());
         let subject = subject.filter(|_| self.cause == DeploymentCause::Commit);
         let message = || first_line(&self.message);
-        if self.result.is_success() {
+        if self.result.is_success() && (self.changes > 0 || self.message.is_empty()) {
             return subject.unwrap_or_else(|| self.summary.clone());
         }
         match message() {

@@ -1,6 +1,6 @@
 //! What a stack owns on the engine, by name.
 
-use crate::model::{Observed, ServiceName, StackName};
+use crate::model::{Observed, ServiceName, StackName, labels};
 use crate::plan::Completed;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,16 @@ pub struct Seen {
     pub images: RunImages,
     /// Its jobs that ran to their end.
     pub completed: Completed,
+}
+
+/// Whether a snapshot shows containers or networks of `stack` that Bowline made, all of them in no source.
+pub fn is_from_hand(stack: &StackName, observed: &Observed) -> bool {
+    let containers = observed.containers.iter().filter(|found| !found.adopted);
+    let networks = observed.networks.iter().filter(|found| found.stack.as_ref() == Some(stack));
+    let networks = networks.map(|found| &found.spec.labels);
+    let all = containers.map(|found| &found.spec.labels).chain(networks);
+    let mut made = all.filter(|labels| labels.contains_key(labels::STACK)).peekable();
+    made.peek().is_some() && made.all(|labels| !labels.contains_key(labels::SOURCE))
 }
 
 /// The images that each service runs: the id, and the reference that it was asked for by.

@@ -84,7 +84,7 @@ impl RolloutStatus {
         match service.slots.binary_search_by_key(&number, |slot| slot.number) {
             Ok(index) => service.slots[index].come_to(notice, now),
             Err(index) => {
-                let (phase, why) = (SlotPhase::Waiting, None);
+                let (phase, why) = (notice.phase, None);
                 let mut slot = SlotStatus { number, phase, since: now, began: None, up: None, why };
                 slot.come_to(notice, now);
                 service.slots.insert(index, slot);
@@ -133,6 +133,8 @@ impl RolloutStatus {
 
 impl SlotStatus {
     fn come_to(&mut self, notice: &SlotNotice<'_>, now: Timestamp) {
+        // One that needs no change, and is only watched, never waits for its turn.
+        let had_to_wait = self.phase == SlotPhase::Waiting;
         (self.phase, self.since) = (notice.phase, now);
         self.why = notice.why.map(str::to_owned);
         match notice.phase {
@@ -143,7 +145,7 @@ impl SlotStatus {
             }
             SlotPhase::Draining | SlotPhase::Failed => drop(self.began.get_or_insert(now)),
             SlotPhase::Watching | SlotPhase::Done => {
-                self.began.get_or_insert(now);
+                self.began = self.began.or(had_to_wait.then_some(now));
                 self.up.get_or_insert(now);
             }
         }

@@ -47,6 +47,9 @@ pub struct Report {
     pub workload: Option<Workload>,
     /// What the stack owned and ran at the end; `None` when the engine could not tell.
     pub seen: Option<Seen>,
+    /// That a pass for a source found the stack as `apply` had made it, in no source; where an agent tells
+    /// it: for the first time.
+    pub from_hand: bool,
     /// What became of the updates of services, where containers were exchanged.
     pub rollouts: Vec<RolloutReport>,
     /// That the stack's last good definition is asked for in place of what git asks for.
@@ -85,6 +88,7 @@ impl Report {
             problems: Vec::new(),
             workload: None,
             seen: None,
+            from_hand: false,
             rollouts: Vec::new(),
             held_back: None,
             paused: None,

@@ -282,7 +282,7 @@ pub struct SlotStatus {
     pub phase: SlotPhase,
     /// Since when.
     pub since: Timestamp,
-    /// When its turn came.
+    /// When its turn came; absent also where its container needed no change.
     pub began: Option<Timestamp>,
     /// When its new container was up.
     pub up: Option<Timestamp>,

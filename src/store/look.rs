@@ -2,7 +2,8 @@
 
 use super::file::{self, Refusal};
 use super::inventory::FILE;
-use super::lock::LOCK_FILE;
+use super::lock::{LOCK_FILE, stack_file};
+use crate::model::StackName;
 use redb::{Database, DatabaseError};
 use std::fs;
 use std::io::ErrorKind;
@@ -54,7 +55,16 @@ pub fn look(state_dir: &Path) -> Standing {
 
 /// The process that has `state_dir` locked, as far as the system tells us.
 pub fn holder(state_dir: &Path) -> Option<u32> {
-    let inode = fs::metadata(state_dir.join(LOCK_FILE)).ok()?.ino();
+    holder_of(&state_dir.join(LOCK_FILE))
+}
+
+/// The process that has `stack` locked, as far as the system tells us.
+pub fn holder_of_stack(state_dir: &Path, stack: &StackName) -> Option<u32> {
+    holder_of(&stack_file(state_dir, stack))
+}
+
+fn holder_of(path: &Path) -> Option<u32> {
+    let inode = fs::metadata(path).ok()?.ino();
     holder_in(&fs::read_to_string("/proc/locks").ok()?, inode)
 }
 

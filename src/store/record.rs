@@ -35,6 +35,8 @@ pub struct StackRecord {
     pub paused: Option<Paused>,
     /// That nothing is done to it.
     pub suspended: Option<SuspendedStatus>,
+    /// That the last pass that could look found it as `apply` had made it, in no source.
+    pub from_hand: bool,
     /// How far its services came towards a definition that is being brought about.
     pub progress: Option<ProgressRecord>,
     /// What it owned on the engine at the end of the last pass that could look.
@@ -117,6 +119,7 @@ impl StackRecord {
         self.suspended = self.suspended.take().or_else(|| earlier.suspended.clone());
         self.held = self.held.take().or_else(|| earlier.held.clone());
         self.removal = self.removal.take().or_else(|| earlier.removal.clone());
+        self.from_hand |= earlier.from_hand;
         if self.holdings == Holdings::default() {
             self.holdings.clone_from(&earlier.holdings);
         }

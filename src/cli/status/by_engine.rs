@@ -1,11 +1,15 @@
 //! What the engine shows of stacks where no agent answers.
 
 use super::{Arguments, Form, show};
+use crate::cli::near::near_misses;
 use crate::cli::{Common, engine};
 use crate::model::{Container, Health, Query, SourceName, StackName, State};
+use crate::status::Table;
+use anyhow::bail;
 use serde::Serialize;
 use serde_json::json;
-use std::fmt::Write;
+
+const HEAD: [&str; 4] = ["STACK", "SOURCE", "RUNNING", "HEALTH"];
 
 /// What the engine shows of a stack.
 #[derive(Serialize)]
@@ -23,10 +27,17 @@ pub(super) async fn show(common: &Common, arguments: &Arguments) -> anyhow::Resu
     rows.retain(|row| {
         asked.is_empty() || row.source.as_ref().is_some_and(|source| asked.contains(source))
     });
+    for name in &arguments.stacks {
+        if !rows.iter().any(|row| row.name == *name) {
+            let near = near_misses(name.as_str(), rows.iter().map(|row| row.name.as_str()));
+            bail!("the engine has nothing that Bowline made of a stack {name}{near}");
+        }
+    }
+    rows.retain(|row| arguments.stacks.is_empty() || arguments.stacks.contains(&row.name));
     show::put(&match arguments.output {
         Form::Json => serde_json::to_string_pretty(&json!({ "stacks": rows }))? + "\n",
         Form::Yaml => serde_yaml::to_string(&json!({ "stacks": rows }))?,
-        Form::Text | Form::Wide => table(&rows),
+        Form::Text | Form::Wide => show::painted(&table(&rows)),
     })
 }
 
@@ -49,17 +60,51 @@ async fn rows(common: &Common) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut text = format!("{:<24} {:<16} {:<8} HEALTH\n", "STACK", "SOURCE", "RUNNING");
-    for row in rows {
-        let source = row.source.as_ref().map_or("-", SourceName::as_str);
+fn table(rows: &[Row]) -> Table {
+    let cells = |row: &Row| {
+        let source = row.source.as_ref().map_or("-", SourceName::as_str).to_owned();
         let running = format!("{}/{}", row.running, row.containers);
-        let health = match row.unhealthy {
-            0 if row.running == row.containers => "all run".to_owned(),
-            0 => format!("{} ended", row.containers - row.running),
-            unhealthy => format!("{unhealthy} unhealthy"),
-        };
-        let _ = writeln!(text, "{:<24} {source:<16} {running:<8} {health}", row.name);
+        vec![row.name.to_string(), source, running, health(row)]
+    };
+    Table { head: &HEAD, rows: rows.iter().map(cells).collect() }
+}
+
+fn health(row: &Row) -> String {
+    match (row.unhealthy, row.containers - row.running) {
+        _ if row.containers == 0 => "no containers".to_owned(),
+        (0, 0) => "all run".to_owned(),
+        (0, others) => format!("{others} not running"),
+        (unhealthy, _) => format!("{unhealthy} unhealthy"),
     }
-    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them_and_a_stack_without_containers_is_told_so() {
+        let row = |name: &str, source: Option<&str>, (running, unhealthy, containers)| Row {
+            name: StackName::new(name).unwrap(),
+            source: source.map(|source| SourceName::new(source).unwrap()),
+            running,
+            unhealthy,
+            containers,
+        };
+        let long = "a-stack-of-a-name-that-is-longer-than-others";
+        let rows = [
+            row(long, Some("infra"), (2, 0, 2)),
+            row("b", None, (0, 0, 0)),
+            row("c", None, (1, 0, 3)),
+            row("d", None, (1, 1, 3)),
+        ];
+        assert_eq!(
+            table(&rows).to_string(),
+            "STACK                                         SOURCE  RUNNING  HEALTH\n\
+             a-stack-of-a-name-that-is-longer-than-others  infra   2/2      all run\n\
+             b                                             -       0/0      no containers\n\
+             c                                             -       1/3      2 not running\n\
+             d                                             -       1/3      1 unhealthy\n"
+        );
+    }
 }
