@@ -14,11 +14,11 @@ const LOOKED_THROUGH: usize = 100;
 
 impl World {
     pub(super) async fn history(&self, name: &StackName, most: usize) -> Result<History, Refusal> {
-        let found = self.deployments(name, most).await?;
-        if found.is_empty() && self.desired().wish(name).is_none() {
+        let stack = name.clone();
+        let deployments: Vec<_> = self.in_history(move |all| all.last(&stack, most)).await?;
+        if deployments.is_empty() && self.desired().wish(name).is_none() {
             return Err(unknown(name));
         }
-        let deployments = found.into_iter().map(|deployment| deployment.entry).collect();
         Ok(History { stack: name.clone(), deployments })
     }
 
@@ -27,9 +27,9 @@ impl World {
         name: &StackName,
         id: u64,
     ) -> Result<Deployment, Refusal> {
-        let found = self.deployments(name, usize::MAX).await?;
-        let missing = || Refusal::Unknown(no_deployment(name, id, &found));
-        found.iter().find(|it| it.entry.id == id).cloned().ok_or_else(missing)
+        let stack = name.clone();
+        let found = self.in_history(move |all| all.get(&stack, id)).await?;
+        found.map_err(|known| Refusal::Unknown(no_deployment(name, id, known)))
     }
 
     pub(super) async fn explain(
@@ -38,7 +38,9 @@ impl World {
         service: &ServiceName,
     ) -> Result<Explanation, Refusal> {
         let failed = |error: EngineError| Refusal::Failed(error.to_string());
-        let history = self.deployments(name, LOOKED_THROUGH).await?;
+        let of = name.clone();
+        let history: Vec<Deployment> =
+            self.in_history(move |all| all.last(&of, LOOKED_THROUGH)).await?;
         let wish = self.desired().wish(name);
         if wish.is_none() && history.is_empty() {
             return Err(unknown(name));
