@@ -210,7 +210,8 @@ pub(super) async fn keep(world: Arc<World>) {
         let mishap = flush(&world).await;
         trouble = tell(&world, trouble.as_ref(), mishap);
         tokio::select! {
-            () = world.chronicle.unwritten.notified() => {}
+            // What cannot be written is not tried again, and checked as a whole, for each that comes.
+            () = world.chronicle.unwritten.notified(), if trouble.is_none() => {}
             () = sleep(RETRY), if trouble.is_some() => {}
             () = sleep(TIDYING) => {}
             () = world.stop.cancelled() => return,

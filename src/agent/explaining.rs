@@ -1,12 +1,12 @@
 //! Answers what happened to a stack, and why a service is as it is.
 
 use super::World;
-use super::desired::Want;
+use super::desired::{Want, Wish};
 use crate::engine::{Engine, EngineError};
 use crate::model::{Container, Query, ServiceName, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Circumstances, ContainerRef};
-use crate::status::{Deployment, Explanation, History, Refusal, no_deployment};
+use crate::status::{Deployment, Explanation, History, Refusal, first_line, no_deployment};
 use std::collections::BTreeMap;
 
 /// How many deployments are looked through for those that concern a service.
@@ -55,6 +55,7 @@ impl World {
         }
         let revision = explanation.revision.as_ref();
         explanation.commit = revision.and_then(|revision| self.chronicle.commit(revision));
+        explanation.differs_unknown = Some(unasked(wish.as_ref(), service));
         if let Some(wish) = wish
             && let Want::Run(stack) = &wish.want
             && stack.services.contains_key(service)
@@ -96,6 +97,18 @@ pub async fn explain(
     }
     let restarts = |container: &Container| restarts.get(&container.id).copied();
     Ok(Explanation::of((stack, service), &observed, restarts, history))
+}
+
+/// Why nothing can be compared with what git asks for.
+fn unasked(wish: Option<&Wish>, service: &ServiceName) -> String {
+    match wish.map(|wish| &wish.want) {
+        None => "git asks for no such stack any more".to_owned(),
+        Some(Want::Run(_)) => format!("git asks for no service {service} any more"),
+        Some(Want::Invalid { problem, .. }) => {
+            format!("the stack's files are in error: {}", first_line(problem))
+        }
+        Some(Want::Held(_) | Want::Gone(_)) => "the stack left its source".to_owned(),
+    }
 }
 
 fn unknown(name: &StackName) -> Refusal {

@@ -6,6 +6,8 @@ use crate::model::{Revision, StackName};
 use jiff::Timestamp;
 use std::fmt::{self, Write};
 
+/// That something was changed beside git.
+pub(super) const REPAIRS: &str = "to repair drift";
 const HEAD: [&str; 8] = ["ID", "WHEN", "REVISION", "AUTHOR", "CAUSE", "RESULT", "TOOK", "WHAT"];
 
 /// One line a deployment under a line of headings. WHEN is how long ago it came so last, AUTHOR who
@@ -135,7 +137,7 @@ pub(super) fn origin(entry: &HistoryEntry) -> String {
             format!("by commit {revision}{}", said.unwrap_or_default())
         }
         (DeploymentCause::Commit, None) => "by its definition".to_owned(),
-        (DeploymentCause::Drift, _) => "to repair drift".to_owned(),
+        (DeploymentCause::Drift, _) => REPAIRS.to_owned(),
         (DeploymentCause::Image, _) => "for another image under its name".to_owned(),
         (DeploymentCause::Retry, _) => "by another try".to_owned(),
         (DeploymentCause::Start, _) => "as the agent started".to_owned(),
