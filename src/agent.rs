@@ -151,8 +151,8 @@ pub async fn run_reloading(
     let passes = work_off(&world).await;
     drain(&world, tasks, passes).await;
     drop(api);
-    keeping::end(&world, kept).await;
     chronicle::end(&world, told).await;
+    keeping::end(&world, kept).await;
     Ok(())
 }
 

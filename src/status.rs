@@ -26,8 +26,8 @@ pub use board::{Board, ConfigStatus, Snapshot};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
 pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
 pub use deployment::{
-    DeployedAction, DeployedImage, DeployedReason, Deployment, DeploymentCause, History,
-    HistoryEntry, Occasion,
+    DeployedAction, DeployedImage, DeployedReason, Deployment, DeploymentCause, GivenOrder,
+    History, HistoryEntry, Occasion,
 };
 pub use detail::detail;
 pub use explain::{ExplainedContainer, Explanation, ServiceChange};

@@ -21,7 +21,7 @@ mod record;
 
 pub use adopted::Adopted;
 pub use by_hand::{NoWayBack, Wanted};
-pub use deployments::{Deployments, HistoryBounds, HistoryMishap, HistoryUnread};
+pub use deployments::{Deployments, Found, HistoryBounds, HistoryMishap, HistoryUnread, Rows};
 pub use inventory::{Inventory, Mishap};
 pub use jobs::Jobs;
 pub use key::{digest_key, digest_key_to_look};
@@ -68,6 +68,9 @@ pub fn prepare(state_dir: &Path) -> Result<(), StoreError> {
         cause,
     })
 }
+
+#[cfg(test)]
+mod victim;
 
 #[cfg(test)]
 mod tests {

@@ -111,8 +111,8 @@ impl Alone {
         let told = tokio::spawn(chronicle::keep(Arc::clone(&self.world)));
         let passes = work_off(&self.world).await;
         drain(&self.world, JoinSet::new(), passes).await;
-        keeping::end(&self.world, kept).await;
         chronicle::end(&self.world, told).await;
+        keeping::end(&self.world, kept).await;
     }
 
     /// Comes with the stop.

@@ -9,7 +9,7 @@ use crate::model::{ContentDigest, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances};
 use crate::rollout;
-use crate::status::{Caller, Done, Order, Preview, Refusal, RollbackTo};
+use crate::status::{Caller, Done, GivenOrder, Order, Preview, Refusal, RollbackTo, Suspension};
 use crate::store::{Good, Mishap, Wanted};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -65,11 +65,11 @@ impl World {
         };
         let word = order.word();
         tracing::warn!(stack = %name, order = word, by = %by, "{word} by hand, by {by}: {did}");
-        self.unsaved.notify_one();
-        self.show_holds(name);
         // A pass that begins from here on has seen all of it.
         let at = Timestamp::now();
-        self.chronicle.note_order(name, order, by, at);
+        self.inventory.update(name, |record| record.note_order(given(order, by, at, &did)));
+        self.unsaved.notify_one();
+        self.show_holds(name);
         // What failed before says nothing about this.
         self.queue.forget(name);
         self.queue.add(name.clone());
@@ -226,6 +226,17 @@ impl World {
         let (definition, revision) = self.counts(name, wish, stack);
         Ok(Wanted { revision, definition, also: BTreeSet::new() })
     }
+}
+
+/// An order as the history tells it.
+fn given(order: &Order, by: &Caller, at: Timestamp, did: &str) -> GivenOrder {
+    let did = match order {
+        Order::Suspend(Suspension { reason: Some(reason) }) => {
+            format!("{did} ({})", String::from(reason.clone()))
+        }
+        _ => did.to_owned(),
+    };
+    GivenOrder { order: order.word().to_owned(), by: by.to_string(), at, did }
 }
 
 fn named(good: &Good) -> &str {

@@ -4,7 +4,8 @@
 use super::World;
 use crate::model::{Commit, ContentDigest, Revision, StackName};
 use crate::status::{
-    Caller, Deployment, DeploymentCause, Occasion, Order, PassResult, Refusal, Report, SourceReport,
+    Deployment, DeploymentCause, GivenOrder, Occasion, Order, PassResult, Refusal, Report,
+    SourceReport,
 };
 use crate::store::{Deployments, HistoryMishap, Inventory, Mishap, StackRecord};
 use jiff::Timestamp;
@@ -23,8 +24,6 @@ const TIDYING: Duration = Duration::from_secs(24 * 3600);
 const LAST_WRITE: Duration = Duration::from_secs(5);
 /// How many commits are remembered for passes that end when git is further on.
 const MOST_COMMITS: usize = 64;
-/// How many orders of a stack are remembered until a pass has seen them.
-const MOST_ORDERS: usize = 16;
 
 /// Who writes the history.
 pub(super) struct Chronicle {
@@ -38,7 +37,8 @@ pub(super) struct Chronicle {
 #[derive(Default)]
 struct Known {
     stacks: BTreeMap<StackName, Last>,
-    orders: BTreeMap<StackName, Vec<Given>>,
+    /// Up to when the orders of a stack are told, where the inventory may still have them.
+    told: BTreeMap<StackName, Timestamp>,
     /// The newest last.
     commits: VecDeque<(Revision, Commit)>,
 }
@@ -50,13 +50,6 @@ struct Last {
     definition: Option<ContentDigest>,
     /// How it ended; `None`: an earlier process made it.
     result: Option<PassResult>,
-}
-
-/// An order that no pass has seen yet.
-struct Given {
-    order: Order,
-    by: String,
-    at: Timestamp,
 }
 
 /// What a pass worked towards.
@@ -96,17 +89,6 @@ impl Chronicle {
         known.commits.push_back(shown.clone());
     }
 
-    /// Remembers an order: the pass that begins after `at` follows from it.
-    pub(super) fn note_order(&self, stack: &StackName, order: &Order, by: &Caller, at: Timestamp) {
-        let given = Given { order: order.clone(), by: by.0.clone(), at };
-        let mut known = self.known();
-        let orders = known.orders.entry(stack.clone()).or_default();
-        if orders.len() == MOST_ORDERS {
-            orders.remove(0);
-        }
-        orders.push(given);
-    }
-
     /// What a commit says of itself, if it was the newest not long ago.
     pub(super) fn commit(&self, revision: &Revision) -> Option<Commit> {
         let known = self.known();
@@ -117,55 +99,50 @@ impl Chronicle {
     fn note(&self, report: &Report, record: &StackRecord) {
         let aim = Aim::of(report, record);
         let mut known = self.known();
-        let waiting = known.orders.remove(&report.stack).unwrap_or_default();
-        let (seen, later): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|given| given.at <= report.started);
-        if !later.is_empty() {
-            known.orders.insert(report.stack.clone(), later);
-        }
-        let now = Last { definition: aim.definition.clone(), result: Some(report.result) };
-        let last = known.stacks.insert(report.stack.clone(), now);
+        // A pass that begins after an order follows from it.
+        let told = known.told.get(&report.stack).copied().unwrap_or(Timestamp::MIN);
+        let is_new = |given: &&GivenOrder| told < given.at && given.at <= report.started;
+        let orders: Vec<_> = record.orders.iter().filter(is_new).cloned().collect();
+        let last = known.stacks.get(&report.stack).cloned();
+        // One that could not even look leaves nothing to be tried again.
+        let saw_nothing = report.workload.is_none() && report.result == PassResult::Failed;
+        let goes_on = |last: &&Last| saw_nothing && last.definition == aim.definition;
+        let now = last.as_ref().filter(goes_on).cloned().unwrap_or_else(|| Last {
+            definition: aim.definition.clone(),
+            result: Some(report.result),
+        });
+        known.stacks.insert(report.stack.clone(), now);
         if report.result == PassResult::Removed {
             // One that comes back begins anew.
             known.stacks.remove(&report.stack);
         }
         drop(known);
-        // One that only has it looked at is told where nothing else was ordered.
-        let ordered = !seen.is_empty();
-        let changing = seen.iter().any(|given| given.order != Order::Sync);
-        let told: Vec<&Given> =
-            seen.iter().filter(|given| !changing || given.order != Order::Sync).collect();
-        if !report.is_deployment() && !changing {
-            return;
+        let ordered = !orders.is_empty();
+        // One that only has it looked at, and nothing found, is no news.
+        let is_news = orders.iter().any(|given| given.order != Order::Sync.word());
+        if report.is_deployment() || is_news {
+            let occasion = Occasion {
+                cause: cause(last.as_ref(), report, &aim, ordered),
+                orders,
+                commit: aim.revision.as_ref().and_then(|revision| self.commit(revision)),
+                revision: aim.revision,
+                instead_of: aim.instead_of,
+                definition: aim.definition,
+            };
+            let mut deployment = Deployment::of(report, occasion);
+            if report.from_hand {
+                let more = if report.message.is_empty() { "" } else { "\n" };
+                let told = format!("took over what `bowline apply` had made{more}");
+                deployment.entry.message.insert_str(0, &told);
+            }
+            self.deployments.note(deployment);
+            self.unwritten.notify_one();
         }
-        let cause = cause(last.as_ref(), report, &aim, ordered);
-        let order = told.last().map(|given| {
-            let mut words: Vec<&str> = told.iter().map(|given| given.order.word()).collect();
-            words.dedup();
-            (words.join(", "), Some(given.by.clone()))
-        });
-        let occasion = Occasion {
-            cause,
-            order,
-            commit: aim.revision.as_ref().and_then(|revision| self.commit(revision)),
-            revision: aim.revision,
-            instead_of: aim.instead_of,
-            definition: aim.definition,
-        };
-        let mut deployment = Deployment::of(report, occasion);
-        if report.from_hand {
-            let more = if report.message.is_empty() { "" } else { "\n" };
-            let told = format!("took over what `bowline apply` had made{more}");
-            deployment.entry.message.insert_str(0, &told);
+        if ordered {
+            // After the note: what is told here is in the next write.
+            self.known().told.insert(report.stack.clone(), report.started);
+            self.unwritten.notify_one();
         }
-        self.deployments.note(deployment);
-        self.unwritten.notify_one();
-    }
-
-    async fn flush(&self) -> Option<HistoryMishap> {
-        let deployments = Arc::clone(&self.deployments);
-        let written = spawn_blocking(move || deployments.flush(Timestamp::now())).await;
-        written.unwrap_or(Ok(())).err()
     }
 
     /// A panic under the lock leaves the data whole: every change of it is a single call.
@@ -243,10 +220,11 @@ fn cause(last: Option<&Last>, report: &Report, aim: &Aim, ordered: bool) -> Depl
 pub(super) async fn keep(world: Arc<World>) {
     let mut trouble = None;
     loop {
-        let mishap = world.chronicle.flush().await;
+        let mishap = flush(&world).await;
         trouble = tell(&world, trouble.as_ref(), mishap);
         tokio::select! {
-            () = world.chronicle.unwritten.notified() => {}
+            // What cannot be written is not tried again, and checked as a whole, for each that comes.
+            () = world.chronicle.unwritten.notified(), if trouble.is_none() => {}
             () = sleep(RETRY), if trouble.is_some() => {}
             () = sleep(TIDYING) => {}
             () = world.stop.cancelled() => return,
@@ -259,11 +237,27 @@ pub(super) async fn end(world: &Arc<World>, kept: JoinHandle<()>) {
     let last = async {
         // It ends with the stop; a defect in it loses no more than what is written now.
         let _ = kept.await;
-        world.chronicle.flush().await
+        flush(world).await
     };
     if let Ok(Some(mishap)) = timeout(LAST_WRITE, last).await {
         tracing::warn!("{mishap}");
     }
+}
+
+/// Writes what is new. Orders that are told on the disk by then are not kept in the inventory any more.
+async fn flush(world: &Arc<World>) -> Option<HistoryMishap> {
+    let told = world.chronicle.known().told.clone();
+    let deployments = Arc::clone(&world.chronicle.deployments);
+    let written = spawn_blocking(move || deployments.flush(Timestamp::now())).await;
+    let mishap = written.unwrap_or(Ok(())).err();
+    if mishap.as_ref().is_none_or(|mishap| matches!(mishap.0, Mishap::Damaged { .. })) {
+        for (stack, until) in told {
+            world.inventory.update(&stack, |record| record.orders.retain(|it| it.at > until));
+            world.chronicle.known().told.retain(|key, at| *key != stack || *at != until);
+            world.unsaved.notify_one();
+        }
+    }
+    mishap
 }
 
 /// Logs a mishap, once; returns the trouble that stays.
@@ -301,14 +295,13 @@ impl World {
         }
     }
 
-    /// The last deployments of a stack, the newest first.
-    pub(super) async fn deployments(
+    /// What `look` finds in the history.
+    pub(super) async fn in_history<T: Send + 'static>(
         &self,
-        name: &StackName,
-        most: usize,
-    ) -> Result<Vec<Deployment>, Refusal> {
-        let (deployments, stack) = (Arc::clone(&self.chronicle.deployments), name.clone());
-        let read = spawn_blocking(move || deployments.last(&stack, most)).await;
+        look: impl FnOnce(&Deployments) -> Result<T, HistoryMishap> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let deployments = Arc::clone(&self.chronicle.deployments);
+        let read = spawn_blocking(move || look(&deployments)).await;
         let read =
             read.map_err(|error| Refusal::Failed(format!("a defect of Bowline: {error}")))?;
         read.map_err(|mishap| Refusal::Failed(mishap.to_string()))

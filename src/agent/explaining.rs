@@ -1,12 +1,12 @@
 //! Answers what happened to a stack, and why a service is as it is.
 
 use super::World;
-use super::desired::Want;
+use super::desired::{Want, Wish};
 use crate::engine::{Engine, EngineError};
 use crate::model::{Container, Query, ServiceName, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Circumstances, ContainerRef};
-use crate::status::{Deployment, Explanation, History, Refusal, no_deployment};
+use crate::status::{Deployment, Explanation, History, Refusal, first_line, no_deployment};
 use std::collections::BTreeMap;
 
 /// How many deployments are looked through for those that concern a service.
@@ -14,11 +14,11 @@ const LOOKED_THROUGH: usize = 100;
 
 impl World {
     pub(super) async fn history(&self, name: &StackName, most: usize) -> Result<History, Refusal> {
-        let found = self.deployments(name, most).await?;
-        if found.is_empty() && self.desired().wish(name).is_none() {
+        let stack = name.clone();
+        let deployments: Vec<_> = self.in_history(move |all| all.last(&stack, most)).await?;
+        if deployments.is_empty() && self.desired().wish(name).is_none() {
             return Err(unknown(name));
         }
-        let deployments = found.into_iter().map(|deployment| deployment.entry).collect();
         Ok(History { stack: name.clone(), deployments })
     }
 
@@ -27,9 +27,9 @@ impl World {
         name: &StackName,
         id: u64,
     ) -> Result<Deployment, Refusal> {
-        let found = self.deployments(name, usize::MAX).await?;
-        let missing = || Refusal::Unknown(no_deployment(name, id, &found));
-        found.iter().find(|it| it.entry.id == id).cloned().ok_or_else(missing)
+        let stack = name.clone();
+        let found = self.in_history(move |all| all.get(&stack, id)).await?;
+        found.map_err(|known| Refusal::Unknown(no_deployment(name, id, known)))
     }
 
     pub(super) async fn explain(
@@ -38,7 +38,9 @@ impl World {
         service: &ServiceName,
     ) -> Result<Explanation, Refusal> {
         let failed = |error: EngineError| Refusal::Failed(error.to_string());
-        let history = self.deployments(name, LOOKED_THROUGH).await?;
+        let of = name.clone();
+        let history: Vec<Deployment> =
+            self.in_history(move |all| all.last(&of, LOOKED_THROUGH)).await?;
         let wish = self.desired().wish(name);
         if wish.is_none() && history.is_empty() {
             return Err(unknown(name));
@@ -53,6 +55,7 @@ impl World {
         }
         let revision = explanation.revision.as_ref();
         explanation.commit = revision.and_then(|revision| self.chronicle.commit(revision));
+        explanation.differs_unknown = Some(unasked(wish.as_ref(), service));
         if let Some(wish) = wish
             && let Want::Run(stack) = &wish.want
             && stack.services.contains_key(service)
@@ -94,6 +97,18 @@ pub async fn explain(
     }
     let restarts = |container: &Container| restarts.get(&container.id).copied();
     Ok(Explanation::of((stack, service), &observed, restarts, history))
+}
+
+/// Why nothing can be compared with what git asks for.
+fn unasked(wish: Option<&Wish>, service: &ServiceName) -> String {
+    match wish.map(|wish| &wish.want) {
+        None => "git asks for no such stack any more".to_owned(),
+        Some(Want::Run(_)) => format!("git asks for no service {service} any more"),
+        Some(Want::Invalid { problem, .. }) => {
+            format!("the stack's files are in error: {}", first_line(problem))
+        }
+        Some(Want::Held(_) | Want::Gone(_)) => "the stack left its source".to_owned(),
+    }
 }
 
 fn unknown(name: &StackName) -> Refusal {

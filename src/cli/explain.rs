@@ -6,7 +6,7 @@ use super::order::Addressee;
 use super::{Common, engine};
 use crate::agent;
 use crate::model::ServiceName;
-use crate::status::Explanation;
+use crate::status::{Deployment, Explanation};
 use crate::store::{Adopted, Deployments};
 use anyhow::bail;
 use clap::Args;
@@ -53,7 +53,8 @@ async fn without_agent(
 ) -> anyhow::Result<Explanation> {
     let state_dir = directly.state_dir(common)?;
     let stack = &to.stack;
-    let history = Deployments::stored(&state_dir, stack, LOOKED_THROUGH)?.unwrap_or_default();
+    let history = Deployments::stored(&state_dir, |rows| rows.newest(stack, LOOKED_THROUGH))?;
+    let history: Vec<Deployment> = history.unwrap_or_default();
     let absence = to.socket.absence();
     let engine = engine::open(common)?;
     let owner = engine.stacks().await?.remove(stack).flatten();

@@ -4,8 +4,8 @@
 use super::Common;
 use super::doer::Directly;
 use super::order::Addressee;
-use crate::status::{Deployment, History, history, no_deployment, told_in_full};
-use crate::store::Deployments;
+use crate::status::{Deployment, History, HistoryEntry, history, no_deployment, told_in_full};
+use crate::store::{Deployments, Rows};
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -86,8 +86,8 @@ async fn all(
     if let Some(agent) = to.socket.agent()? {
         return Ok(agent.history(&to.stack, most).await?);
     }
-    let deployments = stored(common, to, most, directly)?;
-    let deployments = deployments.into_iter().map(|deployment| deployment.entry).collect();
+    let deployments: Vec<HistoryEntry> =
+        stored(common, to, directly, |rows| rows.newest(&to.stack, most))?;
     Ok(History { stack: to.stack.clone(), deployments })
 }
 
@@ -100,24 +100,27 @@ async fn one(
     if let Some(agent) = to.socket.agent()? {
         return Ok(agent.deployment(&to.stack, id).await?);
     }
-    let known = stored(common, to, usize::MAX, directly)?;
-    let found = known.iter().find(|deployment| deployment.entry.id == id).cloned();
-    found.ok_or_else(|| anyhow!(no_deployment(&to.stack, id, &known)))
+    let (found, known) =
+        stored(common, to, directly, |rows| Ok((rows.get(&to.stack, id)?, rows.span(&to.stack)?)))?;
+    found.ok_or_else(|| anyhow!(no_deployment(&to.stack, id, known)))
 }
 
-/// What stands on the disk of a stack; at least one.
-pub(super) fn stored(
+/// What `look` finds on the disk of a stack that has a history there.
+fn stored<T>(
     common: &Common,
     to: &Addressee,
-    most: usize,
     directly: &Directly,
-) -> anyhow::Result<Vec<Deployment>> {
+    look: impl FnOnce(&Rows) -> Result<T, redb::Error>,
+) -> anyhow::Result<T> {
     let state_dir = directly.state_dir(common)?;
-    let found = Deployments::stored(&state_dir, &to.stack, most)?.unwrap_or_default();
-    if found.is_empty() {
+    let found = Deployments::stored(&state_dir, |rows| match rows.span(&to.stack)? {
+        None => Ok(None),
+        Some(_) => look(rows).map(Some),
+    })?;
+    let Some(found) = found.flatten() else {
         let (absence, dir) = (to.socket.absence(), state_dir.display());
         bail!("{absence}, and there is no history of {} in {dir}", to.stack);
-    }
+    };
     anstream::eprintln!(
         "{}; this is what the history in {} says",
         to.socket.absence(),

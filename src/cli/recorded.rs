@@ -2,7 +2,7 @@
 
 use super::{Common, EngineKind};
 use crate::control;
-use crate::status::{Deployment, DeploymentCause, Occasion, Report};
+use crate::status::{Deployment, DeploymentCause, GivenOrder, Occasion, Report};
 use crate::store::{self, Deployments, HistoryBounds};
 use jiff::Timestamp;
 use rustix::process::getuid;
@@ -23,7 +23,12 @@ pub(super) fn record(common: &Common, report: &Report, order: &str) {
     };
     let occasion = Occasion {
         cause: DeploymentCause::ByHand,
-        order: Some((order.to_owned(), Some(control::user(getuid().as_raw()).0))),
+        orders: vec![GivenOrder {
+            order: order.to_owned(),
+            by: control::user(getuid().as_raw()).0,
+            at: report.started,
+            did: String::new(),
+        }],
         revision: report.revision.clone(),
         commit: None,
         instead_of: None,

@@ -81,12 +81,15 @@ pub struct HistoryEntry {
     pub instead_of: Option<Revision>,
     /// Why there was something to do.
     pub cause: DeploymentCause,
-    /// The order, where the cause is one: `rollback`, `retry`, `apply`, ...
+    /// The order, where the cause is one: `rollback`, `retry`, `apply`, ...; of several, all with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// Who gave it: the name of a user of this host, where that is known.
+    /// Who gave it: the name of a user of this host, where that is known; of several, all with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The orders themselves, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<GivenOrder>,
     /// When the pass began.
     pub begun: Timestamp,
     /// How long it took.
@@ -171,13 +174,26 @@ pub struct History {
     pub deployments: Vec<HistoryEntry>,
 }
 
+/// An order by hand, for the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenOrder {
+    /// `rollback`, `retry`, `apply`, ...
+    pub order: String,
+    /// Who gave it: the name of a user of this host, where that is known.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was done about it at once, for people; may be empty.
+    pub did: String,
+}
+
 /// What surrounds a deployment beside the report of its pass.
 #[derive(Debug, Clone)]
 pub struct Occasion {
     /// Why there was something to do.
     pub cause: DeploymentCause,
-    /// The order, and who gave it.
-    pub order: Option<(String, Option<String>)>,
+    /// The orders that it follows from.
+    pub orders: Vec<GivenOrder>,
     /// The commit that the pass worked towards.
     pub revision: Option<Revision>,
     /// What that commit says of itself.
@@ -241,8 +257,9 @@ impl Report {
 impl Deployment {
     /// That of a pass. It gets its id where it is kept.
     pub fn of(report: &Report, occasion: Occasion) -> Self {
-        let Occasion { cause, order, revision, commit, instead_of, definition } = occasion;
-        let (order, by) = order.map_or((None, None), |(order, by)| (Some(order), by));
+        let Occasion { cause, orders, revision, commit, instead_of, definition } = occasion;
+        let order = each_once(orders.iter().map(|given| given.order.as_str()));
+        let by = each_once(orders.iter().map(|given| given.by.as_str()));
         let done = report.actions.iter().filter(|action| action.error.is_none()).count();
         let entry = HistoryEntry {
             id: 0,
@@ -254,6 +271,7 @@ impl Deployment {
             cause,
             order,
             by,
+            orders,
             begun: report.started,
             took_seconds: report.took.as_secs_f64(),
             result: report.result,
@@ -346,6 +364,12 @@ impl DeployedAction {
     }
 }
 
+impl From<Deployment> for HistoryEntry {
+    fn from(deployment: Deployment) -> Self {
+        deployment.entry
+    }
+}
+
 impl HistoryEntry {
     /// What it was about, in one line: what its commit says, why it failed, or what was done.
     pub fn what(&self) -> String {
@@ -374,6 +398,17 @@ impl HistoryEntry {
         let author = self.commit.as_ref().map(|commit| commit.author.as_str());
         self.by.as_deref().or(author.filter(|_| self.order.is_none()))
     }
+}
+
+/// The words with commas, each only once; `None`: there is none.
+fn each_once<'w>(words: impl Iterator<Item = &'w str>) -> Option<String> {
+    let mut once: Vec<&str> = Vec::new();
+    for word in words {
+        if !once.contains(&word) {
+            once.push(word);
+        }
+    }
+    (!once.is_empty()).then(|| once.join(", "))
 }
 
 fn actions(reports: &[ActionReport]) -> Vec<DeployedAction> {

@@ -1,9 +1,9 @@
 //! Why a service is as it is: its containers, the changes that led there, and what differs now.
 
-use super::history::{ago, one_line, origin};
+use super::history::{REPAIRS, ago, one_line, origin};
 use super::{
-    DeployedReason, Deployment, HeldBackStatus, HistoryEntry, PausedStatus, StackProblem,
-    StackStatus, SuspendedStatus, WindowStatus, first_line,
+    DeployedReason, Deployment, DeploymentCause, HeldBackStatus, HistoryEntry, PausedStatus,
+    StackProblem, StackStatus, SuspendedStatus, WindowStatus, first_line,
 };
 use crate::model::{
     Commit, Container, Health, Observed, Revision, ServiceName, SourceName, StackName, State,
@@ -17,6 +17,8 @@ use std::fmt::Write;
 const TOLD: usize = 10;
 /// How many reasons of a change are told in the text.
 const TOLD_REASONS: usize = 5;
+/// The field that tells whether a container runs.
+const STATE: &str = "state";
 /// How far the engine's clock may be behind ours.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(2);
 
@@ -39,6 +41,9 @@ pub struct Explanation {
     pub changes: Vec<ServiceChange>,
     /// What differs now from what git asks for; absent where that is not known.
     pub differs: Option<Vec<DeployedReason>>,
+    /// Why that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs_unknown: Option<String>,
     /// What a person must mend.
     pub problems: Vec<StackProblem>,
     /// That the stack's last good definition runs in place of what git asks for.
@@ -127,6 +132,7 @@ impl Explanation {
             containers,
             changes: changes.take(TOLD).collect(),
             differs: None,
+            differs_unknown: Some("only an agent knows what git asks for".to_owned()),
             problems: Vec::new(),
             held_back: None,
             paused: None,
@@ -175,7 +181,7 @@ impl Explanation {
                 differs.push(reason);
             }
         }
-        self.differs = Some(differs);
+        (self.differs, self.differs_unknown) = (Some(differs), None);
         let problems = plan.problems.iter().filter(|it| it.field.starts_with(&prefix));
         self.problems = problems.map(Into::into).collect();
     }
@@ -273,10 +279,8 @@ impl Explanation {
     fn differs_text(&self, text: &mut String) {
         match &self.differs {
             None => {
-                let _ = writeln!(
-                    text,
-                    "\nwhat differs is not known: only an agent knows what git asks for"
-                );
+                let why = self.differs_unknown.as_deref().unwrap_or_default();
+                let _ = writeln!(text, "\nwhat differs is not known: {why}");
             }
             Some(differs) if differs.is_empty() => {
                 let _ = writeln!(text, "\ndiffers: nothing");
@@ -299,7 +303,7 @@ impl Explanation {
             let entry = &change.deployment;
             let times =
                 if entry.times > 1 { format!(" ({} times)", entry.times) } else { String::new() };
-            let (when, what, origin) = (ago(entry.last, now), &change.object, origin(entry));
+            let (when, what, origin) = (ago(entry.last, now), &change.object, change.origin());
             let did = match change.error {
                 None => done(&change.action).to_owned(),
                 Some(_) => format!("could not {}", change.action),
@@ -309,7 +313,10 @@ impl Explanation {
             let reasons = self.reasons(change);
             for reason in reasons.iter().take(TOLD_REASONS) {
                 let DeployedReason { field, desired, actual } = reason;
-                let _ = writeln!(text, "    {field}: {actual} -> {desired}");
+                let _ = match ended(field, actual) {
+                    Some(how) => writeln!(text, "    it had ended with {how}"),
+                    None => writeln!(text, "    {field}: {actual} -> {desired}"),
+                };
             }
             if let Some(more) = reasons.len().checked_sub(TOLD_REASONS).filter(|more| *more > 0) {
                 let _ = writeln!(text, "    and {more} more");
@@ -331,6 +338,18 @@ impl Explanation {
     }
 }
 
+impl ServiceChange {
+    /// How it came about. What ended is started again whatever else failed before: that is no other try.
+    fn origin(&self) -> String {
+        let is_state = |reason: &DeployedReason| reason.field.rsplit('.').next() == Some(STATE);
+        let only_state = !self.reasons.is_empty() && self.reasons.iter().all(is_state);
+        if only_state && self.error.is_none() && self.deployment.cause == DeploymentCause::Retry {
+            return REPAIRS.to_owned();
+        }
+        origin(&self.deployment)
+    }
+}
+
 impl ExplainedContainer {
     fn of(container: &Container, restarts: Option<u32>) -> Self {
         Self {
@@ -345,6 +364,22 @@ impl ExplainedContainer {
             restarts,
         }
     }
+}
+
+/// The code that a container ended with, where a reason tells of one: `code 137 (SIGKILL)`.
+fn ended(field: &str, actual: &str) -> Option<String> {
+    let code = actual.strip_prefix("exited (")?.strip_suffix(')').filter(|_| field == STATE)?;
+    let signal = match code {
+        "129" => " (SIGHUP)",
+        "130" => " (SIGINT)",
+        "131" => " (SIGQUIT)",
+        "134" => " (SIGABRT)",
+        "137" => " (SIGKILL)",
+        "139" => " (SIGSEGV)",
+        "143" => " (SIGTERM)",
+        _ => "",
+    };
+    Some(format!("code {code}{signal}"))
 }
 
 fn state(state: State) -> String {

@@ -1,11 +1,13 @@
 //! The history of a stack for people. Knows no terminal: plain text.
 
 use super::table::{Table, elapsed, message};
-use super::{DeployedReason, Deployment, DeploymentCause, HistoryEntry};
+use super::{DeployedReason, Deployment, DeploymentCause, GivenOrder, HistoryEntry};
 use crate::model::{Revision, StackName};
 use jiff::Timestamp;
 use std::fmt::{self, Write};
 
+/// That something was changed beside git.
+pub(super) const REPAIRS: &str = "to repair drift";
 const HEAD: [&str; 8] = ["ID", "WHEN", "REVISION", "AUTHOR", "CAUSE", "RESULT", "TOOK", "WHAT"];
 
 /// One line a deployment under a line of headings. WHEN is how long ago it came so last, AUTHOR who
@@ -33,14 +35,13 @@ fn row(entry: &HistoryEntry, now: Timestamp) -> [String; HEAD.len()] {
     ]
 }
 
-/// That a stack has no deployment of this number; `known` are those that it has, the newest first.
-pub fn no_deployment(stack: &StackName, id: u64, known: &[Deployment]) -> String {
-    match (known.last(), known.first()) {
-        (Some(oldest), Some(newest)) => format!(
-            "{stack} has no deployment {id}; its history goes from {} to {}",
-            oldest.entry.id, newest.entry.id
-        ),
-        _ => format!("{stack} has no deployment {id}; its history is empty"),
+/// That a stack has no deployment of this number; `known` are the smallest and the largest that it has.
+pub fn no_deployment(stack: &StackName, id: u64, known: Option<(u64, u64)>) -> String {
+    match known {
+        Some((oldest, newest)) => {
+            format!("{stack} has no deployment {id}; its history goes from {oldest} to {newest}")
+        }
+        None => format!("{stack} has no deployment {id}; its history is empty"),
     }
 }
 
@@ -73,6 +74,15 @@ pub fn told_in_full(deployment: &Deployment, now: Timestamp) -> String {
         field("times", &format!("{}, last {last}, {} ago", entry.times, ago(entry.last, now)));
     }
     field("result", entry.result.word());
+    block(
+        &mut text,
+        "orders",
+        entry.orders.iter().map(|given| {
+            let GivenOrder { order, by, at, did } = given;
+            let did = if did.is_empty() { String::new() } else { format!(": {did}") };
+            format!("{} {order} by {by}{did}", at.strftime("%F %T UTC"))
+        }),
+    );
     block(&mut text, "message", entry.message.lines().map(str::to_owned));
     block(&mut text, "plan", deployment.plan.lines().map(str::to_owned));
     block(
@@ -114,8 +124,12 @@ pub(super) fn origin(entry: &HistoryEntry) -> String {
     let revision = entry.revision.as_ref().map(Revision::short);
     let by = entry.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     match (entry.cause, revision) {
-        (DeploymentCause::ByHand, _) => {
+        (DeploymentCause::ByHand, _) if entry.orders.is_empty() => {
             format!("by hand ({}{by})", entry.cause_text())
+        }
+        (DeploymentCause::ByHand, _) => {
+            let each = entry.orders.iter().map(|it| format!("{} by {}", it.order, it.by));
+            format!("by hand ({})", each.collect::<Vec<_>>().join(", "))
         }
         (DeploymentCause::Commit, Some(revision)) => {
             let commit = entry.commit.as_ref();
@@ -123,7 +137,7 @@ pub(super) fn origin(entry: &HistoryEntry) -> String {
             format!("by commit {revision}{}", said.unwrap_or_default())
         }
         (DeploymentCause::Commit, None) => "by its definition".to_owned(),
-        (DeploymentCause::Drift, _) => "to repair drift".to_owned(),
+        (DeploymentCause::Drift, _) => REPAIRS.to_owned(),
         (DeploymentCause::Image, _) => "for another image under its name".to_owned(),
         (DeploymentCause::Retry, _) => "by another try".to_owned(),
         (DeploymentCause::Start, _) => "as the agent started".to_owned(),

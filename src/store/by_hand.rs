@@ -3,12 +3,14 @@
 
 use super::{Good, HeldBack, Paused, StackRecord};
 use crate::model::{ContentDigest, Revision};
-use crate::status::{Caller, RevisionPrefix, SuspendedStatus, Suspension};
+use crate::status::{Caller, GivenOrder, RevisionPrefix, SuspendedStatus, Suspension};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a stack is held back, or rests, where somebody said so.
 const BY_HAND: &str = "by hand";
+/// How many orders are kept until the history tells them.
+const MOST_ORDERS: usize = 100;
 
 /// What git asks for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +73,14 @@ impl StackRecord {
         let paused = self.paused.take().map(|_| "the pause is over".to_owned());
         let released: Vec<_> = held_back.into_iter().chain(paused).collect();
         (!released.is_empty()).then(|| released.join(", and "))
+    }
+
+    /// Keeps an order until the history tells it; of too many the oldest goes.
+    pub fn note_order(&mut self, given: GivenOrder) {
+        if self.orders.len() == MOST_ORDERS {
+            self.orders.remove(0);
+        }
+        self.orders.push(given);
     }
 
     /// No container is exchanged from now on.

@@ -2,16 +2,18 @@
 //! What is noted waits in memory for [`Deployments::flush`], so that no pass waits for the disk.
 //! Losing it loses history only: nothing that an agent decides comes from here.
 
+mod rows;
+
+pub use rows::Rows;
+
 use super::file::{self, Refusal};
 use super::inventory::{Mishap, open_or_begin};
 use crate::model::StackName;
-use crate::status::{Deployment, PassResult};
+use crate::status::{Deployment, HistoryEntry, PassResult};
 use jiff::{SignedDuration, Timestamp};
-use redb::backends::InMemoryBackend;
-use redb::{
-    Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageBackend,
-    StorageError, TableDefinition, TableError,
-};
+use redb::{Database, ReadableTable, StorageError, TableDefinition};
+use rows::{before, decoded, of_stack, stacks_in};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
@@ -34,6 +36,8 @@ const TIDYING: SignedDuration = SignedDuration::from_hours(24);
 const MOST_WAITING: usize = 256;
 
 type Key = (&'static str, u64);
+/// A deployment, or else the smallest and the largest number of those that there are.
+pub type Found = Result<Deployment, Option<(u64, u64)>>;
 
 /// How much of the history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,50 +148,66 @@ impl Deployments {
         mishap.map_or(Ok(()), |mishap| Err(HistoryMishap(mishap)))
     }
 
-    /// The last `most` deployments of a stack, the newest first, what is not written yet among them.
-    pub fn last(&self, stack: &StackName, most: usize) -> Result<Vec<Deployment>, HistoryMishap> {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: VecDeque<_> = match opened.as_ref() {
-            Some(opened) => self.told(guarded(|| last(&opened.database, stack, most)))?.into(),
-            None => VecDeque::new(),
-        };
-        for deployment in self.waiting().iter().filter(|it| it.entry.stack == *stack) {
-            let next = found.front().map_or(1, |newest| newest.entry.id + 1);
-            let former = found.iter().take(LOOKED_BACK).cloned();
-            let deployment = deployment.clone().among(former, next);
-            match found.iter_mut().find(|it| it.entry.id == deployment.entry.id) {
-                Some(known) => *known = deployment,
-                None => found.push_front(deployment),
-            }
-        }
-        found.truncate(most);
-        Ok(found.into())
-    }
-
-    /// The same of a state directory that no agent has open, without changing anything there; `None` if
-    /// there is no history.
-    pub fn stored(
-        state_dir: &Path,
+    /// The last `most` deployments of a stack, in full or in short, the newest first, what is not written
+    /// yet among them.
+    pub fn last<T: DeserializeOwned + From<Deployment>>(
+        &self,
         stack: &StackName,
         most: usize,
-    ) -> Result<Option<Vec<Deployment>>, HistoryUnread> {
+    ) -> Result<Vec<T>, HistoryMishap> {
+        self.look(stack, |rows, waiting| {
+            let recent = recent(rows, waiting, stack)?;
+            let oldest = recent.back().map_or(u64::MAX, |it| it.entry.id);
+            let older = rows.before(stack, oldest, most.saturating_sub(recent.len()))?;
+            Ok(recent.into_iter().map(T::from).chain(older).take(most).collect())
+        })
+    }
+
+    /// One deployment of a stack, or else the smallest and the largest number of those that there are.
+    pub fn get(&self, stack: &StackName, id: u64) -> Result<Found, HistoryMishap> {
+        self.look(stack, |rows, waiting| {
+            let recent = recent(rows, waiting, stack)?;
+            let found = recent.iter().find(|it| it.entry.id == id).cloned();
+            if let Some(found) = found.map_or_else(|| rows.get(stack, id), |it| Ok(Some(it)))? {
+                return Ok(Ok(found));
+            }
+            let ids = |it: &VecDeque<Deployment>| Some((it.back()?.entry.id, it.front()?.entry.id));
+            let spans = [rows.span(stack)?, ids(&recent)];
+            let spans = spans.into_iter().flatten();
+            Ok(Err(spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))))
+        })
+    }
+
+    /// What `work` finds in a state directory that no agent has open, without changing anything there;
+    /// `None` if there is no history.
+    pub fn stored<T>(
+        state_dir: &Path,
+        work: impl FnOnce(&Rows) -> Result<T, redb::Error>,
+    ) -> Result<Option<T>, HistoryUnread> {
         let path = state_dir.join(FILE);
         if path.try_exists().is_ok_and(|exists| !exists) {
             return Ok(None);
         }
-        let read = guarded(|| match ReadOnlyDatabase::open(&path) {
-            Ok(database) => last(&database, stack, most),
-            // A crash left it, and nobody has it open: what is to be mended is so in a copy.
-            Err(DatabaseError::RepairAborted) => last(&in_memory(&path)?, stack, most),
-            Err(error) => Err(error.into()),
-        });
+        let read = guarded(|| work(&Rows::at(&path)?));
         read.map(Some).map_err(|problem| HistoryUnread { path, problem })
     }
 
-    /// One deployment of a stack.
-    pub fn get(&self, stack: &StackName, id: u64) -> Result<Option<Deployment>, HistoryMishap> {
-        let all = self.last(stack, usize::MAX)?;
-        Ok(all.into_iter().find(|deployment| deployment.entry.id == id))
+    /// What `work` finds in what is written, and in what waits of `stack`.
+    fn look<T>(
+        &self,
+        stack: &StackName,
+        work: impl FnOnce(&Rows, Vec<Deployment>) -> Result<T, redb::Error>,
+    ) -> Result<T, HistoryMishap> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = match opened.as_ref() {
+            Some(opened) => self.told(guarded(|| Rows::of(&opened.database)))?,
+            // What cannot be written may still be read.
+            None => guarded(|| Rows::at(&self.path)).unwrap_or_default(),
+        };
+        let waiting =
+            self.waiting().iter().filter(|it| it.entry.stack == *stack).cloned().collect();
+        // Whoever opens it for writing waits until nobody reads the file.
+        self.told(guarded(|| work(&rows, waiting)))
     }
 
     fn told<T>(&self, result: Result<T, String>) -> Result<T, HistoryMishap> {
@@ -256,18 +276,31 @@ fn open(path: &Path) -> Result<Database, Refusal> {
     file::open_and(path, |_| Ok(())).map(|(database, ())| database)
 }
 
-/// A copy of a database, as it is after a crash was made up for.
-fn in_memory(path: &Path) -> Result<Database, redb::Error> {
-    let bytes = std::fs::read(path)?;
-    let copy = InMemoryBackend::new();
-    copy.set_len(bytes.len() as u64)?;
-    copy.write(0, &bytes)?;
-    Ok(Database::builder().create_with_backend(copy)?)
+/// What those that wait make of the newest of a stack that are written; empty if none waits.
+fn recent(
+    rows: &Rows,
+    waiting: Vec<Deployment>,
+    stack: &StackName,
+) -> Result<VecDeque<Deployment>, redb::Error> {
+    let mut recent = VecDeque::new();
+    for deployment in waiting {
+        if recent.is_empty() {
+            recent = rows.newest(stack, LOOKED_BACK)?.into();
+        }
+        let next = recent.front().map_or(1, |newest: &Deployment| newest.entry.id + 1);
+        let former = recent.iter().take(LOOKED_BACK).cloned();
+        let deployment = deployment.among(former, next);
+        match recent.iter_mut().find(|it| it.entry.id == deployment.entry.id) {
+            Some(known) => *known = deployment,
+            None => recent.push_front(deployment),
+        }
+    }
+    Ok(recent)
 }
 
 fn add(table: &mut Table<'_>, new: &Deployment) -> Result<(), redb::Error> {
     let stack = &new.entry.stack;
-    let last = newest(table, stack, LOOKED_BACK)?;
+    let last = before(table, stack, u64::MAX, LOOKED_BACK)?;
     let next = of_stack(table, stack)?.next_back().transpose()?;
     let next = next.map_or(1, |(key, _)| key.value().1 + 1);
     let deployment = new.clone().among(last, next);
@@ -293,11 +326,12 @@ fn tidy(
         let key = (stack.as_str(), *id);
         let is_last = index + 1 == keys.len();
         let is_old = || -> Result<bool, StorageError> {
-            let known = table.get(key)?.and_then(|text| decoded(text.value()));
+            let known = table.get(key)?;
+            let known = known.and_then(|text| decoded::<HistoryEntry>(text.value()));
             // What cannot be read is of another version; it goes with what is before it.
             Ok(known.is_none_or(|it| {
-                let stays = is_last && it.entry.result != PassResult::Removed;
-                it.entry.last < oldest && !stays
+                let stays = is_last && it.result != PassResult::Removed;
+                it.last < oldest && !stays
             }))
         };
         if index >= surplus && !is_old()? {
@@ -307,51 +341,6 @@ fn tidy(
         taken += 1;
     }
     Ok(taken)
-}
-
-fn stacks_in(table: &Table<'_>) -> Result<BTreeSet<StackName>, redb::Error> {
-    let mut stacks = BTreeSet::new();
-    for entry in table.iter()? {
-        let (key, _) = entry?;
-        stacks.extend(StackName::new(key.value().0));
-    }
-    Ok(stacks)
-}
-
-fn last(
-    database: &impl ReadableDatabase,
-    stack: &StackName,
-    most: usize,
-) -> Result<Vec<Deployment>, redb::Error> {
-    match database.begin_read()?.open_table(TABLE) {
-        Ok(table) => newest(&table, stack, most),
-        Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn newest(
-    table: &impl ReadableTable<Key, &'static [u8]>,
-    stack: &StackName,
-    most: usize,
-) -> Result<Vec<Deployment>, redb::Error> {
-    let mut found = Vec::new();
-    for entry in of_stack(table, stack)?.rev().take(most) {
-        found.extend(decoded(entry?.1.value()));
-    }
-    Ok(found)
-}
-
-fn of_stack<'t>(
-    table: &'t impl ReadableTable<Key, &'static [u8]>,
-    stack: &StackName,
-) -> Result<redb::Range<'t, Key, &'static [u8]>, StorageError> {
-    table.range((stack.as_str(), 0)..=(stack.as_str(), u64::MAX))
-}
-
-/// A record; `None` if a newer version wrote it in a way that this one does not know.
-fn decoded(text: &[u8]) -> Option<Deployment> {
-    serde_json::from_slice(text).ok()
 }
 
 /// What a damaged file can make of the library is not ours to foresee.

@@ -6,7 +6,7 @@
 use crate::model::{ContentDigest, Revision, ServiceName, SourceName, StackName};
 use crate::rollout::Progress;
 use crate::status::{
-    HeldBackStatus, HoldReason, Holdings, PassResult, PausedStatus, SuspendedStatus,
+    GivenOrder, HeldBackStatus, HoldReason, Holdings, PassResult, PausedStatus, SuspendedStatus,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ pub struct StackRecord {
     pub suspended: Option<SuspendedStatus>,
     /// That the last pass that could look found it as `apply` had made it, in no source.
     pub from_hand: bool,
+    /// Orders by hand that the history does not tell yet, the oldest first.
+    pub orders: Vec<GivenOrder>,
     /// How far its services came towards a definition that is being brought about.
     pub progress: Option<ProgressRecord>,
     /// What it owned on the engine at the end of the last pass that could look.
@@ -117,6 +119,7 @@ impl StackRecord {
         self.definition = self.definition.take().or_else(|| earlier.definition.clone());
         self.paused = self.paused.take().or_else(|| earlier.paused.clone());
         self.suspended = self.suspended.take().or_else(|| earlier.suspended.clone());
+        self.orders.splice(0..0, earlier.orders.clone());
         self.held = self.held.take().or_else(|| earlier.held.clone());
         self.removal = self.removal.take().or_else(|| earlier.removal.clone());
         self.from_hand |= earlier.from_hand;

@@ -52,7 +52,7 @@ fn report(result: PassResult, actions: Vec<ActionReport>) -> Report {
 fn by(cause: DeploymentCause) -> Occasion {
     Occasion {
         cause,
-        order: None,
+        orders: Vec::new(),
         revision: Some(Revision("1f6a52ea1d2e77".to_owned())),
         commit: Some(Commit::new(b"Anna Adams", b"Bump web to 1.25")),
         instead_of: None,
@@ -151,6 +151,11 @@ fn the_same_repair_soon_after_is_counted_and_later_or_another_is_told() {
     assert_eq!(other.among([repaired(1)], 2).entry.id, 2);
 }
 
+fn given(order: &str, by: &str, second: i64) -> GivenOrder {
+    let (order, by, did) = (order.to_owned(), by.to_owned(), format!("did {order}"));
+    GivenOrder { order, by, at: at(second), did }
+}
+
 /// An update, a failure that came three times, and an order.
 fn some() -> Vec<Deployment> {
     let seen = Seen {
@@ -176,7 +181,7 @@ fn some() -> Vec<Deployment> {
     let failed = failed.among([], 2);
     let back = Report { started: at(3600), ..report(PassResult::RolledBack, vec![replaced(1)]) };
     let occasion = Occasion {
-        order: Some(("rollback".to_owned(), Some("root".to_owned()))),
+        orders: vec![given("retry", "root", 3590), given("rollback", "anna", 3599)],
         instead_of: Some(Revision("0c4a0be0c4a1ff".to_owned())),
         commit: None,
         ..by(DeploymentCause::ByHand)
@@ -191,10 +196,10 @@ fn the_table_reads_like_a_history() {
     assert_eq!(
         history(&entries, at(7300)),
         "\
-ID  WHEN  REVISION      AUTHOR      CAUSE     RESULT       TOOK  WHAT
-3   1h    1f6a52ea1d2e  root        rollback  rolled_back  3.0s  replace container web/1
-2   1h    1f6a52ea1d2e  Anna Adams  drift     failed       3.0s  3 times: replace container web/1: exec: no such file
-1   2h    1f6a52ea1d2e  Anna Adams  commit    changed      3.0s  Bump web to 1.25
+ID  WHEN  REVISION      AUTHOR      CAUSE            RESULT       TOOK  WHAT
+3   1h    1f6a52ea1d2e  root, anna  retry, rollback  rolled_back  3.0s  replace container web/1
+2   1h    1f6a52ea1d2e  Anna Adams  drift            failed       3.0s  3 times: replace container web/1: exec: no such file
+1   2h    1f6a52ea1d2e  Anna Adams  commit           changed      3.0s  Bump web to 1.25
 "
     );
 }
@@ -234,7 +239,13 @@ images:
         assert!(failed.contains(part), "no {part:?} in\n{failed}");
     }
     let back = told_in_full(&some()[0], at(7300));
-    assert!(back.contains("instead of: 0c4a0be0c4a1ff\ncause:     rollback by root\n"), "{back}");
+    for part in [
+        "instead of: 0c4a0be0c4a1ff\ncause:     retry, rollback by root, anna\n",
+        "orders:\n  1970-01-01 00:59:50 UTC retry by root: did retry\n",
+        "  1970-01-01 00:59:59 UTC rollback by anna: did rollback\n",
+    ] {
+        assert!(back.contains(part), "no {part:?} in\n{back}");
+    }
 }
 
 #[test]
@@ -287,7 +298,7 @@ now:
 what differs is not known: only an agent knows what git asks for
 
 last changes:
-  #3 1h ago: replaced container web/1 by hand (rollback by root)
+  #3 1h ago: replaced container web/1 by hand (retry by root, rollback by anna)
     image: nginx:1.24 -> nginx:1.25
   #2 1h ago: could not replace container web/1 to repair drift (3 times)
     image: nginx:1.24 -> nginx:1.25
@@ -300,6 +311,22 @@ last changes:
     image: nginx:1.24 -> nginx:1.25
 "
     );
+    let mut ended = some().remove(1);
+    ended.actions[0] = DeployedAction {
+        action: "start".to_owned(),
+        error: None,
+        reasons: vec![DeployedReason {
+            field: "services.web.state".to_owned(),
+            desired: "running".to_owned(),
+            actual: "exited (137)".to_owned(),
+        }],
+        ..ended.actions[0].clone()
+    };
+    // The pass before failed, for whatever reason.
+    ended.entry.cause = DeploymentCause::Retry;
+    let told = Explanation::of((&shop(), &web()), &observed, |_| None, &[ended]).text(at(7300));
+    let line = "  #2 1h ago: started container web/1 to repair drift (3 times)\n";
+    assert!(told.contains(&format!("{line}    it had ended with code 137 (SIGKILL)\n")), "{told}");
     explanation.differs = Some(Vec::new());
     assert!(explanation.text(at(7300)).contains("\ndiffers: nothing\n"));
     let other = ServiceName::new("db").unwrap();

@@ -4,8 +4,9 @@ use super::*;
 use crate::model::Revision;
 use crate::plan::{Action, Object, Reason};
 use crate::status::{ActionReport, DeploymentCause, Occasion, Report};
+use crate::store::victim;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 fn shop() -> StackName {
     StackName::new("shop").unwrap()
@@ -33,7 +34,7 @@ fn failure(stack: &StackName, second: i64, message: &str) -> Deployment {
 fn occasion() -> Occasion {
     Occasion {
         cause: DeploymentCause::Commit,
-        order: None,
+        orders: Vec::new(),
         revision: Some(Revision("abc".to_owned())),
         commit: None,
         instead_of: None,
@@ -67,9 +68,18 @@ fn kept(keep: usize) -> HistoryBounds {
     HistoryBounds { keep, lasts: Duration::from_secs(1000) }
 }
 
+/// The last of the shop in full.
+fn last(deployments: &Deployments, most: usize) -> Vec<Deployment> {
+    deployments.last(&shop(), most).unwrap()
+}
+
 fn ids(deployments: &Deployments) -> Vec<u64> {
-    let last = deployments.last(&shop(), usize::MAX).unwrap();
-    last.iter().map(|deployment| deployment.entry.id).collect()
+    last(deployments, usize::MAX).iter().map(|deployment| deployment.entry.id).collect()
+}
+
+/// What stands on the disk of a stack, read as by somebody else.
+fn stored(dir: &Path, stack: &StackName) -> Result<Option<Vec<Deployment>>, HistoryUnread> {
+    Deployments::stored(dir, |rows| rows.newest(stack, usize::MAX))
 }
 
 #[test]
@@ -78,19 +88,24 @@ fn what_was_written_is_there_again_the_newest_first_and_for_its_owner_alone() {
     let here = Deployments::of(dir.path(), kept(10));
     (1..=3).for_each(|second| here.note(deployment(&shop(), second)));
     here.note(deployment(&StackName::new("shop-2").unwrap(), 9));
-    let unwritten = here.last(&shop(), 10).unwrap();
+    let unwritten = last(&here, 10);
     assert_eq!(ids(&here), [3, 2, 1], "what waits is told");
     here.flush(at(5)).unwrap();
-    assert_eq!(here.last(&shop(), 10).unwrap(), unwritten);
+    assert_eq!(last(&here, 10), unwritten);
     here.note(deployment(&shop(), 4));
     assert_eq!(ids(&here), [4, 3, 2, 1], "and so is the rest with it");
-    assert_eq!(here.last(&shop(), 1).unwrap()[0].entry.begun, at(4));
+    assert_eq!(last(&here, 1)[0].entry.begun, at(4));
     drop(here);
     let again = Deployments::of(dir.path(), kept(10));
     again.flush(at(5)).unwrap();
-    assert_eq!(again.last(&shop(), 10).unwrap(), unwritten);
-    assert_eq!(again.get(&shop(), 2).unwrap().as_ref(), Some(&unwritten[1]));
-    assert_eq!(again.get(&shop(), 7).unwrap(), None);
+    assert_eq!(last(&again, 10), unwritten);
+    assert_eq!(again.get(&shop(), 2).unwrap().as_ref(), Ok(&unwritten[1]));
+    assert_eq!(again.get(&shop(), 7).unwrap(), Err(Some((1, 3))));
+    again.note(deployment(&shop(), 5));
+    assert_eq!(again.get(&shop(), 4).unwrap().unwrap().entry.begun, at(5));
+    assert_eq!(again.get(&shop(), 1).unwrap().as_ref(), Ok(&unwritten[2]));
+    assert_eq!(again.get(&shop(), 7).unwrap(), Err(Some((1, 4))));
+    assert_eq!(again.get(&StackName::new("blog").unwrap(), 1).unwrap(), Err(None));
     let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
@@ -104,10 +119,13 @@ fn what_only_comes_again_is_counted_whether_it_was_written_or_waits() {
     here.flush(at(3)).unwrap();
     here.note(failure(&shop(), 4, "the registry is away"));
     let times = |here: &Deployments| -> Vec<(u64, u32, i64)> {
-        let last = here.last(&shop(), 10).unwrap();
-        last.iter().map(|it| (it.entry.id, it.entry.times, it.entry.last.as_second())).collect()
+        last(here, 10)
+            .iter()
+            .map(|it| (it.entry.id, it.entry.times, it.entry.last.as_second()))
+            .collect()
     };
     assert_eq!(times(&here), [(2, 1, 2), (1, 2, 4)]);
+    assert_eq!(last(&here, 1)[0].entry.id, 2, "however few are asked for");
     here.flush(at(5)).unwrap();
     here.note(failure(&shop(), 6, "the registry is away"));
     here.flush(at(6)).unwrap();
@@ -128,7 +146,7 @@ fn what_is_too_much_or_too_old_goes_but_not_the_last_of_a_stack_that_is_there() 
     let day = 24 * 3600;
     here.flush(at(day + 7)).unwrap();
     assert_eq!(ids(&here), [7], "all are old, and the last stays");
-    assert_eq!(here.last(&gone, 10).unwrap(), []);
+    assert_eq!(here.last::<Deployment>(&gone, 10).unwrap(), []);
     here.note(deployment(&shop(), day + 8));
     here.flush(at(day + 8)).unwrap();
     assert_eq!(ids(&here), [8], "numbers go on");
@@ -179,7 +197,7 @@ fn a_damaged_file_is_put_aside_and_a_new_one_begins() {
         assert!(mishap.to_string().contains("nothing else is lost"), "{mishap}");
         assert_eq!(ids(&here), [1], "what was noted is in the new one");
         drop(here);
-        assert_eq!(Deployments::stored(dir.path(), &shop(), 9).unwrap().unwrap().len(), 1);
+        assert_eq!(stored(dir.path(), &shop()).unwrap().unwrap().len(), 1);
     }
 }
 
@@ -192,41 +210,120 @@ fn what_cannot_be_written_waits_within_a_bound() {
     (1..=most + 10).for_each(|second| here.note(deployment(&shop(), second)));
     let told = here.flush(at(1)).unwrap_err().to_string();
     assert!(told.contains("not/there/history.redb") && told.contains("No such file"), "{told}");
-    assert_eq!(here.last(&shop(), 1).unwrap()[0].entry.begun, at(most + 10));
+    assert_eq!(last(&here, 1)[0].entry.begun, at(most + 10));
     std::fs::create_dir_all(&missing).unwrap();
     here.flush(at(1)).unwrap();
-    let written = here.last(&shop(), usize::MAX).unwrap();
+    let written = last(&here, usize::MAX);
     assert_eq!((written.len(), written.last().unwrap().entry.begun), (MOST_WAITING, at(11)));
+}
+
+/// Full histories of many stacks cost whoever asks for a little of one no more than that.
+#[test]
+fn only_what_is_asked_for_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = Deployments::of(dir.path(), kept(50));
+    let stacks = ["a", "b", "shop"].map(|name| StackName::new(name).unwrap());
+    for second in 1..=50 {
+        for stack in &stacks {
+            here.note(deployment(stack, second));
+        }
+        here.flush(at(second)).unwrap();
+    }
+    let read = |work: &dyn Fn()| {
+        let before = rows::DECODED.get();
+        work();
+        rows::DECODED.get() - before
+    };
+    assert_eq!(read(&|| assert!(here.get(&shop(), 7).unwrap().is_ok())), 1);
+    assert_eq!(read(&|| assert!(here.get(&shop(), 99).unwrap().is_err())), 0);
+    assert_eq!(read(&|| assert_eq!(last(&here, 5).len(), 5)), 5);
+    let again = Deployments::of(dir.path(), kept(50));
+    drop(here);
+    let tidied = read(&|| again.flush(at(50)).unwrap());
+    assert_eq!(tidied, stacks.len(), "the oldest of each, to see that it may stay");
+    again.note(deployment(&shop(), 51));
+    assert_eq!(read(&|| assert_eq!(last(&again, 3).len(), 3)), LOOKED_BACK);
+}
+
+#[test]
+fn what_cannot_be_written_now_can_still_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = Deployments::of(dir.path(), kept(50));
+    (1..=2).for_each(|second| here.note(deployment(&shop(), second)));
+    here.flush(at(2)).unwrap();
+    drop(here);
+    // As after a write that failed: the file is closed.
+    let again = Deployments::of(dir.path(), kept(50));
+    again.note(deployment(&shop(), 3));
+    assert_eq!(ids(&again), [3, 2, 1]);
+    assert_eq!(again.get(&shop(), 1).unwrap().unwrap().entry.begun, at(1));
+}
+
+/// A small file system, as long as it lives.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// `None`: only root may have one; CI is root.
+    fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(dir.path());
+        mount.status().is_ok_and(|it| it.success()).then(|| Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_lost_and_it_is_written_once_there_is_room() {
+    let Some(small) = Small::new() else { return };
+    let dir = small.0.path();
+    let here = Deployments::of(dir, kept(50));
+    here.note(huge(1));
+    here.flush(at(1)).unwrap();
+    let ballast = dir.join("ballast");
+    std::fs::write(&ballast, vec![0; 8 << 20]).unwrap_err();
+    for second in 2..=4 {
+        here.note(huge(second));
+        let told = here.flush(at(second)).unwrap_err().to_string();
+        assert!(told.contains("No space left on device") && told.contains("make room"), "{told}");
+    }
+    assert_eq!(ids(&here), [4, 3, 2, 1], "what is written and what waits");
+    std::fs::remove_file(&ballast).unwrap();
+    here.flush(at(5)).unwrap();
+    drop(here);
+    assert_eq!(stored(dir, &shop()).unwrap().unwrap().len(), 4);
 }
 
 #[test]
 fn others_read_what_nobody_has_open_and_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(Deployments::stored(dir.path(), &shop(), 9).unwrap(), None);
+    assert_eq!(stored(dir.path(), &shop()).unwrap(), None);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     let here = Deployments::of(dir.path(), kept(10));
     here.flush(at(1)).unwrap();
     here.note(deployment(&shop(), 1));
     here.flush(at(1)).unwrap();
-    let told = Deployments::stored(dir.path(), &shop(), 9).unwrap_err().to_string();
+    let told = stored(dir.path(), &shop()).unwrap_err().to_string();
     assert!(told.contains("already open"), "{told}");
-    let last = here.last(&shop(), 9).unwrap();
+    let told = last(&here, 9);
     drop(here);
     let before = std::fs::read(dir.path().join(FILE)).unwrap();
-    assert_eq!(Deployments::stored(dir.path(), &shop(), 9).unwrap(), Some(last));
+    assert_eq!(stored(dir.path(), &shop()).unwrap(), Some(told));
     assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), before);
 }
-
-/// The directory for the process that is killed; without it that test does nothing.
-const VICTIM: &str = "BOWLINE_TEST_HISTORY";
 
 /// Writes until it is killed: two at a time, of two stacks.
 #[test]
 fn writes_until_killed() {
-    let Some(dir) = std::env::var_os(VICTIM) else { return };
-    let here = Deployments::of(Path::new(&dir), kept(50));
+    let Some(dir) = victim::directory() else { return };
+    let here = Deployments::of(&dir, kept(50));
     here.flush(at(1)).unwrap();
-    let written = here.last(&shop(), 1).unwrap().first().map_or(0, |it| it.entry.id);
+    let written = last(&here, 1).first().map_or(0, |it| it.entry.id);
     for second in i64::try_from(written).unwrap() + 1.. {
         here.note(deployment(&shop(), second));
         here.note(deployment(&StackName::new("other").unwrap(), second));
@@ -243,20 +340,11 @@ fn killed_at_any_moment_it_is_whole_and_can_be_read_at_once() {
         if millis >= 1000 && newest > 0 {
             break;
         }
-        let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::deployments::tests::writes_until_killed"])
-            .env(VICTIM, dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Not a wait for anything: the moment of the end is what is tried out.
-        std::thread::sleep(Duration::from_millis(millis));
-        victim.kill().unwrap();
-        victim.wait().unwrap();
+        let writes = "store::deployments::tests::writes_until_killed";
+        victim::killed(writes, dir.path(), Duration::from_millis(millis));
         let read = |stack: &str| -> Vec<u64> {
             let stack = StackName::new(stack).unwrap();
-            let stored = Deployments::stored(dir.path(), &stack, usize::MAX).unwrap();
-            let stored = stored.unwrap_or_default();
+            let stored = stored(dir.path(), &stack).unwrap().unwrap_or_default();
             assert!(stored.iter().all(|it| it.entry.begun == at(it.entry.id.cast_signed())));
             stored.iter().map(|it| it.entry.id).collect()
         };

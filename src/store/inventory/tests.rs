@@ -3,10 +3,9 @@
 use super::*;
 use crate::model::{ContentDigest, SourceName};
 use crate::status::HoldReason;
-use crate::store::{Good, HoldRecord, Origin};
+use crate::store::{Good, HoldRecord, Origin, victim};
 use jiff::Timestamp;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 fn name(text: &str) -> StackName {
@@ -177,14 +176,11 @@ fn what_can_be_read_only_late_is_taken_in_and_not_thrown_away() {
     assert_eq!(used.iter().map(|image| image.id.as_str()).collect::<Vec<_>>(), ["new", "old"]);
 }
 
-/// The directory for the process that is killed; without it that test does nothing.
-const VICTIM: &str = "BOWLINE_TEST_INVENTORY";
-
 /// Writes until it is killed: each time one more stack, and all of them say how many there are.
 #[test]
 fn writes_until_killed() {
-    let Some(dir) = std::env::var_os(VICTIM) else { return };
-    let inventory = opened(Path::new(&dir));
+    let Some(dir) = victim::directory() else { return };
+    let inventory = opened(&dir);
     for round in inventory.stacks().len() + 1.. {
         for number in 1..=round {
             inventory.update(&name(&format!("s{number}")), |record| {
@@ -200,16 +196,8 @@ fn killed_at_any_moment_it_holds_all_of_a_write_or_nothing_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut rounds = 0;
     for millis in [30, 45, 60, 80, 110, 150] {
-        let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::inventory::tests::writes_until_killed"])
-            .env(VICTIM, dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Not a wait for anything: the moment of the end is what is tried out.
-        std::thread::sleep(Duration::from_millis(millis));
-        victim.kill().unwrap();
-        victim.wait().unwrap();
+        let writes = "store::inventory::tests::writes_until_killed";
+        victim::killed(writes, dir.path(), Duration::from_millis(millis));
         let stacks = opened(dir.path()).stacks();
         let count = stacks.len();
         assert!(count >= rounds, "{count} after {rounds}");
