@@ -16,13 +16,14 @@ mod order;
 mod progress;
 mod report;
 mod rollout;
+mod said;
 mod sources;
 mod state;
 mod table;
 mod window;
 mod workload;
 
-pub use board::{Board, Snapshot};
+pub use board::{Board, Remembered, Snapshot, Towards};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
 pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
 pub use deployment::{

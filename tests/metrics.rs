@@ -286,6 +286,8 @@ fn updates_are_counted_once_by_how_they_ended_and_the_way_back_is_no_further_one
             reason: "why".into(),
             since: "2026-01-01T00:00:00Z".parse().unwrap(),
             instead: None,
+            reached: false,
+            services: BTreeSet::new(),
             by_hand: false,
         });
         let rollouts = vec![rollout];

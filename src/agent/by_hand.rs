@@ -66,7 +66,7 @@ impl World {
         let word = order.word();
         tracing::warn!(stack = %name, order = word, by = %by, "{word} by hand, by {by}: {did}");
         self.unsaved.notify_one();
-        self.show_holds(name);
+        self.show_remembered(name);
         // A pass that begins from here on has seen all of it.
         let at = Timestamp::now();
         self.chronicle.note_order(name, order, by, at);

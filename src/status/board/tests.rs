@@ -7,6 +7,7 @@ use crate::status::{
     ConditionKind, DriftKind, HealthStatus, HeldBackStatus, SyncStatus, Unverified, Verdict,
     WindowStatus, Workload, essence, sources, table, wide_table,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const UP: Workload = Workload { desired: 2, up: 2, starting: 0, unhealthy: 0 };
@@ -248,6 +249,8 @@ fn the_wide_table_has_what_holds_a_stack_and_the_whole_message() {
         reason: "web/1 ended\nexit code 3".into(),
         since: at(80),
         instead: None,
+        reached: true,
+        services: BTreeSet::new(),
         by_hand: false,
     };
     let window = WindowStatus { opens: Some(at(200 + 7_200)), instead: None };
