@@ -46,7 +46,7 @@ pub use rollout::{
     Cause, HeldBackStatus, PausedStatus, RolloutPhase, RolloutReport, RolloutStatus,
     RolloutVerdict, ServiceRollout, SlotNotice, SlotPhase, SlotStatus, SuspendedStatus,
 };
-pub use sources::sources;
+pub use sources::{not_fetched, sources};
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
 };

@@ -450,8 +450,8 @@ fn a_stack_has_no_more_series_than_documented() {
     let count =
         |metrics: &Metrics| metrics.render().lines().filter(|line| !line.starts_with('#')).count();
     for metrics in [&few, &many] {
-        note(metrics, &report("shop", PassResult::Changed, "aaaa"));
         note_slot(metrics, &mut Board::default(), SlotPhase::Starting, "2026-01-01T00:00:00Z");
+        note(metrics, &report("shop", PassResult::Changed, "aaaa"));
     }
     let before = count(&few);
     many.observe(&report("shop", PassResult::Removed, "aaaa"));

@@ -518,10 +518,11 @@ async fn while_a_slot_takes_its_time_the_counts_are_those_of_now() {
     let of = Of { site: &site, stack: "s" };
     let slow = Behaviour { healthy_after: Some(Duration::from_secs(6)), ..Behaviour::default() };
     site.sim.image_add("web:slow", config(), slow);
-    let good = of.commit(&web("web:1", ""));
+    let good = of.commit(&web("web:1", "").replace("retries: 2", "retries: 200"));
     let agent = site.start();
     of.applied(&agent, &good).await;
-    of.commit(&web("web:slow", ", deploy: { update_config: { order: stop-first } }"));
+    // It may be ill for long before it counts as that.
+    of.commit(&web("web:slow", "").replace("retries: 2", "retries: 200"));
     let starts = |status: &StackStatus| {
         status.workload.is_some_and(|it| (it.desired, it.up, it.starting) == (2, 1, 1))
     };

@@ -183,6 +183,7 @@ async fn what_waits_is_told_before_the_older_commit_that_is_held_back() {
     assert_eq!(status.last_pass.unwrap().result, PassResult::Waiting);
     assert_eq!(status.held_back.unwrap().revision.unwrap().0, second);
     assert_eq!(status.applied_revision.unwrap().0, first);
+    assert_eq!(status.window.unwrap().instead.unwrap().0, first);
     let listed = site.run(&["status"]).await.expect(0).out;
     assert!(listed.contains("  waiting for its window, opens 2026-11-23 22:00"), "{listed}");
     let wide = site.run(&["status", "-o", "wide"]).await.expect(0).out;

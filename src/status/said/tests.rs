@@ -96,8 +96,20 @@ fn a_way_back_that_rests_says_so_first_and_does_not_claim_that_it_arrived() {
             .to_owned(),
         ..report(PassResult::Paused, 'b', 90)
     });
-    insta::assert_snapshot!(row(&board), @"aaaaaaaaaaaa -> bbbbbbbbbbbb  OutOfSync  Unknown  0      30s  paused for 30s: web: container shop-web-1.next i… (bowline resume or rollback shop)");
-    insta::assert_snapshot!(detail(&stack(&board), at(120)), @"");
+    insta::assert_snapshot!(row(&board), @"aaaaaaaaaaaa -> bbbbbbbbbbbb  OutOfSync  Unknown  0      30s  paused for 30s: web: container shop-web-1.nex… (bowline resume or rollback shop)");
+    insta::assert_snapshot!(detail(&stack(&board), at(120)), @r"
+    shop: OutOfSync, Unknown, aaaaaaaaaaaa -> bbbbbbbbbbbb
+    paused for 30s: no container of web is exchanged
+      web: container shop-web-1.next is exited (1), but should be up
+      its last output: no disk
+      until git asks for something else, or `bowline resume shop`; `bowline rollback shop` goes back
+    bbbbbbbbbbbb is held back for 1m; aaaaaaaaaaaa is to run instead
+      web: container shop-web-1.next is unhealthy
+      until git asks for something else, or `bowline retry shop`
+    last pass:
+      bbbbbbbbbbbb is held back, since web: container shop-web-1.next is unhealthy; aaaaaaaaaaaa is to run in its place
+      the update rests
+    ");
     let wide = wide_table(&[stack(&board)], &[], at(120)).rows.remove(0).pop().unwrap();
     for words in ["exited (1)", "no disk", "held back for 1m: web", "the update rests"] {
         assert!(wide.contains(words), "no `{words}` in {wide}");
@@ -127,18 +139,18 @@ fn a_newer_commit_that_waits_or_is_in_error_comes_before_what_is_held_back() {
     let opens = Some(at(120 + 7_200));
     board.note(&Report {
         held_back: known(),
-        window: Some(WindowStatus { opens, instead: Some(commit('b')) }),
+        window: Some(WindowStatus { opens, instead: Some(commit('a')) }),
         waiting: Some(commit('c')),
         message: "waiting for its window, opens 22:00\nbbbbbbbbbbbb is held back, since web: \
                   container shop-web-1.next is unhealthy; aaaaaaaaaaaa runs in its place"
             .to_owned(),
         ..report(PassResult::RolledBack, 'b', 100)
     });
-    insta::assert_snapshot!(row(&board), @"");
+    insta::assert_snapshot!(row(&board), @"aaaaaaaaaaaa -> cccccccccccc  OutOfSync  Unknown  0      20s  waiting for its window, opens 22:00; held back for 1m: web: container shop-web-…");
     assert_eq!(condition(&board, ConditionKind::Ready), (Verdict::False, "Waiting".to_owned()));
     assert_eq!(condition(&board, ConditionKind::Stalled).0, Verdict::False);
     let told = detail(&stack(&board), at(120));
-    let waits = "cccccccccccc waits for its window, which opens in 2h; until then bbbbbbbbbbbb is kept\n  \
+    let waits = "cccccccccccc waits for its window, which opens in 2h; until then aaaaaaaaaaaa is kept\n  \
                  `bowline retry shop` begins it now\nbbbbbbbbbbbb is held back for 1m; aaaaaaaaaaaa runs instead\n";
     assert!(told.contains(waits), "{told}");
 
