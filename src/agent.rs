@@ -23,6 +23,7 @@ mod inbox;
 mod jobs;
 mod keeping;
 mod load;
+mod meanwhile;
 mod memory;
 mod moment;
 mod pace;

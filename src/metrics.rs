@@ -60,7 +60,7 @@ impl Metrics {
         families.passes.observe(report);
         for kind in DriftKind::ALL {
             let found = report.drift.get(&kind).copied().unwrap_or(0);
-            let left = if report.result.is_success() { 0 } else { found };
+            let left = if report.leaves_drift() { found } else { 0 };
             let labels = [stack, kind.word()];
             families.drift_fields.with_label_values(&labels).set(gauge(left));
             families.drift_found.with_label_values(&labels).inc_by(found as u64);
@@ -89,6 +89,7 @@ impl Metrics {
         }
         self.families.stack_info.with_label_values(&labels).set(1);
         drop(shown);
+        self.families.passes.show(status);
         self.families.updates.show(status);
         for condition in &status.conditions {
             for verdict in Verdict::ALL {

@@ -16,13 +16,14 @@ mod order;
 mod progress;
 mod report;
 mod rollout;
+mod said;
 mod sources;
 mod state;
 mod table;
 mod window;
 mod workload;
 
-pub use board::{Board, ConfigStatus, Snapshot};
+pub use board::{Board, ConfigStatus, Remembered, Snapshot, Towards};
 pub use condition::{Condition, ConditionKind, Conditions, Verdict};
 pub use departure::{Confirmation, Confirmed, Departed, Departure, HoldReason};
 pub use deployment::{
@@ -45,7 +46,7 @@ pub use rollout::{
     Cause, HeldBackStatus, PausedStatus, RolloutPhase, RolloutReport, RolloutStatus,
     RolloutVerdict, ServiceRollout, SlotNotice, SlotPhase, SlotStatus, SuspendedStatus,
 };
-pub use sources::sources;
+pub use sources::{not_fetched, sources};
 pub use state::{
     HealthStatus, LastFetch, LastPass, SourceStatus, StackProblem, StackStatus, SyncStatus,
 };

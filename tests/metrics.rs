@@ -286,6 +286,8 @@ fn updates_are_counted_once_by_how_they_ended_and_the_way_back_is_no_further_one
             reason: "why".into(),
             since: "2026-01-01T00:00:00Z".parse().unwrap(),
             instead: None,
+            reached: false,
+            services: BTreeSet::new(),
             by_hand: false,
         });
         let rollouts = vec![rollout];
@@ -448,8 +450,8 @@ fn a_stack_has_no_more_series_than_documented() {
     let count =
         |metrics: &Metrics| metrics.render().lines().filter(|line| !line.starts_with('#')).count();
     for metrics in [&few, &many] {
-        note(metrics, &report("shop", PassResult::Changed, "aaaa"));
         note_slot(metrics, &mut Board::default(), SlotPhase::Starting, "2026-01-01T00:00:00Z");
+        note(metrics, &report("shop", PassResult::Changed, "aaaa"));
     }
     let before = count(&few);
     many.observe(&report("shop", PassResult::Removed, "aaaa"));

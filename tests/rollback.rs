@@ -12,7 +12,7 @@ use bowline::engine::EngineError;
 use bowline::engine::sim::Behaviour;
 use bowline::model::{Container, Health, StackName};
 use bowline::plan::{ContainerRef, Step};
-use bowline::status::{PassResult, RolloutPhase};
+use bowline::status::{ConditionKind, PassResult, RolloutPhase, StackStatus, Verdict};
 use stage::{CHECK, Of, config, site, web};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -42,6 +42,14 @@ async fn is_gone_back_from(bad: &str, reason: &str, before: impl FnOnce(&Site)) 
     }
     let page = agent.views.metrics.render();
     assert!(page.contains("bowline_stack_held_back{stack=\"s\"} 1"), "{page}");
+    assert_eq!(status.applied_revision.as_ref().unwrap().0, good);
+    assert!(held.reached);
+    let drifted = status.conditions.get(ConditionKind::Drifted).unwrap();
+    assert_eq!(drifted.status, Verdict::False, "{:?}", status.drift);
+    let differ = page
+        .lines()
+        .find(|line| line.starts_with("bowline_drift_fields{") && !line.ends_with(" 0"));
+    assert_eq!(differ, None, "all of it was repaired");
 
     // Neither time nor another commit has it tried again.
     let unrelated = site.git.write("README", "nothing").push("Unrelated");
@@ -52,7 +60,8 @@ async fn is_gone_back_from(bad: &str, reason: &str, before: impl FnOnce(&Site)) 
 
     // Nor another process.
     let agent = site.start();
-    of.ended(&agent, PassResult::RolledBack).await;
+    let status = of.ended(&agent, PassResult::RolledBack).await;
+    assert_eq!(status.applied_revision.unwrap().0, good, "it is known past a restart");
     of.is_quiet().await;
     assert_eq!(of.status(&agent).held_back, Some(held));
     // What held is kept as it was.
@@ -204,8 +213,17 @@ async fn rests(bad: &str) {
     of.is_quiet().await;
     agent.end().await;
     let agent = site.start();
-    of.ended(&agent, PassResult::Paused).await;
+    let status = of.ended(&agent, PassResult::Paused).await;
+    assert_eq!(status.applied_revision.unwrap().0, good, "it is known past a restart");
     of.is_quiet().await;
+    let listed = site.run(&["status"]).await.expect(0).out;
+    for words in ["paused for ", ": web: container s-web-1", "(bowline resume or rollback s)"] {
+        assert!(listed.contains(words), "no `{words}` in\n{listed}");
+    }
+    let told = site.run(&["status", "s"]).await.expect(0).out;
+    for words in ["no container of web is exchanged\n", "`bowline rollback s` goes back\n"] {
+        assert!(told.contains(words), "no `{words}` in\n{told}");
+    }
     let mended = of.commit(&web("web:2", ""));
     let status = of.applied(&agent, &mended).await;
     of.until_serves(&["web:2", "web:2"]).await;
@@ -329,6 +347,13 @@ async fn a_rollback_that_fails_rests_and_says_so() {
     assert!(paused.reason.contains("the disk is gone"), "{}", paused.reason);
     let held = status.held_back.unwrap();
     assert!(held.reason.contains("unhealthy"), "{}", held.reason);
+    let listed = site.run(&["status"]).await.expect(0).out;
+    assert!(listed.contains("  paused for "), "{listed}");
+    for command in [&["status", "s"][..], &["explain", "s", "web"]] {
+        let told = site.run(command).await.expect(0).out;
+        assert!(told.contains(&format!("; {} is to run instead", &good[..12])), "{told}");
+        assert!(told.contains("paused for "), "{told}");
+    }
     assert!(status.message.contains("rests"), "{}", status.message);
     assert!(!status.message.contains("runs in its place"), "{}", status.message);
     of.is_quiet().await;
@@ -484,6 +509,51 @@ async fn while_an_image_cannot_be_had_what_is_only_told_is_not_repaired() {
     site.sim.crash("s-web-1", 1);
     of.is_quiet().await;
     assert_eq!(of.lives().await.len(), 1);
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_slot_takes_its_time_the_counts_are_those_of_now() {
+    let site = site();
+    let of = Of { site: &site, stack: "s" };
+    let slow = Behaviour { healthy_after: Some(Duration::from_secs(6)), ..Behaviour::default() };
+    site.sim.image_add("web:slow", config(), slow);
+    let good = of.commit(&web("web:1", "").replace("retries: 2", "retries: 200"));
+    let agent = site.start();
+    of.applied(&agent, &good).await;
+    // It may be ill for long before it counts as that.
+    of.commit(&web("web:slow", "").replace("retries: 2", "retries: 200"));
+    let starts = |status: &StackStatus| {
+        status.workload.is_some_and(|it| (it.desired, it.up, it.starting) == (2, 1, 1))
+    };
+    let status = of.until_status(&agent, starts).await;
+    assert!(status.rollout.unwrap().phase.is_under_way());
+    let page = agent.views.metrics.render();
+    for line in [
+        r#"bowline_stack_containers{stack="s",state="up"} 1"#,
+        r#"bowline_stack_containers{stack="s",state="starting"} 1"#,
+    ] {
+        assert!(page.contains(line), "no {line} in {page}");
+    }
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_error_is_told_before_what_is_held_back() {
+    let site = site();
+    let of = Of { site: &site, stack: "s" };
+    let good = of.commit(&web("web:1", ""));
+    let agent = site.start();
+    of.applied(&agent, &good).await;
+    of.commit(&web("web:ill", ""));
+    of.ended(&agent, PassResult::RolledBack).await;
+    of.commit("services: { web: { imgae: 'web:2' } }\n");
+    let status = of.ended(&agent, PassResult::Invalid).await;
+    assert!(status.held_back.is_some() && status.message.contains("imgae"), "{}", status.message);
+    assert_eq!(status.rollout.unwrap().phase, RolloutPhase::RolledBack);
+    let listed = site.run(&["status"]).await.expect(0).out;
+    assert!(!listed.contains("  held back for"), "{listed}");
+    of.until_serves(&["web:1", "web:1"]).await;
     agent.end().await;
 }
 

@@ -170,6 +170,28 @@ async fn a_new_commit_waits_through_a_restart_and_begins_when_the_window_opens()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_is_told_before_the_older_commit_that_is_held_back() {
+    let (site, first) = begun().await;
+    let nowhere = "services: { app: { image: 'web:nowhere' } }\n";
+    let second = site.git.write("web/compose.yaml", nowhere).push("Nowhere");
+    let agent = site.start_at(clock("2026-11-22T22:30:00+01:00"));
+    shown(&agent, "the way back", |it| it.held_back.as_ref().is_some_and(|it| it.reached)).await;
+    agent.end().await;
+    let third = push(&site, "web:2");
+    let agent = site.start_at(clock("2026-11-23T12:00:00+01:00"));
+    let status = waits(&agent, &third).await;
+    assert_eq!(status.last_pass.unwrap().result, PassResult::Waiting);
+    assert_eq!(status.held_back.unwrap().revision.unwrap().0, second);
+    assert_eq!(status.applied_revision.unwrap().0, first);
+    assert_eq!(status.window.unwrap().instead.unwrap().0, first);
+    let listed = site.run(&["status"]).await.expect(0).out;
+    assert!(listed.contains("  waiting for its window, opens 2026-11-23 22:00"), "{listed}");
+    let wide = site.run(&["status", "-o", "wide"]).await.expect(0).out;
+    assert!(wide.contains("held back for "), "{wide}");
+    agent.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_first_deployment_waits_too() {
     let site = Site::new(EVENING);
     let first = push(&site, "web:1");

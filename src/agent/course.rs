@@ -61,7 +61,7 @@ impl World {
         if self.inventory.update(name, |record| end_holds(record, digest, wish.revision.as_ref())) {
             self.unsaved.notify_one();
         }
-        self.show_holds(name);
+        self.show_remembered(name);
         let (record, short) = (self.inventory.stack(name), self.memory().short.get(name).cloned());
         let course = course(&record, digest, short.as_ref());
         let (instead, services) = match &course {
@@ -120,7 +120,8 @@ impl World {
             Consequence::Good if !is_current && !is_good(&record, definition) => {}
             Consequence::GoOn if report.result == PassResult::Paused && record.paused.is_some() => {
                 let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
-                report.message = format!("{}the update rests: {why}", report.message);
+                let told = format!("{}\nthe update rests: {why}", report.message);
+                told.trim_start().clone_into(&mut report.message);
             }
             Consequence::GoOn | Consequence::Reached { .. } => {}
             Consequence::Good => {

@@ -5,8 +5,8 @@ use super::World;
 use super::desired::Desired;
 use crate::config::Config;
 use crate::model::{ContentDigest, Revision, SourceName, StackName};
-use crate::status::{PassResult, Report, Seen};
-use crate::store::{Applied, Good, Inventory, Mishap, Origin};
+use crate::status::{PassResult, Remembered, Report, Seen};
+use crate::store::{Applied, Good, Inventory, Mishap, Origin, StackRecord};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -157,12 +157,13 @@ impl World {
         }
     }
 
-    /// Shows what is held back or rests, as the inventory has it.
-    pub(super) fn show_holds(&self, name: &StackName) {
-        let record = self.inventory.stack(name);
-        let (held_back, paused) = (record.held_back.as_ref(), record.paused.as_ref());
-        let (held_back, paused) = (held_back.map(Into::into), paused.map(Into::into));
-        self.views.note_holds(name, held_back, paused, record.suspended.clone());
+    /// Shows what the inventory has of a stack: what holds it, and what runs.
+    pub(super) fn show_remembered(&self, name: &StackName) {
+        let StackRecord { held_back, paused, suspended, runs, .. } = self.inventory.stack(name);
+        let held_back = held_back.as_ref().map(Into::into);
+        let paused = paused.as_ref().map(Into::into);
+        let known = Remembered { held_back, paused, suspended, runs };
+        self.views.note_remembered(name, known);
     }
 
     /// Has a report tell what is held back or rests, unless it does.
@@ -202,6 +203,7 @@ impl World {
             if let Some(seen) = &report.seen {
                 record.holdings.clone_from(&seen.holdings);
             }
+            record.runs = report.runs().cloned().or(record.runs.take());
             let same = |former: &Applied| {
                 (former.result, &former.revision) == (report.result, &report.revision)
             };

@@ -3,7 +3,7 @@
 use super::Views;
 use crate::execute::{Notice, Onlooker};
 use crate::model::{Revision, StackName};
-use crate::plan::Action;
+use crate::plan::{Action, Object};
 use crate::status::{PassResult, Report, RolloutVerdict, first_line};
 use std::sync::Arc;
 
@@ -13,9 +13,12 @@ pub(super) fn showing(views: Views, name: &StackName, revision: Option<&Revision
     let revision = revision.map(|revision| revision.short().to_owned()).unwrap_or_default();
     Arc::new(move |notice| match notice {
         Notice::Began(change) => {
-            // A pull that is due changes nothing that runs; before one that is needed slots wait.
-            if change.action != Action::Pull {
-                views.note_change(&name);
+            // A pull changes nothing that runs.
+            match &change.object {
+                Object::Image(image) if change.action == Action::Pull => {
+                    views.note_pull(&name, image);
+                }
+                _ => views.note_change(&name),
             }
             let action = change.action.word();
             for reason in &change.reasons {

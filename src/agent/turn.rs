@@ -34,9 +34,11 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         return;
     };
     world.views.begin(&name, wish.revision.as_ref());
+    world.show_remembered(&name);
     let (superseded, brake) = world.under_way(&name, &wish);
     let counts = world.at_its_window(&name, &wish).await;
     world.works_on(&name, &counts);
+    world.views.note_towards(&name, world.towards(&name, &counts));
     let pass = world.reconcile(&name, &counts, &superseded, brake.clone());
     let report = tokio::select! {
         report = pass => report,
@@ -308,7 +310,10 @@ impl World {
         }
         let asked = course.asked(target);
         let means = self.counting(means, name, asked);
-        let mut report = means.reconcile(&subject, &moment).await;
+        let mut report = tokio::select! {
+            report = means.reconcile(&subject, &moment) => report,
+            never = self.count_meanwhile(stack, &moment.completed) => match never {},
+        };
         self.note_from_hand(name, wish, &mut report);
         if report.result.is_success()
             && self.inventory.update(name, |record| record.definition = definition)
@@ -371,9 +376,12 @@ pub(super) fn definition(stack: &Stack, key: &DigestKey) -> ContentDigest {
     key.digest(format!("{name} {services:?} {networks:?} {volumes:?} {policy:?}").as_bytes())
 }
 
-/// A pass that kept a stack as it was, since its files are in error now.
+/// A pass that kept a stack as it was, since its files are in error now: that is newer than what is held
+/// back or rests.
 fn kept(mut report: Report, problem: &str) -> Report {
-    if report.result.is_success() {
+    if report.result.is_success()
+        || matches!(report.result, PassResult::RolledBack | PassResult::Paused)
+    {
         report.result = PassResult::Invalid;
     }
     if !report.message.is_empty() {

@@ -6,8 +6,7 @@ use crate::http::{Liveness, Shared};
 use crate::metrics::Metrics;
 use crate::model::{Revision, SourceName, StackName};
 use crate::status::{
-    Board, HeldBackStatus, PausedStatus, Report, SlotNotice, SourceReport, SuspendedStatus,
-    SyncStatus,
+    Board, Remembered, Report, SlotNotice, SourceReport, SyncStatus, Towards, Workload,
 };
 use crate::systemd;
 use jiff::Timestamp;
@@ -56,16 +55,32 @@ impl Views {
         self.show(&board, stack);
     }
 
-    /// What is held back or rests is known before a pass tells.
-    pub(super) fn note_holds(
-        &self,
-        stack: &StackName,
-        held_back: Option<HeldBackStatus>,
-        paused: Option<PausedStatus>,
-        suspended: Option<SuspendedStatus>,
-    ) {
+    /// The pass under way works towards something else than the commit that it began at.
+    pub(super) fn note_towards(&self, stack: &StackName, towards: Towards) {
+        self.shared.board_mut().note_towards(stack, towards);
+    }
+
+    /// The pass under way begins to pull an image.
+    pub(super) fn note_pull(&self, stack: &StackName, image: &str) {
+        self.shared.board_mut().note_pull(stack, image);
+    }
+
+    /// Whether the pass under way changes something.
+    pub(super) fn is_changing(&self, stack: &StackName) -> bool {
+        self.shared.board().is_changing(stack)
+    }
+
+    /// How containers are in the middle of a pass.
+    pub(super) fn note_workload(&self, stack: &StackName, workload: Workload) {
         let mut board = self.shared.board_mut();
-        board.note_holds(stack, held_back, paused, suspended);
+        board.note_workload(stack, workload);
+        self.show(&board, stack);
+    }
+
+    /// What is known before a pass tells.
+    pub(super) fn note_remembered(&self, stack: &StackName, known: Remembered) {
+        let mut board = self.shared.board_mut();
+        board.note_remembered(stack, known);
         self.show(&board, stack);
     }
 

@@ -75,7 +75,10 @@ impl Wish {
                 let told = format!("{}\n{}", shut.told(), report.message);
                 told.trim_end().clone_into(&mut report.message);
                 report.waiting.clone_from(&asked.revision);
-                report.window = Some(WindowStatus { opens, instead: self.revision.clone() });
+                // What was begun last may itself have been gone back from.
+                let held = report.held_back.as_ref().filter(|held| held.services.is_empty());
+                let instead = held.map_or(&self.revision, |held| &held.instead).clone();
+                report.window = Some(WindowStatus { opens, instead });
             }
             Waits::All if report.result == PassResult::Waiting => {
                 report.window = Some(WindowStatus { opens, instead: None });

@@ -2,7 +2,7 @@
 
 use super::families::Page;
 use super::{gauge, gone};
-use crate::status::{PassResult, Report, Workload};
+use crate::status::{PassResult, Report, StackStatus, Workload};
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec};
 
 /// From a look that finds nothing to a rollout of half an hour.
@@ -82,7 +82,12 @@ impl Passes {
             self.last_success.with_label_values(&[stack]).set(ended);
         }
         self.exits.with_label_values(&[stack]).inc_by(0);
-        match report.workload {
+    }
+
+    /// Shows how a stack's containers are.
+    pub(super) fn show(&self, status: &StackStatus) {
+        let stack = status.name.as_str();
+        match status.workload {
             Some(workload) => {
                 for (state, count) in STATES.into_iter().zip(counts(workload)) {
                     self.containers.with_label_values(&[stack, state]).set(gauge(count));

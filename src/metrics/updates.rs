@@ -149,13 +149,10 @@ impl Updates {
         }
     }
 
-    /// An update begins where none was shown to be under way.
     fn show_times(&self, stack: &str, rollout: &RolloutStatus) {
-        let is_shown =
-            |phase: &RolloutPhase| self.phase.with_label_values(&[stack, phase.word()]).get() == 1;
-        let mut under_way = RolloutPhase::ALL.into_iter().filter(|phase| phase.is_under_way());
-        if rollout.phase.is_under_way() && !under_way.any(|phase| is_shown(&phase)) {
-            self.started.with_label_values(&[stack]).set(seconds(rollout.since));
+        // When one began that rests since before the agent did is not known.
+        if rollout.phase.is_under_way() {
+            self.started.with_label_values(&[stack]).set(seconds(rollout.began));
         }
         let last = slots(rollout).map(|slot| slot.since).fold(rollout.since, Timestamp::max);
         // A new pass tells the slots anew; what was done before it stays done.

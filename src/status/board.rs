@@ -2,7 +2,7 @@
 
 use super::{
     HeldBackStatus, PassResult, PausedStatus, Report, SlotNotice, SourceReport, SourceStatus,
-    StackStatus, SuspendedStatus, fold, progress,
+    StackStatus, SuspendedStatus, Workload, fold, progress,
 };
 use crate::model::{Revision, SourceName, StackName};
 use jiff::Timestamp;
@@ -14,6 +14,30 @@ use std::collections::BTreeMap;
 pub struct Board {
     stacks: BTreeMap<StackName, StackStatus>,
     sources: BTreeMap<SourceName, SourceStatus>,
+    /// What the passes under way work towards, where that is not the commit that git asks for.
+    towards: BTreeMap<StackName, Towards>,
+}
+
+/// What a pass works towards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Towards {
+    /// The definition of a commit, where that is known; it may be held back.
+    Commit(Option<Revision>),
+    /// That nothing of the stack is left.
+    Nothing,
+}
+
+/// What is remembered of a stack, whatever its passes tell.
+#[derive(Debug, Clone, Default)]
+pub struct Remembered {
+    /// That what git asks for is held back.
+    pub held_back: Option<HeldBackStatus>,
+    /// That containers are not exchanged.
+    pub paused: Option<PausedStatus>,
+    /// That nothing is done.
+    pub suspended: Option<SuspendedStatus>,
+    /// The commit that runs.
+    pub runs: Option<Revision>,
 }
 
 /// A copy of the whole board; the body of `/v1/status`.
@@ -55,34 +79,56 @@ impl ConfigStatus {
 impl Board {
     /// A pass over `stack` at `revision` begins; optional, for those who look meanwhile.
     pub fn begin(&mut self, stack: &StackName, revision: Option<&Revision>, now: Timestamp) {
+        self.towards.remove(stack);
         fold::begin(self.entry(stack), revision, now);
+    }
+
+    /// The pass under way works towards something else than the commit that it began at.
+    pub fn note_towards(&mut self, stack: &StackName, towards: Towards) {
+        self.towards.insert(stack.clone(), towards);
     }
 
     /// A slot of `stack` came to another phase.
     pub fn note_slot(&mut self, stack: &StackName, notice: &SlotNotice<'_>, now: Timestamp) {
-        let status = self.entry(stack);
-        fold::change(status, now);
-        progress::slot(status, notice, now);
+        self.note_change(stack, now);
+        progress::slot(self.entry(stack), notice, now);
     }
 
     /// The pass under way over `stack` begins to change something.
     pub fn note_change(&mut self, stack: &StackName, now: Timestamp) {
-        fold::change(self.entry(stack), now);
+        let towards = self.towards.get(stack).cloned();
+        fold::change(self.entry(stack), towards.as_ref(), now);
     }
 
-    /// What git asks for is held back, containers are not exchanged, or nothing is done: known before a
-    /// pass tells.
-    pub fn note_holds(
-        &mut self,
-        stack: &StackName,
-        held_back: Option<HeldBackStatus>,
-        paused: Option<PausedStatus>,
-        suspended: Option<SuspendedStatus>,
-    ) {
+    /// The pass under way over `stack` begins to pull `image`.
+    pub fn note_pull(&mut self, stack: &StackName, image: &str) {
+        fold::pull(self.entry(stack), image);
+    }
+
+    /// Whether the pass under way over `stack` changes something.
+    pub fn is_changing(&self, stack: &StackName) -> bool {
+        self.stacks.get(stack).is_some_and(fold::is_changing)
+    }
+
+    /// How the containers of `stack` are in the middle of a pass.
+    pub fn note_workload(&mut self, stack: &StackName, workload: Workload) {
         if let Some(status) = self.stacks.get_mut(stack) {
-            (status.held_back, status.paused) = (held_back, paused);
-            status.suspended = suspended;
+            status.workload = Some(workload);
         }
+    }
+
+    /// What is known before a pass tells. What the last one said of a hold that is over is outdated.
+    pub fn note_remembered(&mut self, stack: &StackName, known: Remembered) {
+        let Some(status) = self.stacks.get_mut(stack) else { return };
+        let Remembered { held_back, paused, suspended, runs } = known;
+        let ended = (status.held_back.is_some() && held_back.is_none())
+            || (status.paused.is_some() && paused.is_none())
+            || (status.suspended.is_some() && suspended.is_none());
+        if ended {
+            status.message.clear();
+        }
+        (status.held_back, status.paused, status.suspended) = (held_back, paused, suspended);
+        status.applied_revision = status.applied_revision.take().or(runs);
     }
 
     /// A pass has ended. After [`PassResult::Removed`] the stack is known no more.
@@ -103,6 +149,7 @@ impl Board {
     /// The stack is ours no more.
     pub fn forget(&mut self, stack: &StackName) {
         self.stacks.remove(stack);
+        self.towards.remove(stack);
     }
 
     /// The source is watched no more.

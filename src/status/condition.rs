@@ -12,7 +12,7 @@ pub enum ConditionKind {
     Reconciling,
     /// It will not get further until a person does something.
     Stalled,
-    /// What runs differs from what is desired, and the last pass left it so.
+    /// Fields differ from what is to run, and the last pass left them so.
     Drifted,
 }
 
@@ -94,6 +94,12 @@ impl Conditions {
             }
             Err(index) => self.0.insert(index, condition),
         }
+    }
+
+    /// The same, where it is about something new: `since` is its own.
+    pub fn renew(&mut self, condition: Condition) {
+        self.0.retain(|known| known.kind != condition.kind);
+        self.set(condition);
     }
 
     /// The statement about `kind`, if one was made.

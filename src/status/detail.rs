@@ -1,6 +1,7 @@
 //! One stack for people, with all that is known of it: what a line of the table has no room for.
 
-use super::fold::changing;
+use super::fold::under_way;
+use super::said::{Hold, Holds};
 use super::table::{elapsed, revision};
 use super::{RolloutStatus, ServiceRollout, SlotPhase, SlotStatus, StackStatus};
 use jiff::Timestamp;
@@ -12,27 +13,25 @@ pub fn detail(stack: &StackStatus, now: Timestamp) -> String {
     let source = stack.source.as_ref().map(|source| format!(" from {source}"));
     let _ = writeln!(text, ", {}{}", revision(stack), source.unwrap_or_default());
     let since = |since: Timestamp| elapsed(now.duration_since(since).as_secs_f64());
-    if let Some(changing) = changing(stack) {
-        let _ = writeln!(text, "{} for {}", changing.message, since(changing.since));
+    if let Some(doing) = under_way(stack) {
+        let _ = writeln!(text, "{} for {}", doing.message, since(doing.since));
     }
-    if let Some(suspended) = &stack.suspended {
-        let length = since(suspended.since);
-        let _ =
-            writeln!(text, "suspended for {length}, by {}; nothing is done to it", suspended.by);
-        suspended.reason.iter().for_each(|reason| indented(&mut text, reason));
+    let holds = Holds {
+        stack: &stack.name,
+        revision: stack.revision.as_ref(),
+        suspended: stack.suspended.as_ref(),
+        window: stack.window.as_ref(),
+        paused: stack.paused.as_ref(),
+        held_back: stack.held_back.as_ref(),
+    };
+    for Hold { sentence, why, end } in holds.told(now) {
+        let _ = writeln!(text, "{sentence}");
+        indented(&mut text, why);
+        indented(&mut text, &end);
     }
-    if let Some(held) = &stack.held_back {
-        let named = held.revision.as_ref().map_or("what git asks for", |it| it.short());
-        let instead = held.instead.as_ref().map(|it| format!("; {} runs instead", it.short()));
-        let instead = instead.unwrap_or_default();
-        let _ = writeln!(text, "{named} is held back for {}{instead}", since(held.since));
-        indented(&mut text, &held.reason);
-    }
-    if let Some(paused) = &stack.paused {
-        let _ = writeln!(text, "paused for {}", since(paused.since));
-        indented(&mut text, &paused.reason);
-    }
-    if let Some(rollout) = &stack.rollout {
+    // Of one that an earlier agent began nothing more is known.
+    let rollout = stack.rollout.as_ref();
+    if let Some(rollout) = rollout.filter(|it| !it.services.is_empty()) {
         let _ = writeln!(text, "update: {} for {}", rollout.phase.word(), since(rollout.since));
         for row in rollout.rows() {
             let _ = writeln!(text, "  {row}");

@@ -1,6 +1,7 @@
 //! Why a service is as it is: its containers, the changes that led there, and what differs now.
 
 use super::history::{REPAIRS, ago, one_line, origin};
+use super::said::{Hold, Holds};
 use super::{
     DeployedReason, Deployment, DeploymentCause, HeldBackStatus, HistoryEntry, PausedStatus,
     StackProblem, StackStatus, SuspendedStatus, WindowStatus, first_line,
@@ -250,25 +251,21 @@ impl Explanation {
     }
 
     fn holds_text(&self, text: &mut String, now: Timestamp) {
-        if let Some(held) = &self.held_back {
-            let named = held.revision.as_ref().map_or("what git asks for", |it| it.short());
-            let instead = held.instead.as_ref().map(|it| format!(", {} runs instead", it.short()));
-            let instead = instead.unwrap_or_default();
-            let why = first_line(&held.reason);
-            let _ =
-                writeln!(text, "\nheld back: {named} for {}{instead}: {why}", ago(held.since, now));
-        }
-        if let Some(suspended) = &self.suspended {
-            let _ = writeln!(text, "\n{suspended}, for {}", ago(suspended.since, now));
-        }
-        if let Some(paused) = &self.paused {
-            let why = first_line(&paused.reason);
-            let _ = writeln!(text, "\npaused for {}: {why}", ago(paused.since, now));
-        }
-        // What is held back or rests was told above.
-        let is_told = self.held_back.is_some() || self.paused.is_some();
-        if !is_told && !self.message.is_empty() {
+        // What the last pass said of the newest commit comes first, and what was so before it after that.
+        if !self.message.is_empty() {
             let _ = writeln!(text, "\nlast pass: {}", one_line(&self.message));
+        }
+        let holds = Holds {
+            stack: &self.stack,
+            revision: self.revision.as_ref(),
+            suspended: self.suspended.as_ref(),
+            window: self.window.as_ref(),
+            paused: self.paused.as_ref(),
+            held_back: self.held_back.as_ref(),
+        };
+        for Hold { sentence, why, end } in holds.told(now) {
+            let why = if why.is_empty() { String::new() } else { format!(": {}", first_line(why)) };
+            let _ = writeln!(text, "\n{sentence}{why}\n  {end}");
         }
         for problem in &self.problems {
             let place = problem.place.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();

@@ -2,7 +2,8 @@
 
 use super::{
     Condition, ConditionKind, Conditions, HealthStatus, LastFetch, LastPass, PassResult, Report,
-    SourceReport, SourceStatus, StackStatus, SyncStatus, Unverified, Verdict, Workload, progress,
+    SourceReport, SourceStatus, StackStatus, SyncStatus, Towards, Unverified, Verdict, Workload,
+    progress,
 };
 use crate::model::{Revision, StackName};
 use jiff::Timestamp;
@@ -36,27 +37,36 @@ pub(super) fn unseen(name: StackName) -> StackStatus {
 
 /// A pass over the stack begins.
 pub(super) fn begin(status: &mut StackStatus, revision: Option<&Revision>, now: Timestamp) {
+    let is_another = revision.is_some_and(|it| status.revision.as_ref() != Some(it));
     if revision.is_some() {
         status.revision = revision.cloned();
     }
-    let first = status.last_pass.is_none();
-    let mut state = |kind, verdict, reason| {
-        status.conditions.set(condition(kind, verdict, reason, "", now));
-    };
-    if first {
-        state(ConditionKind::Ready, Verdict::Unknown, "FirstPass");
+    if status.last_pass.is_none() {
+        let unknown = condition(ConditionKind::Ready, Verdict::Unknown, "FirstPass", "", now);
+        status.conditions.set(unknown);
     }
-    state(ConditionKind::Reconciling, Verdict::True, "PassUnderWay");
-    progress::begin(status);
+    // Nothing is said of it yet, or what was said is outdated.
+    let is_untold = status.message.is_empty() && status.sync != SyncStatus::Synced;
+    let (reason, message) = match &status.revision {
+        Some(revision) if is_another || is_untold => {
+            (LOOKING, format!("looking at {}", revision.short()))
+        }
+        _ => ("PassUnderWay", String::new()),
+    };
+    let begins = condition(ConditionKind::Reconciling, Verdict::True, reason, &message, now);
+    status.conditions.renew(begins);
+    progress::begin(status, is_another);
 }
 
+/// The reason of a pass over what no pass has told of yet.
+const LOOKING: &str = "Looking";
 /// The reason of a pass that changes what runs.
 const PROGRESSING: &str = "Progressing";
 
 /// The pass under way changes what runs: what the last one found holds no longer.
-pub(super) fn change(status: &mut StackStatus, now: Timestamp) {
-    let message = aim(status);
-    status.sync = SyncStatus::OutOfSync;
+pub(super) fn change(status: &mut StackStatus, towards: Option<&Towards>, now: Timestamp) {
+    let message = aim(status, towards);
+    (status.sync, status.health) = (SyncStatus::OutOfSync, HealthStatus::Progressing);
     for (kind, verdict) in
         [(ConditionKind::Ready, Verdict::False), (ConditionKind::Reconciling, Verdict::True)]
     {
@@ -64,28 +74,48 @@ pub(super) fn change(status: &mut StackStatus, now: Timestamp) {
     }
 }
 
+/// The pass under way begins to pull an image, for something new if so.
+pub(super) fn pull(status: &mut StackStatus, image: &str) {
+    let Some(looking) = status.conditions.get(ConditionKind::Reconciling) else { return };
+    if looking.reason == LOOKING
+        && let Some(revision) = &status.revision
+    {
+        let message = format!("pulling image {image} for {}", revision.short());
+        let looking = Condition { message, ..looking.clone() };
+        status.conditions.set(looking);
+    }
+}
+
 /// What the changes of a pass lead to, for people.
-fn aim(status: &StackStatus) -> String {
+fn aim(status: &StackStatus, towards: Option<&Towards>) -> String {
     let is_exchanged = status.rollout.as_ref().is_some_and(|it| it.phase.is_under_way());
     if status.paused.is_some() && !is_exchanged {
         return "repairing what runs".to_owned();
     }
-    let instead = status.held_back.as_ref().and_then(|held| held.instead.as_ref());
-    let was_reached =
-        status.last_pass.as_ref().is_some_and(|it| it.result == PassResult::RolledBack);
-    let (what, to) = match (instead, &status.revision) {
-        (Some(instead), _) if was_reached => ("restoring", Some(instead)),
-        (Some(instead), _) => ("rolling back to", Some(instead)),
-        (None, wanted) if *wanted == status.applied_revision => ("restoring", wanted.as_ref()),
-        (None, wanted) => ("rolling out", wanted.as_ref()),
+    let wanted = match towards {
+        Some(Towards::Nothing) => return "removing it".to_owned(),
+        Some(Towards::Commit(revision)) => revision,
+        None => &status.revision,
     };
-    format!("{what} {}", to.map_or("the definition", Revision::short))
+    let (what, to) = match &status.held_back {
+        Some(held) if held.reached => ("restoring".to_owned(), &held.instead),
+        Some(held) => (format!("rolling back{} to", held.whose()), &held.instead),
+        None if *wanted == status.applied_revision => ("restoring".to_owned(), wanted),
+        None => ("rolling out".to_owned(), wanted),
+    };
+    format!("{what} {}", to.as_ref().map_or("what was begun last", Revision::short))
 }
 
-/// What the pass under way is changing, if it does.
-pub(super) fn changing(status: &StackStatus) -> Option<&Condition> {
+/// What the pass under way is about, while what the last one said is outdated.
+pub(super) fn under_way(status: &StackStatus) -> Option<&Condition> {
     let condition = status.conditions.get(ConditionKind::Reconciling)?;
-    (condition.status == Verdict::True && condition.reason == PROGRESSING).then_some(condition)
+    let is_new = [LOOKING, PROGRESSING].contains(&condition.reason.as_str());
+    (condition.status == Verdict::True && is_new).then_some(condition)
+}
+
+/// Whether the pass under way changes what runs.
+pub(super) fn is_changing(status: &StackStatus) -> bool {
+    under_way(status).is_some_and(|condition| condition.reason == PROGRESSING)
 }
 
 /// A pass over the stack has ended.
@@ -116,13 +146,13 @@ pub(super) fn pass(status: &mut StackStatus, report: &Report) {
     status.problems = report.problems.iter().map(Into::into).collect();
     if report.result.is_success() {
         status.last_success = Some(ended);
-        status.applied_revision.clone_from(&report.revision);
     }
+    status.applied_revision = report.runs().cloned().or(status.applied_revision.take());
     for (kind, verdict, reason) in [
         ready(report, status.health),
         (ConditionKind::Reconciling, Verdict::False, "PassEnded"),
         stalled(report),
-        drifted(status.sync),
+        drifted(report, status),
     ] {
         status.conditions.set(condition(kind, verdict, reason, &report.message, ended));
     }
@@ -260,10 +290,12 @@ fn stalled(report: &Report) -> Statement {
     (ConditionKind::Stalled, verdict, reason)
 }
 
-fn drifted(sync: SyncStatus) -> Statement {
-    let (verdict, reason) = match sync {
+fn drifted(report: &Report, status: &StackStatus) -> Statement {
+    let (verdict, reason) = match status.sync {
+        _ if report.leaves_drift() && !status.drift.is_empty() => (Verdict::True, "Differs"),
         SyncStatus::Synced => (Verdict::False, "AsDesired"),
-        SyncStatus::OutOfSync => (Verdict::True, "Differs"),
+        // What is held back, or cannot be done, is no field that was changed beside git.
+        SyncStatus::OutOfSync => (Verdict::False, "NoFieldDiffers"),
         SyncStatus::Unknown => (Verdict::Unknown, "NotCompared"),
     };
     (ConditionKind::Drifted, verdict, reason)

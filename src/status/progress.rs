@@ -7,10 +7,13 @@ use super::{
 use crate::model::ServiceName;
 use jiff::Timestamp;
 
-/// A pass begins: the slots of one that did not get to its end are told anew.
-pub(super) fn begin(status: &mut StackStatus) {
-    if let Some(rollout) = status.rollout.as_mut().filter(|rollout| rollout.phase.is_under_way()) {
+/// A pass begins: the slots of one that did not get to its end are told anew. That of another commit is
+/// `overtaken`.
+pub(super) fn begin(status: &mut StackStatus, overtaken: bool) {
+    let under_way = status.rollout.take_if(|rollout| rollout.phase.is_under_way());
+    if let Some(mut rollout) = under_way.filter(|_| !overtaken) {
         rollout.services.clear();
+        status.rollout = Some(rollout);
     }
 }
 
@@ -22,7 +25,9 @@ pub(super) fn slot(status: &mut StackStatus, notice: &SlotNotice<'_>, now: Times
         status.rollout = former;
         return;
     }
-    let under_way = former.filter(|rollout| rollout.phase.is_under_way());
+    // Somebody may have had it go back, or forward again, in the middle.
+    let leads_there = |it: &RolloutStatus| (it.phase == RolloutPhase::RollingBack) == back;
+    let under_way = former.filter(|it| it.phase.is_under_way() && leads_there(it));
     let mut rollout = under_way.unwrap_or_else(|| {
         let phase = if back { RolloutPhase::RollingBack } else { RolloutPhase::Progressing };
         RolloutStatus::new(phase, now)
@@ -35,7 +40,10 @@ pub(super) fn slot(status: &mut StackStatus, notice: &SlotNotice<'_>, now: Times
 pub(super) fn pass(status: &mut StackStatus, report: &Report, ended: Timestamp) {
     let former = status.rollout.as_ref().map(|rollout| rollout.phase);
     let Some(phase) = phase(report, former) else { return };
-    let rollout = status.rollout.get_or_insert_with(|| RolloutStatus::new(phase, ended));
+    // What rested before the agent began has rested since then.
+    let paused = report.paused.as_ref().filter(|_| phase == RolloutPhase::Paused);
+    let since = paused.map_or(ended, |paused| paused.since);
+    let rollout = status.rollout.get_or_insert_with(|| RolloutStatus::new(phase, since));
     for report in &report.rollouts {
         rollout.service(&report.service).end(report);
     }
@@ -61,6 +69,10 @@ fn phase(report: &Report, former: Option<RolloutPhase>) -> Option<RolloutPhase> 
     if rests && !report.result.is_success() {
         return Some(RolloutPhase::Paused);
     }
+    // The former definition is only repaired, however that ends.
+    if report.held_back.as_ref().is_some_and(|held| held.reached) {
+        return Some(RolloutPhase::RolledBack);
+    }
     if report.rollouts.is_empty() && former.is_none() {
         return None;
     }
@@ -74,7 +86,7 @@ fn phase(report: &Report, former: Option<RolloutPhase>) -> Option<RolloutPhase> 
 impl RolloutStatus {
     /// One of which no slot is known yet.
     pub fn new(phase: RolloutPhase, now: Timestamp) -> Self {
-        Self { phase, since: now, services: Vec::new() }
+        Self { phase, since: now, began: now, services: Vec::new() }
     }
 
     /// A slot came to another phase.

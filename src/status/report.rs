@@ -99,12 +99,28 @@ impl Report {
         }
     }
 
-    /// How it ended for who asks whether what git asks for runs.
+    /// How it ended for who asks whether what git asks for runs. What was held back or rested before ends
+    /// with what waits, unless somebody said so.
     pub fn told(&self) -> PassResult {
-        if self.waiting.is_some() && self.result.is_success() {
-            return PassResult::Waiting;
+        let is_settled = match self.result {
+            PassResult::Paused => self.paused.as_ref().is_none_or(|paused| !paused.by_hand),
+            result => result.is_success() || result == PassResult::RolledBack,
+        };
+        if self.waiting.is_some() && is_settled { PassResult::Waiting } else { self.result }
+    }
+
+    /// The commit that runs since this pass; `None`: that which ran before, or a part of another.
+    pub fn runs(&self) -> Option<&Revision> {
+        match &self.held_back {
+            Some(held) if held.reached => held.instead.as_ref(),
+            _ if self.result.is_success() => self.revision.as_ref(),
+            _ => None,
         }
-        self.result
+    }
+
+    /// Whether what differed when it began may differ still.
+    pub fn leaves_drift(&self) -> bool {
+        !self.result.is_success() && self.result != PassResult::RolledBack
     }
 
     /// The commit that git asks for, where known.

@@ -210,8 +210,14 @@ pub struct HeldBackStatus {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
-    /// The commit of what runs in its place, where known.
+    /// The commit of what runs in its place, or is to, where known.
     pub instead: Option<Revision>,
+    /// Whether that runs: it was brought about since.
+    #[serde(default)]
+    pub reached: bool,
+    /// The services that go back; empty: all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub services: BTreeSet<ServiceName>,
     /// Whether somebody asked for it.
     pub by_hand: bool,
 }
@@ -255,6 +261,9 @@ pub struct RolloutStatus {
     pub phase: RolloutPhase,
     /// Since when it is there.
     pub since: Timestamp,
+    /// When it began; the way back from a failure belongs to it.
+    #[serde(default)]
+    pub began: Timestamp,
     /// The services whose containers are exchanged, by name.
     pub services: Vec<ServiceRollout>,
 }

@@ -12,6 +12,23 @@ pub fn sources(sources: &[SourceStatus], now: Timestamp) -> Table {
     Table { head: &HEAD, rows: sources.iter().map(|source| row(source, now).into()).collect() }
 }
 
+/// That a source cannot be fetched, so that what is known of its stacks is of an older commit; `None`: it
+/// can, or that is not known yet.
+pub fn not_fetched(source: &SourceStatus, now: Timestamp) -> Option<String> {
+    let ready = source.conditions.get(ConditionKind::Ready)?;
+    if ready.status != Verdict::False {
+        return None;
+    }
+    let since = |at: Timestamp| elapsed(now.duration_since(at).as_secs_f64());
+    let last = source.last_success.map(|at| format!(", last fetched {} ago", since(at)));
+    let (name, last) = (&source.name, last.unwrap_or_default());
+    Some(format!(
+        "source {name} is not fetched for {}{last}: {}",
+        since(ready.since),
+        message(source)
+    ))
+}
+
 fn row(source: &SourceStatus, now: Timestamp) -> [String; HEAD.len()] {
     let dash = || "-".to_owned();
     let ready = source.conditions.get(ConditionKind::Ready);

@@ -40,7 +40,7 @@ impl SyncStatus {
 pub enum HealthStatus {
     /// All are up.
     Healthy,
-    /// All run; health checks of some have no verdict yet.
+    /// All run and health checks of some have no verdict yet, or a pass changes something.
     Progressing,
     /// Some are missing, have ended or fail their health checks.
     Degraded,
@@ -69,13 +69,13 @@ pub struct StackStatus {
     pub source: Option<SourceName>,
     /// The commit that git asks for, as the pass under way, or else the last one, knew it.
     pub revision: Option<Revision>,
-    /// The commit of the last pass that succeeded.
+    /// The commit that a pass brought about last, or went back to, whichever process made it.
     pub applied_revision: Option<Revision>,
     /// Whether what runs is what is desired.
     pub sync: SyncStatus,
     /// How its containers are.
     pub health: HealthStatus,
-    /// How many of its containers are in which state, as the last pass saw them; absent where the engine
+    /// How many of its containers are in which state, as they were seen last; absent where the engine
     /// could not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Workload>,

@@ -1,7 +1,7 @@
 //! The table that people read. Knows no terminal: plain text, columns two blanks apart.
 
-use super::fold::changing;
-use super::{HealthStatus, SourceStatus, StackStatus, SuspendedStatus, SyncStatus};
+use super::said::{Said, said};
+use super::{ConditionKind, SourceStatus, StackStatus, Verdict};
 use jiff::Timestamp;
 use std::fmt;
 
@@ -13,6 +13,8 @@ const WIDE_HEAD: [&str; 13] = [
 ];
 /// Longer messages are cut; JSON has them in full.
 const MESSAGE_CHARS: usize = 80;
+/// So much is left of one beside the command that ends it.
+const SHORTEST_REASON: usize = 40;
 
 /// Cells under headings; each row has as many as there are headings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +74,7 @@ fn wide_row(
 ) -> [String; WIDE_HEAD.len()] {
     let dash = || "-".to_owned();
     let [name, source, revision, sync, health, drift, age, _] = row(stack, now);
-    let known = stack.workload.filter(|_| changing(stack).is_none());
-    let ready = known.map(|it| format!("{}/{}", it.up, it.desired));
+    let ready = stack.workload.map(|it| format!("{}/{}", it.up, it.desired));
     let pass = stack.last_pass.as_ref().map(|pass| pass.result.word().to_owned());
     let changed = stack.last_change.map(|at| elapsed(now.duration_since(at).as_secs_f64()));
     let fetched = sources.iter().find(|source| stack.source.as_ref() == Some(&source.name));
@@ -92,7 +93,7 @@ fn wide_row(
         changed.unwrap_or_else(dash),
         next.unwrap_or_else(dash),
         hold(stack, now),
-        one_line(&told(stack, now)),
+        whole(&said(stack, now)),
     ]
 }
 
@@ -123,73 +124,50 @@ fn row(stack: &StackStatus, now: Timestamp) -> [String; HEAD.len()] {
         stack.source.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
         revision(stack),
         stack.sync.word().to_owned(),
-        health(stack).word().to_owned(),
+        stack.health.word().to_owned(),
         drift(stack),
         age(stack, now),
-        message(&told(stack, now)),
+        in_short(&said(stack, now)),
     ]
-}
-
-/// How it was after the last pass; while one changes something that is not known.
-fn health(stack: &StackStatus) -> HealthStatus {
-    if changing(stack).is_some() { HealthStatus::Progressing } else { stack.health }
 }
 
 /// The commit that git asks for; behind the one that runs, where that is another.
 pub(super) fn revision(stack: &StackStatus) -> String {
     let Some(wanted) = &stack.revision else { return "-".to_owned() };
-    let held_back = || stack.held_back.as_ref().and_then(|held| held.instead.as_ref());
-    let window = || stack.window.as_ref().and_then(|window| window.instead.as_ref());
-    let instead = held_back().or_else(window);
-    match instead.or(stack.applied_revision.as_ref()) {
+    let kept = || stack.window.as_ref().and_then(|window| window.instead.as_ref());
+    match stack.applied_revision.as_ref().or_else(kept) {
         Some(runs) if runs != wanted => format!("{} -> {}", runs.short(), wanted.short()),
         _ => wanted.short().to_owned(),
     }
 }
 
+/// The fields that differed when the last pass began, and whether they do not any more.
 fn drift(stack: &StackStatus) -> String {
     let fields: usize = stack.drift.values().sum();
-    match stack.sync {
-        SyncStatus::Synced if fields > 0 => format!("{fields} repaired"),
-        SyncStatus::Synced | SyncStatus::OutOfSync => fields.to_string(),
-        SyncStatus::Unknown if fields > 0 => fields.to_string(),
-        SyncStatus::Unknown => "-".to_owned(),
+    match stack.conditions.get(ConditionKind::Drifted).map(|drifted| drifted.status) {
+        Some(Verdict::False) if fields > 0 => format!("{fields} repaired"),
+        Some(Verdict::False | Verdict::True) => fields.to_string(),
+        Some(Verdict::Unknown) | None if fields > 0 => fields.to_string(),
+        Some(Verdict::Unknown) | None => "-".to_owned(),
     }
 }
 
-/// The message, or what is more urgent: what becomes of a stack that left its source, how far an
-/// update is, what is being changed, and what is held back or rests.
-fn told(stack: &StackStatus, now: Timestamp) -> String {
-    let since = |since: Timestamp| elapsed(now.duration_since(since).as_secs_f64());
-    if let Some(departure) = &stack.departure {
-        let length = since(departure.since);
-        return match &departure.held {
-            Some(why) => format!("held for {length}: {why}"),
-            None => format!("being removed for {length}: {}", stack.message),
-        };
-    }
-    if let Some(rollout) = stack.rollout.as_ref().filter(|rollout| rollout.phase.is_under_way()) {
-        return format!("{}: {}", rollout.phase.word(), rollout.summary());
-    }
-    if let Some(changing) = changing(stack) {
-        return changing.message.clone();
-    }
-    if let Some(suspended) = &stack.suspended {
-        return format!("Suspended for {}, by {}", since(suspended.since), why(suspended));
-    }
-    if let Some(held) = &stack.held_back {
-        return format!("held back for {}: {}", since(held.since), held.reason);
-    }
-    if let Some(paused) = &stack.paused {
-        return format!("paused for {}: {}", since(paused.since), paused.reason);
-    }
-    stack.message.clone()
+/// The first line of each, cut, with the command that ends the first.
+fn in_short(all: &[Said]) -> String {
+    let texts: Vec<_> = all.iter().map(|said| first_line(&said.text)).collect();
+    let command = all.first().and_then(|first| first.command.as_ref());
+    let command = command.map(|command| format!(" ({command})")).unwrap_or_default();
+    let most = MESSAGE_CHARS.saturating_sub(command.chars().count()).max(SHORTEST_REASON);
+    cut(&texts.join("; "), most) + &command
 }
 
-/// Who said that nothing is to be done, and why.
-fn why(suspended: &SuspendedStatus) -> String {
-    let reason = suspended.reason.as_ref().map(|reason| format!(": {reason}"));
-    format!("{}{}", suspended.by, reason.unwrap_or_default())
+/// All of it, with the commands.
+fn whole(all: &[Said]) -> String {
+    let texts = all.iter().map(|said| match &said.command {
+        None => one_line(&said.text),
+        Some(command) => format!("{} ({command})", one_line(&said.text)),
+    });
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 fn age(stack: &StackStatus, now: Timestamp) -> String {
@@ -209,17 +187,26 @@ pub fn elapsed(seconds: f64) -> String {
     }
 }
 
-/// The first line, fit for one cell: without control characters, cut at a bound.
+/// The first line, fit for one cell.
 pub(super) fn message(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let more = text.lines().nth(1).is_some() || line.chars().count() > MESSAGE_CHARS;
+    cut(&first_line(text), MESSAGE_CHARS)
+}
+
+/// The first line, with a sign where there are more.
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    if lines.next().is_some() { format!("{first}…") } else { first.to_owned() }
+}
+
+/// A line without control characters, cut where it has more characters than `most`.
+fn cut(line: &str, most: usize) -> String {
     let shown = line.chars().map(|c| if c.is_control() { ' ' } else { c });
-    if more {
-        let cut: String = shown.take(MESSAGE_CHARS - 1).collect();
-        format!("{cut}…")
-    } else {
-        shown.collect()
+    if line.chars().count() <= most {
+        return shown.collect();
     }
+    let cut: String = shown.take(most - 1).collect();
+    format!("{cut}…")
 }
 
 /// All of it on one line, without control characters.

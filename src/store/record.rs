@@ -20,6 +20,8 @@ pub struct StackRecord {
     pub origin: Option<Origin>,
     /// The last pass that ended with another result, or on another revision, than the one before.
     pub applied: Option<Applied>,
+    /// The commit that a pass brought about last, or went back to.
+    pub runs: Option<Revision>,
     /// The keyed digest of the definition that a pass brought about in full; of stacks whose drift
     /// is only reported.
     pub definition: Option<ContentDigest>,
@@ -116,6 +118,7 @@ impl StackRecord {
         self.held_back = self.held_back.take().or_else(|| earlier.held_back.clone());
         self.origin = self.origin.take().or_else(|| earlier.origin.clone());
         self.applied = self.applied.take().or_else(|| earlier.applied.clone());
+        self.runs = self.runs.take().or_else(|| earlier.runs.clone());
         self.definition = self.definition.take().or_else(|| earlier.definition.clone());
         self.paused = self.paused.take().or_else(|| earlier.paused.clone());
         self.suspended = self.suspended.take().or_else(|| earlier.suspended.clone());
@@ -263,6 +266,8 @@ impl From<&HeldBack> for HeldBackStatus {
             reason: held.reason.clone(),
             since: held.since,
             instead: held.instead.revision.clone(),
+            reached: held.reached,
+            services: held.services.clone(),
             by_hand: held.by_hand,
         }
     }

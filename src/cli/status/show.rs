@@ -1,7 +1,9 @@
 //! How a status is printed. Colours are for terminals; `anstream` takes them away elsewhere.
 
 use super::Form;
-use crate::status::{Snapshot, StackStatus, Table, detail, sources, table, wide_table};
+use crate::status::{
+    Snapshot, StackStatus, Table, detail, not_fetched, sources, table, wide_table,
+};
 use clap::builder::styling::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,7 +29,11 @@ pub(super) fn one(stack: &StackStatus, snapshot: &Snapshot, form: Form) -> anyho
     let text = match form {
         Form::Json | Form::Yaml => document(stack, form)?,
         Form::Wide => painted(&stacks(std::slice::from_ref(stack), snapshot, form, now)),
-        Form::Text => detail(stack, now),
+        Form::Text => {
+            let source = snapshot.sources.iter().find(|it| stack.source.as_ref() == Some(&it.name));
+            let failing = source.and_then(|source| not_fetched(source, now));
+            detail(stack, now) + &failing.map(|line| line + "\n").unwrap_or_default()
+        }
     };
     put(&text)
 }

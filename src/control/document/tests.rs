@@ -166,6 +166,7 @@ fn a_stack_of_which_all_is_known_is_as_described() {
         rollout: Some(RolloutStatus {
             phase: RolloutPhase::RollingBack,
             since: time(),
+            began: time(),
             services: vec![service],
         }),
         held_back: Some(HeldBackStatus {
@@ -173,6 +174,8 @@ fn a_stack_of_which_all_is_known_is_as_described() {
             reason: "why".into(),
             since: time(),
             instead: None,
+            reached: true,
+            services: [web.clone()].into(),
             by_hand: true,
         }),
         paused: Some(PausedStatus {
@@ -263,6 +266,8 @@ fn what_the_history_tells_is_as_described() {
         reason: "why".into(),
         since: time(),
         instead: None,
+        reached: true,
+        services: [web.clone()].into(),
         by_hand: true,
     });
     let reason = "why".to_owned();

@@ -5,8 +5,9 @@ use crate::model::{Commit, Place, SourceName};
 use crate::plan::Problem;
 use crate::status::{
     ConditionKind, DriftKind, HealthStatus, HeldBackStatus, SyncStatus, Unverified, Verdict,
-    WindowStatus, Workload, essence, sources, table, wide_table,
+    WindowStatus, Workload, essence, not_fetched, sources, table, wide_table,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const UP: Workload = Workload { desired: 2, up: 2, starting: 0, unhealthy: 0 };
@@ -193,6 +194,10 @@ fn sources_are_listed_with_their_commit_or_with_why_they_fail() {
     SOURCE  REVISION      READY  FETCHED  NEXT  MESSAGE
     infra   0123456789ab  False  2m       4m    failed 2 times: cannot reach git.example:;  no  [31mroute
     ");
+    let told = not_fetched(&board.snapshot().sources[0], at(130)).unwrap();
+    let expected =
+        "source infra is not fetched for 1m, last fetched 2m ago: failed 2 times: cannot reach";
+    assert!(told.starts_with(expected), "{told}");
     board.note_source(&report);
     assert_eq!(board.sources().next().unwrap().failures, 0);
     // After a restart nothing was fetched yet, but what was fetched before is there.
@@ -248,6 +253,8 @@ fn the_wide_table_has_what_holds_a_stack_and_the_whole_message() {
         reason: "web/1 ended\nexit code 3".into(),
         since: at(80),
         instead: None,
+        reached: true,
+        services: BTreeSet::new(),
         by_hand: false,
     };
     let window = WindowStatus { opens: Some(at(200 + 7_200)), instead: None };

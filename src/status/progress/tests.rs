@@ -2,9 +2,9 @@
 
 use crate::model::{Revision, ServiceName, Slot, StackName};
 use crate::status::{
-    Board, ConditionKind, HeldBackStatus, PassResult, PausedStatus, Report, RolloutPhase,
-    RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, StackStatus, SyncStatus, Verdict, detail,
-    table,
+    Board, ConditionKind, HeldBackStatus, PassResult, PausedStatus, Remembered, Report,
+    RolloutPhase, RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, StackStatus, SyncStatus,
+    Verdict, detail, table,
 };
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -45,8 +45,21 @@ fn held() -> HeldBackStatus {
         reason: "web/2 is unhealthy\nits last output: no database".to_owned(),
         since: at(60),
         instead: Some(revision('a')),
+        reached: false,
+        services: BTreeSet::new(),
         by_hand: false,
     }
+}
+
+/// That the former definition was brought about since.
+fn reached() -> HeldBackStatus {
+    HeldBackStatus { reached: true, ..held() }
+}
+
+/// What holds the stack, as that is remembered.
+fn known(board: &mut Board, held_back: Option<HeldBackStatus>, paused: Option<PausedStatus>) {
+    let known = Remembered { held_back, paused, ..Remembered::default() };
+    board.note_remembered(&shop(), known);
 }
 
 /// A board on which a pass is under way, with two slots that wait.
@@ -136,7 +149,7 @@ fn the_way_back_is_rolling_back_until_it_has_come_to_its_end() {
     come(&mut board, 1, SlotPhase::Watching, 62);
     assert_eq!(phase(&board), Some(RolloutPhase::RollingBack));
     let back = report(PassResult::RolledBack, 61, &[ended(RolloutVerdict::Completed)]);
-    board.note(&Report { held_back: Some(held()), ..back });
+    board.note(&Report { held_back: Some(reached()), ..back });
     assert_eq!(phase(&board), Some(RolloutPhase::RolledBack));
     assert_eq!(rows(&board), ["web/1: done"]);
 }
@@ -167,14 +180,15 @@ fn the_table_and_the_detail_say_what_runs_what_is_wanted_and_why() {
 
     come(&mut board, 2, SlotPhase::Failed, 60);
     let back = report(PassResult::RolledBack, 61, &[]);
-    board.note(&Report { held_back: Some(held()), message: "why".into(), ..back });
+    board.note(&Report { held_back: Some(reached()), message: "why".into(), ..back });
     let told = line(&board);
-    assert!(told.ends_with("held back for 2m: web/2 is unhealthy…"), "{told}");
+    assert!(told.ends_with("held back for 2m: web/2 is unhealthy…; why"), "{told}");
     insta::assert_snapshot!(detail(&stack(&board), at(180)), @r"
     shop: OutOfSync, Unknown, aaaaaaaaaaaa -> bbbbbbbbbbbb
     bbbbbbbbbbbb is held back for 2m; aaaaaaaaaaaa runs instead
       web/2 is unhealthy
       its last output: no database
+      until git asks for something else, or `bowline retry shop`
     update: rolled_back for 1m
       web/1: done
       web/2: failed: it ended with code 1
@@ -188,8 +202,9 @@ fn the_table_and_the_detail_say_what_runs_what_is_wanted_and_why() {
         services: BTreeSet::new(),
         by_hand: true,
     };
-    board.note_holds(&shop(), None, Some(paused), None);
-    assert!(line(&board).ends_with("paused for 1m: paused by hand"), "{}", line(&board));
+    known(&mut board, None, Some(paused));
+    let told = line(&board);
+    assert!(told.ends_with("paused for 1m: paused by hand (bowline resume shop)"), "{told}");
 }
 
 fn paused() -> PausedStatus {
@@ -264,14 +279,15 @@ fn while_a_pass_changes_something_the_stack_is_progressing_and_not_synced() {
     board.begin(&shop(), Some(&revision('b')), at(20));
     board.note_change(&shop(), at(21));
     assert!(shown(&board).2.ends_with("restoring bbbbbbbbbbbb"), "{}", shown(&board).2);
-    board.note_holds(&shop(), Some(held()), None, None);
+    known(&mut board, Some(held()), None);
     board.note_change(&shop(), at(22));
-    assert!(shown(&board).2.ends_with("rolling back to aaaaaaaaaaaa"), "{}", shown(&board).2);
-    board.note_holds(&shop(), None, Some(paused()), None);
+    let told = shown(&board).2;
+    assert!(told.contains("  rolling back to aaaaaaaaaaaa; held back for "), "{told}");
+    known(&mut board, None, Some(paused()));
     board.note_change(&shop(), at(23));
     let (state, reason, line) = shown(&board);
     assert_eq!((state, reason), (changes, progressing));
-    assert!(line.ends_with("repairing what runs"), "{line}");
+    assert!(line.contains("  repairing what runs; paused for 58s: web: "), "{line}");
 }
 
 #[test]
