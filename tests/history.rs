@@ -5,11 +5,13 @@
 
 mod support;
 
+use bowline::agent::{Alone, Views};
 use bowline::engine::Engine;
 use bowline::model::{Query, StackName};
-use bowline::status::PassResult;
+use bowline::status::{Grounds, Order, PassResult, Suspension};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::Arc;
 use support::agent::{Agent as AgentProcess, Settings};
 use support::docker::docker;
 use support::packed::Image;
@@ -18,6 +20,7 @@ use support::repository::Git;
 use support::site::{Agent, Site, until};
 use support::stacks::Stacks;
 use support::wait;
+use tokio_util::sync::CancellationToken;
 
 /// What no output may hold.
 const SECRET: &str = "hunter2-of-the-shop";
@@ -60,6 +63,15 @@ fn told(entries: &[Value]) -> Vec<String> {
     entries.iter().map(line).collect()
 }
 
+/// A site whose agent has brought up the first commit, which runs `shop:1`.
+async fn begun() -> (Site, Agent) {
+    let site = Site::new("monitor: 10ms");
+    let first = push(&site, "shop:1", "Begin");
+    let agent = site.start();
+    applied(&agent, &first).await;
+    (site, agent)
+}
+
 async fn pause_by_hand(site: &Site) {
     let name = StackName::new("shop").unwrap();
     let observed = site.sim.observe(&Query::owned_by(name)).await.unwrap();
@@ -72,10 +84,7 @@ fn database(site: &Site) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_pass_that_changed_something_is_told_with_who_why_and_what() {
-    let site = Site::new("monitor: 10ms");
-    let first = push(&site, "shop:1", "Begin");
-    let agent = site.start();
-    applied(&agent, &first).await;
+    let (site, agent) = begun().await;
     let second = push(&site, "shop:2", "Bump");
     applied(&agent, &second).await;
     history_of(&site, 2).await;
@@ -137,10 +146,8 @@ async fn each_pass_that_changed_something_is_told_with_who_why_and_what() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_name_who_gave_them_and_what_keeps_failing_is_one_entry() {
-    let site = Site::new("monitor: 10ms");
-    let first = push(&site, "shop:1", "Begin");
-    let agent = site.start();
-    applied(&agent, &first).await;
+    let (site, agent) = begun().await;
+    let first = agent.stack("shop").unwrap().applied_revision.unwrap().0;
     let second = push(&site, "shop:2", "Bump");
     applied(&agent, &second).await;
     history_of(&site, 2).await;
@@ -187,11 +194,89 @@ async fn orders_name_who_gave_them_and_what_keeps_failing_is_one_entry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn losing_the_history_loses_history_only() {
-    let site = Site::new("monitor: 10ms");
-    let first = push(&site, "shop:1", "Begin");
+async fn what_ended_while_the_engine_was_away_is_drift_and_no_other_try() {
+    let (site, agent) = begun().await;
+    history_of(&site, 1).await;
+    site.sim.go_down();
+    site.run(&["sync", "shop", "--no-wait"]).await.expect(0);
+    assert_eq!(told(&history_of(&site, 2).await)[0], "2 by_hand failed Test");
+    site.sim.crash("shop-web-1", 137);
+    site.sim.come_back();
+    assert_eq!(told(&history_of(&site, 3).await)[0], "3 drift changed Test");
+    let why = site.run(&["explain", "shop", "web"]).await.expect(0).out;
+    let told =
+        "started container web/1 to repair drift\n    it had ended with code 137 (SIGKILL)\n";
+    assert!(why.contains(told), "{why}");
+    agent.end().await;
+}
+
+/// Each order is answered by a process that ends at once, as if it were killed: no pass has seen it.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_order_is_told_with_who_when_and_what_also_after_a_crash_before_its_pass() {
+    let (site, agent) = begun().await;
+    history_of(&site, 1).await;
+    agent.end().await;
+    let shop = StackName::new("shop").unwrap();
+    let reason = Some(Grounds::new("moving the disk").unwrap());
+    let mut given = Vec::new();
+    for order in [
+        Order::Pause,
+        Order::Suspend(Suspension { reason }),
+        Order::Resume,
+        Order::Retry,
+        Order::Sync,
+    ] {
+        let (engine, stop) = (Arc::new(site.sim.clone()), CancellationToken::new());
+        let alone = Alone::open(site.config(), engine, Views::default(), stop, &shop).unwrap();
+        alone.recall().await.unwrap();
+        given.push((order.word(), alone.obey(&order).await.unwrap().at.to_string()));
+    }
     let agent = site.start();
-    applied(&agent, &first).await;
+    let entries = history_of(&site, 2).await;
+    let newest = &entries[0];
+    let user = bowline::control::user(rustix::process::getuid().as_raw()).0;
+    assert_eq!((&newest["cause"], &newest["by"]), (&"by_hand".into(), &user.as_str().into()));
+    assert_eq!(newest["order"], "pause, suspend, resume, retry, sync");
+    let orders = newest["orders"].as_array().unwrap();
+    let told: Vec<_> = orders.iter().map(|it| (it["order"].as_str().unwrap(), &it["at"])).collect();
+    let given: Vec<_> = given.into_iter().map(|(word, at)| (word, Value::from(at))).collect();
+    assert_eq!(told, given.iter().map(|(word, at)| (*word, at)).collect::<Vec<_>>());
+    assert!(orders.iter().all(|it| it["by"] == user.as_str()), "{newest}");
+    let full = site.run(&["history", "shop", "2"]).await.expect(0).out;
+    for part in [
+        format!("cause:     pause, suspend, resume, retry, sync by {user}\n"),
+        format!(" UTC suspend by {user}: suspended; nothing is done to it until"),
+        "(moving the disk)\n".to_owned(),
+        format!(" UTC retry by {user}: nothing is held back; trying again\n"),
+    ] {
+        assert!(full.contains(&part), "no {part:?} in\n{full}");
+    }
+    agent.end().await;
+    assert_eq!(
+        site.inventory().stack(&shop).orders,
+        [],
+        "what the history tells is not kept twice"
+    );
+    let agent = site.start();
+    until("a pass", async || agent.stack("shop").is_some_and(|it| it.last_pass.is_some())).await;
+    agent.end().await;
+    assert_eq!(history(&site).await.len(), 2, "nor told twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_files_are_in_error_explain_says_so() {
+    let (site, agent) = begun().await;
+    site.git.write("shop/compose.yaml", "services: { web: { imagine: 1 } }\n").push("Break");
+    until("the error to be seen", async || history(&site).await.len() == 2).await;
+    let why = site.run(&["explain", "shop", "web"]).await.expect(0).out;
+    let told = "\nwhat differs is not known: the stack's files are in error: ";
+    assert!(why.contains(told), "{why}");
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losing_the_history_loses_history_only() {
+    let (site, agent) = begun().await;
     history_of(&site, 1).await;
     agent.end().await;
     let name = StackName::new("shop").unwrap();
@@ -291,6 +376,7 @@ fn on_a_real_engine_an_update_a_repair_and_what_was_applied_by_hand_are_told_and
         "(Test: Begin)".to_owned(),
         "differs: nothing".to_owned(),
         "started container web/1 to repair drift".to_owned(),
+        "it had ended with code 137 (SIGKILL)".to_owned(),
         "updated container web/1 by commit".to_owned(),
         "mem_limit: 32m -> 48m".to_owned(),
     ] {

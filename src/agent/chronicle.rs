@@ -103,8 +103,15 @@ impl Chronicle {
         let told = known.told.get(&report.stack).copied().unwrap_or(Timestamp::MIN);
         let is_new = |given: &&GivenOrder| told < given.at && given.at <= report.started;
         let orders: Vec<_> = record.orders.iter().filter(is_new).cloned().collect();
-        let now = Last { definition: aim.definition.clone(), result: Some(report.result) };
-        let last = known.stacks.insert(report.stack.clone(), now);
+        let last = known.stacks.get(&report.stack).cloned();
+        // One that could not even look leaves nothing to be tried again.
+        let saw_nothing = report.workload.is_none() && report.result == PassResult::Failed;
+        let goes_on = |last: &&Last| saw_nothing && last.definition == aim.definition;
+        let now = last.as_ref().filter(goes_on).cloned().unwrap_or_else(|| Last {
+            definition: aim.definition.clone(),
+            result: Some(report.result),
+        });
+        known.stacks.insert(report.stack.clone(), now);
         if report.result == PassResult::Removed {
             // One that comes back begins anew.
             known.stacks.remove(&report.stack);

@@ -118,7 +118,7 @@ impl Office for Clerk {
 fn deployment(stack: &StackName, id: u64) -> Deployment {
     let occasion = Occasion {
         cause: DeploymentCause::ByHand,
-        order: Some(("retry".to_owned(), Some("anna".to_owned()))),
+        orders: Vec::new(),
         revision: None,
         commit: None,
         instead_of: None,

@@ -197,7 +197,12 @@ fn a_stack_of_which_all_is_known_is_as_described() {
 fn deployment() -> Deployment {
     let occasion = Occasion {
         cause: DeploymentCause::ByHand,
-        order: Some(("retry".into(), Some("anna".into()))),
+        orders: vec![GivenOrder {
+            order: "retry".into(),
+            by: "anna".into(),
+            at: time(),
+            did: "trying again".into(),
+        }],
         revision: revision(),
         commit: Some(Commit::new(b"Anna", b"Bump web")),
         instead_of: revision(),

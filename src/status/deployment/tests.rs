@@ -311,6 +311,22 @@ last changes:
     image: nginx:1.24 -> nginx:1.25
 "
     );
+    let mut ended = some().remove(1);
+    ended.actions[0] = DeployedAction {
+        action: "start".to_owned(),
+        error: None,
+        reasons: vec![DeployedReason {
+            field: "services.web.state".to_owned(),
+            desired: "running".to_owned(),
+            actual: "exited (137)".to_owned(),
+        }],
+        ..ended.actions[0].clone()
+    };
+    // The pass before failed, for whatever reason.
+    ended.entry.cause = DeploymentCause::Retry;
+    let told = Explanation::of((&shop(), &web()), &observed, |_| None, &[ended]).text(at(7300));
+    let line = "  #2 1h ago: started container web/1 to repair drift (3 times)\n";
+    assert!(told.contains(&format!("{line}    it had ended with code 137 (SIGKILL)\n")), "{told}");
     explanation.differs = Some(Vec::new());
     assert!(explanation.text(at(7300)).contains("\ndiffers: nothing\n"));
     let other = ServiceName::new("db").unwrap();

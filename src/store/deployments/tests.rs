@@ -6,6 +6,7 @@ use crate::plan::{Action, Object, Reason};
 use crate::status::{ActionReport, DeploymentCause, Occasion, Report};
 use crate::store::victim;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 fn shop() -> StackName {
     StackName::new("shop").unwrap()
@@ -223,7 +224,9 @@ fn only_what_is_asked_for_is_read() {
     let here = Deployments::of(dir.path(), kept(50));
     let stacks = ["a", "b", "shop"].map(|name| StackName::new(name).unwrap());
     for second in 1..=50 {
-        stacks.iter().for_each(|stack| here.note(deployment(stack, second)));
+        for stack in &stacks {
+            here.note(deployment(stack, second));
+        }
         here.flush(at(second)).unwrap();
     }
     let read = |work: &dyn Fn()| {
@@ -240,6 +243,60 @@ fn only_what_is_asked_for_is_read() {
     assert_eq!(tidied, stacks.len(), "the oldest of each, to see that it may stay");
     again.note(deployment(&shop(), 51));
     assert_eq!(read(&|| assert_eq!(last(&again, 3).len(), 3)), LOOKED_BACK);
+}
+
+#[test]
+fn what_cannot_be_written_now_can_still_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = Deployments::of(dir.path(), kept(50));
+    (1..=2).for_each(|second| here.note(deployment(&shop(), second)));
+    here.flush(at(2)).unwrap();
+    drop(here);
+    // As after a write that failed: the file is closed.
+    let again = Deployments::of(dir.path(), kept(50));
+    again.note(deployment(&shop(), 3));
+    assert_eq!(ids(&again), [3, 2, 1]);
+    assert_eq!(again.get(&shop(), 1).unwrap().unwrap().entry.begun, at(1));
+}
+
+/// A small file system, as long as it lives.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// `None`: only root may have one; CI is root.
+    fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(dir.path());
+        mount.status().is_ok_and(|it| it.success()).then(|| Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_lost_and_it_is_written_once_there_is_room() {
+    let Some(small) = Small::new() else { return };
+    let dir = small.0.path();
+    let here = Deployments::of(dir, kept(50));
+    here.note(huge(1));
+    here.flush(at(1)).unwrap();
+    let ballast = dir.join("ballast");
+    std::fs::write(&ballast, vec![0; 8 << 20]).unwrap_err();
+    for second in 2..=4 {
+        here.note(huge(second));
+        let told = here.flush(at(second)).unwrap_err().to_string();
+        assert!(told.contains("No space left on device") && told.contains("make room"), "{told}");
+    }
+    assert_eq!(ids(&here), [4, 3, 2, 1], "what is written and what waits");
+    std::fs::remove_file(&ballast).unwrap();
+    here.flush(at(5)).unwrap();
+    drop(here);
+    assert_eq!(stored(dir, &shop()).unwrap().unwrap().len(), 4);
 }
 
 #[test]
