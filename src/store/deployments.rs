@@ -155,7 +155,7 @@ impl Deployments {
         stack: &StackName,
         most: usize,
     ) -> Result<Vec<T>, HistoryMishap> {
-        self.look(|rows, waiting| {
+        self.look(stack, |rows, waiting| {
             let recent = recent(rows, waiting, stack)?;
             let oldest = recent.back().map_or(u64::MAX, |it| it.entry.id);
             let older = rows.before(stack, oldest, most.saturating_sub(recent.len()))?;
@@ -165,7 +165,7 @@ impl Deployments {
 
     /// One deployment of a stack, or else the smallest and the largest number of those that there are.
     pub fn get(&self, stack: &StackName, id: u64) -> Result<Found, HistoryMishap> {
-        self.look(|rows, waiting| {
+        self.look(stack, |rows, waiting| {
             let recent = recent(rows, waiting, stack)?;
             let found = recent.iter().find(|it| it.entry.id == id).cloned();
             if let Some(found) = found.map_or_else(|| rows.get(stack, id), |it| Ok(Some(it)))? {
@@ -192,10 +192,11 @@ impl Deployments {
         read.map(Some).map_err(|problem| HistoryUnread { path, problem })
     }
 
-    /// What `work` finds in what is written and in what waits.
+    /// What `work` finds in what is written, and in what waits of `stack`.
     fn look<T>(
         &self,
-        work: impl FnOnce(&Rows, &[Deployment]) -> Result<T, redb::Error>,
+        stack: &StackName,
+        work: impl FnOnce(&Rows, Vec<Deployment>) -> Result<T, redb::Error>,
     ) -> Result<T, HistoryMishap> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = match opened.as_ref() {
@@ -203,9 +204,10 @@ impl Deployments {
             // What cannot be written may still be read.
             None => guarded(|| Rows::at(&self.path)).unwrap_or_default(),
         };
-        let waiting: Vec<_> = self.waiting().iter().cloned().collect();
-        drop(opened);
-        self.told(guarded(|| work(&rows, &waiting)))
+        let waiting =
+            self.waiting().iter().filter(|it| it.entry.stack == *stack).cloned().collect();
+        // Whoever opens it for writing waits until nobody reads the file.
+        self.told(guarded(|| work(&rows, waiting)))
     }
 
     fn told<T>(&self, result: Result<T, String>) -> Result<T, HistoryMishap> {
@@ -277,17 +279,17 @@ fn open(path: &Path) -> Result<Database, Refusal> {
 /// What those that wait make of the newest of a stack that are written; empty if none waits.
 fn recent(
     rows: &Rows,
-    waiting: &[Deployment],
+    waiting: Vec<Deployment>,
     stack: &StackName,
 ) -> Result<VecDeque<Deployment>, redb::Error> {
     let mut recent = VecDeque::new();
-    for deployment in waiting.iter().filter(|it| it.entry.stack == *stack) {
+    for deployment in waiting {
         if recent.is_empty() {
             recent = rows.newest(stack, LOOKED_BACK)?.into();
         }
         let next = recent.front().map_or(1, |newest: &Deployment| newest.entry.id + 1);
         let former = recent.iter().take(LOOKED_BACK).cloned();
-        let deployment = deployment.clone().among(former, next);
+        let deployment = deployment.among(former, next);
         match recent.iter_mut().find(|it| it.entry.id == deployment.entry.id) {
             Some(known) => *known = deployment,
             None => recent.push_front(deployment),
