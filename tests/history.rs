@@ -198,7 +198,7 @@ async fn what_ended_while_the_engine_was_away_is_drift_and_no_other_try() {
     let (site, agent) = begun().await;
     history_of(&site, 1).await;
     site.sim.go_down();
-    site.run(&["sync", "shop", "--no-wait"]).await.expect(0);
+    site.run(&["sync", "shop"]).await.expect(0);
     assert_eq!(told(&history_of(&site, 2).await)[0], "2 by_hand failed Test");
     site.sim.crash("shop-web-1", 137);
     site.sim.come_back();

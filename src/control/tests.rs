@@ -3,8 +3,8 @@
 use super::*;
 use crate::model::{Observed, SourceName};
 use crate::status::{
-    Board, Departure, DeploymentCause, Grounds, Holdings, Occasion, PlannedChange, PlannedReason,
-    Report, RevisionPrefix, StackProblem, Suspension,
+    Board, Departure, DeploymentCause, GivenOrder, Grounds, Holdings, Occasion, PlannedChange,
+    PlannedReason, Report, RevisionPrefix, StackProblem, Suspension,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -118,7 +118,12 @@ impl Office for Clerk {
 fn deployment(stack: &StackName, id: u64) -> Deployment {
     let occasion = Occasion {
         cause: DeploymentCause::ByHand,
-        orders: Vec::new(),
+        orders: vec![GivenOrder {
+            order: "retry".to_owned(),
+            by: "anna".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            did: String::new(),
+        }],
         revision: None,
         commit: None,
         instead_of: None,

@@ -14,13 +14,17 @@ use std::path::Path;
 
 /// What is written, as it was at one moment.
 #[derive(Default)]
-pub struct Rows(Option<ReadOnlyTable<Key, &'static [u8]>>);
+pub struct Rows {
+    table: Option<ReadOnlyTable<Key, &'static [u8]>>,
+    /// The copy that the table is of: reading ends where its database does.
+    _copy: Option<Database>,
+}
 
 impl Rows {
     pub(super) fn of(database: &impl ReadableDatabase) -> Result<Self, redb::Error> {
         match database.begin_read()?.open_table(TABLE) {
-            Ok(table) => Ok(Self(Some(table))),
-            Err(TableError::TableDoesNotExist(_)) => Ok(Self(None)),
+            Ok(table) => Ok(Self { table: Some(table), _copy: None }),
+            Err(TableError::TableDoesNotExist(_)) => Ok(Self::default()),
             Err(error) => Err(error.into()),
         }
     }
@@ -30,7 +34,11 @@ impl Rows {
         match ReadOnlyDatabase::open(path) {
             Ok(database) => Self::of(&database),
             // A crash left it, and nobody has it open: what is to be mended is so in a copy.
-            Err(DatabaseError::RepairAborted) => Self::of(&in_memory(path)?),
+            Err(DatabaseError::RepairAborted) => {
+                let copy = in_memory(path)?;
+                let rows = Self::of(&copy)?;
+                Ok(Self { _copy: Some(copy), ..rows })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -51,18 +59,18 @@ impl Rows {
         id: u64,
         most: usize,
     ) -> Result<Vec<T>, redb::Error> {
-        self.0.as_ref().map_or_else(|| Ok(Vec::new()), |table| before(table, stack, id, most))
+        self.table.as_ref().map_or_else(|| Ok(Vec::new()), |table| before(table, stack, id, most))
     }
 
     /// One of a stack.
     pub fn get(&self, stack: &StackName, id: u64) -> Result<Option<Deployment>, redb::Error> {
-        let Some(table) = &self.0 else { return Ok(None) };
+        let Some(table) = &self.table else { return Ok(None) };
         Ok(table.get((stack.as_str(), id))?.and_then(|text| decoded(text.value())))
     }
 
     /// The smallest and the largest number that there is of a stack.
     pub fn span(&self, stack: &StackName) -> Result<Option<(u64, u64)>, redb::Error> {
-        let Some(table) = &self.0 else { return Ok(None) };
+        let Some(table) = &self.table else { return Ok(None) };
         let mut all = of_stack(table, stack)?;
         let Some(first) = all.next().transpose()? else { return Ok(None) };
         let first = first.0.value().1;
