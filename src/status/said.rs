@@ -75,14 +75,21 @@ fn holds(stack: &StackStatus, now: Timestamp) -> Vec<Said> {
     [suspended, paused, held_back].into_iter().flatten().collect()
 }
 
-/// Whether a line of the last pass's message says what is said of a hold.
+/// Whether a line of the last pass's message says what is said of a hold. Further lines of a reason may be
+/// any output of a program.
 fn is_told(stack: &StackStatus, line: &str) -> bool {
     let held_back = stack.held_back.iter().map(|held| held.reason.clone());
     let paused = stack.paused.iter().map(|paused| paused.reason.clone());
     let suspended = stack.suspended.iter().map(ToString::to_string);
-    let told: Vec<String> = held_back.chain(paused).chain(suspended).collect();
-    let mut lines = told.iter().flat_map(|told| told.lines());
-    lines.any(|told| !told.is_empty() && line.contains(told))
+    let mut reasons = held_back.chain(paused).chain(suspended);
+    reasons.any(|reason| {
+        let mut lines = reason.lines();
+        let first = lines.next().is_some_and(|first| line.contains(first));
+        let is_further = |further| {
+            line.strip_prefix(further).is_some_and(|rest| rest.is_empty() || rest.starts_with(';'))
+        };
+        first || lines.any(is_further)
+    })
 }
 
 fn plain(text: String) -> Said {

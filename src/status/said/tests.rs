@@ -154,8 +154,9 @@ fn a_newer_commit_that_waits_or_is_in_error_comes_before_what_is_held_back() {
                  `bowline retry shop` begins it now\nbbbbbbbbbbbb is held back for 1m; aaaaaaaaaaaa runs instead\n";
     assert!(told.contains(waits), "{told}");
 
+    let reason = format!("{}\nerror", held(true).reason);
     board.note(&Report {
-        held_back: known(),
+        held_back: Some(HeldBackStatus { reason, ..held(true) }),
         message: "error: compose.yaml:3:1: services: unknown key".to_owned(),
         ..report(PassResult::Invalid, 'c', 110)
     });
