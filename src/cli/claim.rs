@@ -2,10 +2,11 @@
 //! two writers never work on one stack, nor undo each other's work without a word.
 
 use super::socket::Socket;
-use super::{Common, EngineKind};
+use super::{Common, EngineKind, status};
+use crate::control::AskError;
 use crate::engine::Engine;
 use crate::model::{SourceName, StackName};
-use crate::status::{PassResult, Snapshot, StackStatus};
+use crate::status::{PassResult, StackStatus};
 use crate::store::{self, Lock};
 use anyhow::bail;
 
@@ -23,22 +24,30 @@ pub(super) async fn claim(
     if common.engine == EngineKind::Sim {
         return Ok(locks);
     }
-    let agent = socket.agent()?;
-    let known = match &agent {
-        Some(agent) => agent.status().await?,
-        None => Snapshot::default(),
+    let (known, denied) = match socket.agent() {
+        Ok(Some(agent)) => (Some(agent.status().await?), None),
+        Ok(None) => (None, None),
+        // Everybody on this host may read the page.
+        Err(denied @ AskError::PermissionDenied { .. }) => {
+            (status::of_page().await.ok().flatten(), Some(denied))
+        }
+        Err(error) => return Err(error.into()),
     };
     // What cannot be asked is not told: the pass will say why.
     let mut made = engine.stacks().await.unwrap_or_default();
     let mut managed = Vec::new();
     for &name in stacks {
-        let status = known.stacks.iter().find(|status| status.name == *name);
+        let mut stacks = known.iter().flat_map(|known| &known.stacks);
+        let status = stacks.find(|status| status.name == *name);
         match (status, made.remove(name).flatten()) {
             (Some(status), _) => match left_alone(status) {
                 Some(warning) => anstream::eprintln!("warning: {warning}"),
                 None => managed.push(described(status)),
             },
-            (None, Some(source)) => of_source(common, socket, name, &source, agent.is_some())?,
+            (None, Some(source)) => match denied {
+                Some(denied) if known.is_none() => return Err(denied.into()),
+                _ => of_source(common, socket, name, &source, known.is_some())?,
+            },
             (None, None) => {}
         }
     }

@@ -123,8 +123,16 @@ async fn known(arguments: &Arguments) -> anyhow::Result<Option<Snapshot>> {
             Err(error) => return Err(error.into()),
         }
     }
-    let page = arguments.agent.as_deref().unwrap_or(PAGE).trim_end_matches('/');
-    let url = format!("{page}/v1/status");
+    at_page(arguments.agent.as_deref().unwrap_or(PAGE)).await
+}
+
+/// What an agent tells everybody on this host at its usual page; `None` if none does.
+pub(super) async fn of_page() -> anyhow::Result<Option<Snapshot>> {
+    at_page(PAGE).await
+}
+
+async fn at_page(page: &str) -> anyhow::Result<Option<Snapshot>> {
+    let url = format!("{}/v1/status", page.trim_end_matches('/'));
     tokio::task::spawn_blocking(move || ask(&url)).await?
 }
 
