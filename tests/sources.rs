@@ -39,6 +39,9 @@ async fn fetched(views: &Views, name: &str, commit: &str) -> SourceStatus {
     source(views, name).unwrap()
 }
 
+/// Does something to a repository.
+type Spoil<'a> = Box<dyn Fn() + 'a>;
+
 /// The containers of the stacks `a` and `b`.
 async fn containers(site: &Site) -> Vec<String> {
     let mut ids = Vec::new();
@@ -210,7 +213,6 @@ async fn whatever_becomes_of_a_repository_is_one_error_and_touches_no_stack() {
     let b = git(&["rev-parse", &format!("{begin}:stacks/b")]);
     let blob = git(&["rev-parse", &format!("{begin}:stacks/a/compose.yaml")]);
     let twins = tree(&format!("040000 tree {a}\tA\n040000 tree {a}\ta\n040000 tree {b}\tb\n"));
-    type Spoil<'a> = Box<dyn Fn() + 'a>;
     let rows: [(&str, &str, Spoil<'_>); 6] = [
         ("an empty commit", "there is no directory stacks", Box::new(|| main(&commit(&tree(""))))),
         (

@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::home::{Home, write};
 use super::mirror::Mirror;
 use crate::model::{Revision, StackName};
-use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time, Tree};
+use git2::{ErrorCode, FileMode, ObjectType, Oid, Repository, Signature, Time, Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -76,7 +76,9 @@ pub(super) fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Faul
 
 /// The commit of the repository that the checkout shows with `shown`.
 pub(super) fn commit_of(repository: &Repository, shown: Oid) -> Oid {
-    let is_ours = repository.refname_to_id(&format!("{OURS}{shown}")).is_ok();
+    // One that a loss of power took is there by its name.
+    let named = repository.refname_to_id(&format!("{OURS}{shown}"));
+    let is_ours = named.map_or_else(|error| error.code() != ErrorCode::NotFound, |_| true);
     let base = || repository.find_commit(shown)?.parent_id(0);
     if is_ours { base().unwrap_or(shown) } else { shown }
 }
