@@ -26,6 +26,7 @@ mod load;
 mod memory;
 mod moment;
 mod pace;
+mod patient;
 mod pulls;
 mod queue;
 mod reload;
@@ -62,6 +63,7 @@ use backoff::Backoff;
 use chronicle::Chronicle;
 use desired::{Desired, Want, Wish};
 use memory::{Memory, UnderWay};
+use patient::Patient;
 use queue::Queue;
 use reload::Followed;
 use sources::Watched;
@@ -98,6 +100,7 @@ struct World {
     memory: Mutex<Memory>,
     inventory: Inventory,
     chronicle: Chronicle,
+    patient: Patient,
     adopted: Adopted,
     jobs: Jobs,
     followed: Mutex<BTreeMap<SourceName, Followed>>,
@@ -239,6 +242,7 @@ impl World {
             memory: Mutex::default(),
             chronicle: Chronicle::new(deployments, &inventory),
             inventory,
+            patient: Patient::default(),
             unsaved: Notify::new(),
             stop,
         });

@@ -4,6 +4,7 @@
 mod asked;
 mod commit;
 mod container;
+mod hidden;
 mod hook;
 pub mod labels;
 mod mount;
@@ -26,6 +27,7 @@ pub use container::{
     ContainerPort, ContainerSpec, ContentDigest, CopiedFile, Healthcheck, HostPorts, Logging,
     PortBinding, Protocol, RestartPolicy,
 };
+pub use hidden::{HIDDEN, Hidden};
 pub use hook::{Hook, HookKind, Hooks};
 pub use mount::{Bind, Mount, MountSource, Recursive, Tmpfs, VolumesFrom};
 pub use name::{ImageRef, InvalidName, ServiceName, Slot, SourceName, StackName};

@@ -45,11 +45,13 @@ impl World {
         // What held before is kept, and gone back to, whatever becomes of others.
         let waits = wish.shut.as_ref().and_then(Shut::obstacle);
         let waits = waits.or_else(|| leave.obstacle().filter(|_| aim == Aim::Update));
+        let resting = self.memory().crashes.resting(name, Instant::now());
+        let stuck = self.memory().stuck_of(name, stack);
         Moment {
             now: Timestamp::now(),
             due,
-            resting: self.memory().crashes.resting(name, Instant::now()),
-            stuck: self.memory().stuck_of(name, stack),
+            resting,
+            stuck,
             settle: Duration::ZERO,
             only_report: reports && aim == Aim::Hold,
             pinned: wish.pinned(course, record, aim),
