@@ -18,7 +18,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use support::agent::Settings;
 use support::docker::docker;
@@ -28,6 +28,9 @@ use support::program::{command, run};
 use support::repository::Git;
 use support::site::{Agent, Site, until};
 use support::stacks::Stacks;
+use tracing::field::Field;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// What the plain values of the fixtures have in them, and nothing else has.
 const MARKER: &str = "marker-4711";
@@ -332,19 +335,22 @@ const UNSEEN: [&str; 8] = [
     "x\\\"y",
 ];
 
-/// A stack with values of encrypted files in these places.
-fn stack_with_values(places: &[&str]) -> Stack {
+/// A compose file with values of encrypted files in these places.
+fn with_values(places: &[&str]) -> String {
     let lines: String = places.iter().flat_map(|line| ["    ", line, "\n"]).collect();
-    let text = format!(
+    format!(
         "name: s\nservices:\n  app:\n    image: app:1\n    x-bowline: {{ monitor: 1s }}\n{lines}\
          networks: {{ front: {{ driver_opts: {{ o: '${{DB_PASSWORD}}' }} }} }}\n\
          volumes: {{ data: {{ driver_opts: {{ o: '${{DB_PASSWORD}}', n: '${{PIN}}' }} }} }}\n\
          configs: {{ c: {{ content: 'a ${{DB_PASSWORD}} b' }}, tree: {{ file: tree.yaml }} }}\n\
          secrets: {{ s: {{ environment: PIN }}, cert: {{ file: cert.bin }} }}\n"
-    );
+    )
+}
+
+fn stack_with_values(places: &[&str]) -> Stack {
     let files: [(&str, &str); 3] =
         [("/stack/.env", ENV), ("/stack/tree.yaml", YAML), ("/stack/cert.bin", BYTES)];
-    support::passes::stack_opened(&text, &files, include_str!("sops/host.key"))
+    support::passes::stack_opened(&with_values(places), &files, include_str!("sops/host.key"))
 }
 
 /// All that the fixtures hold, as a program that is in trouble may print it.
@@ -432,4 +438,74 @@ proptest! {
             shows_none(&format!("{first:?}\n{plan}\n{second:?}\n{heard}"));
         });
     }
+}
+
+/// All that the tests of this program write to the log.
+fn heard() -> Arc<Mutex<String>> {
+    static HEARD: OnceLock<Arc<Mutex<String>>> = OnceLock::new();
+    let begin = || {
+        let heard = Arc::<Mutex<String>>::default();
+        let subscriber = tracing_subscriber::registry().with(Ear(Arc::clone(&heard)));
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        heard
+    };
+    Arc::clone(HEARD.get_or_init(begin))
+}
+
+struct Ear(Arc<Mutex<String>>);
+
+impl<S: Subscriber> Layer<S> for Ear {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().starts_with("bowline") {
+            let mut heard = self.0.lock().unwrap();
+            event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+                let told = format!("{field}={value:?} ");
+                heard.push_str(&told);
+            });
+            heard.push('\n');
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_stack_is_in_trouble_tells_no_value_anywhere() {
+    let heard = heard();
+    let site = Site::new("sops: { age_key_file: host.key }");
+    key_in(site.dir.path());
+    let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+    let exits = Some((Duration::from_millis(1), 3));
+    let ill = Behaviour { exits, output: blurted(), ..Behaviour::default() };
+    site.sim.image_add("app:1", config, ill);
+    site.git.write("s/compose.yaml", &with_values(&PLACES)).write("s/.env", ENV);
+    site.git.write("s/tree.yaml", YAML).write("s/cert.bin", BYTES).push("Begin");
+    let agent = site.start();
+    until("the failure to be told", async || {
+        agent.stack("s").is_some_and(|status| status.message.contains("(hidden)"))
+    })
+    .await;
+    let commit = site.git.write("s/compose.yaml", &with_values(&[])).push("Without any");
+    until("the next commit to be seen", async || {
+        let revision = agent.stack("s").and_then(|status| status.revision);
+        revision.is_some_and(|revision| revision.0 == commit)
+    })
+    .await;
+    for arguments in [
+        &["status", "s"][..],
+        &["status", "--output", "json"],
+        &["explain", "s"],
+        &["explain", "s", "--output", "json"],
+        &["history", "s"],
+        &["history", "s", "--output", "json"],
+        &["plan", "--stack", "s"],
+    ] {
+        let told = site.run(arguments).await.all();
+        assert!(!told.contains("unexpected argument"), "{told}");
+        shows_none(&told);
+    }
+    shows_none(&told(&agent));
+    agent.end().await;
+    let heard = heard.lock().unwrap().clone();
+    assert!(heard.contains("(hidden)"), "{heard}");
+    shows_none(&heard);
+    assert_eq!(files_with(&site.dir.path().join("state"), MARKER), Vec::<PathBuf>::new());
 }
