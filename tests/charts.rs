@@ -438,7 +438,7 @@ async fn values_from_an_encrypted_file_reach_the_container_and_are_told_nowhere(
 fn malicious(template: &str) -> Ended {
     let place = Place::new();
     place
-        .write("charts/bad/Chart.yaml", "name: bad\nversion: 1.0.0\n")
+        .write("charts/bad/Chart.yaml", "apiVersion: bowline/v1\nname: bad\nversion: 1.0.0\n")
         .write("charts/bad/values.yaml", "{}\n")
         .write("charts/bad/templates/compose.yaml", template)
         .write("bad/stack.yaml", "chart: ../charts/bad\n");

@@ -202,7 +202,7 @@ mod tests {
         for written in [
             format!("{value:?}"),
             serde_json::to_string(value).unwrap(),
-            format!("password={}&x=1", utf8_percent_encode(value, IN_URL)),
+            format!("p={}&x=1", utf8_percent_encode(value, IN_URL)),
             r#"sh -c 'it'\''s p&ss "wörd"'"#.to_owned(),
             base64::engine::general_purpose::STANDARD.encode(value),
             base64::engine::general_purpose::URL_SAFE.encode(value),
