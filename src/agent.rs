@@ -27,6 +27,7 @@ mod meanwhile;
 mod memory;
 mod moment;
 mod pace;
+mod patient;
 mod pulls;
 mod queue;
 mod reload;
@@ -63,6 +64,7 @@ use backoff::Backoff;
 use chronicle::Chronicle;
 use desired::{Desired, Want, Wish};
 use memory::{Memory, UnderWay};
+use patient::Patient;
 use queue::Queue;
 use reload::Followed;
 use sources::Watched;
@@ -99,6 +101,7 @@ struct World {
     memory: Mutex<Memory>,
     inventory: Inventory,
     chronicle: Chronicle,
+    patient: Patient,
     adopted: Adopted,
     jobs: Jobs,
     followed: Mutex<BTreeMap<SourceName, Followed>>,
@@ -243,6 +246,7 @@ impl World {
             }),
             chronicle: Chronicle::new(deployments, &inventory),
             inventory,
+            patient: Patient::default(),
             unsaved: Notify::new(),
             stop,
         });

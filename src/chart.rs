@@ -1,6 +1,7 @@
 //! Templates, and the values that they are given, to the text of a compose file. It reads no file: who
 //! calls it says what each template holds. It never interprets what comes out, and what a template
-//! can take is bounded: steps, bytes put out, depth.
+//! can take is bounded: steps, bytes put out, depth. What values it makes of others on the way is not: who does
+//! not trust it renders in a process that is bounded ([`crate::renderer`]).
 //!
 //! A chart is a directory: `Chart.yaml` says what it is, `values.yaml` which values it has, and
 //! `templates/compose.yaml` puts out a compose file, with the help of what lies beside it.
@@ -12,6 +13,7 @@ mod origins;
 pub use flaw::Flaw;
 pub use origins::{Origin, Origins};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,8 +38,11 @@ pub const MAX_TEMPLATES: usize = 100;
 /// What is known of a chart's templates: the text of each by its name, none where there is no such file.
 pub type Templates = BTreeMap<String, Option<String>>;
 
+/// Who renders: [`render`], or somebody who does it elsewhere.
+pub type Render = fn(&Templates, &Json) -> Result<Outcome, Flaw>;
+
 /// What came of rendering.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// The templates put this out.
     Rendered(Rendered),
@@ -46,7 +51,7 @@ pub enum Outcome {
 }
 
 /// What the templates put out.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Rendered {
     /// All of it.
     pub text: String,

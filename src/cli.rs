@@ -42,6 +42,7 @@ mod validate;
 mod values;
 mod watch;
 
+use crate::renderer;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -212,11 +213,15 @@ enum Verb {
     /// Serve a page with version and health over HTTP: what the demo's containers run.
     #[command(hide = true)]
     Serve(serve::Arguments),
+    /// Render a chart that comes from the input: what other verbs do in a process that is bounded.
+    #[command(hide = true, name = renderer::VERB)]
+    Render,
 }
 
 /// Carries out what the arguments ask for.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = cli.common;
+    renderer::render_apart();
     match cli.verb {
         Verb::Agent(arguments) => agent::run(&common, &arguments),
         Verb::Plan(arguments) => block_on(plan::run(&common, &arguments)),
@@ -244,6 +249,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Completions(arguments) => Ok(completions::run(&arguments)),
         Verb::Manual(arguments) => manual::run(&arguments),
         Verb::Serve(arguments) => block_on(serve::run(&arguments)),
+        Verb::Render => Ok(renderer::answer().map(|()| ExitCode::SUCCESS)?),
     }
 }
 

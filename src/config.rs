@@ -27,7 +27,6 @@ use crate::store::HistoryBounds;
 use croner::Cron;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -207,25 +206,15 @@ impl Source {
 
     /// Reads the secret of webhooks, which must not be empty: anybody could sign with that. `None` where
     /// none are taken. The error names the file.
-    pub fn webhook_secret(&self) -> Option<io::Result<Sensitive<String>>> {
+    pub fn webhook_secret(&self) -> Option<Result<Sensitive<String>, String>> {
         let path = self.webhook_secret.as_ref()?;
-        let secret = secret_in(path).and_then(|secret| match secret.as_str() {
-            "" => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("`{}` is empty", path.display()),
-            )),
-            _ => Ok(Sensitive::new(secret)),
-        });
-        Some(secret)
+        Some(login::text_of(path).and_then(
+            |text| match text.expose().trim_end_matches(['\r', '\n']) {
+                "" => Err(format!("`{}` is empty", path.display())),
+                secret => Ok(Sensitive::new(secret.to_owned())),
+            },
+        ))
     }
-}
-
-/// What a file holds, without the line end that closes it.
-fn secret_in(path: &Path) -> io::Result<String> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()))
-    })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 #[cfg(test)]

@@ -11,13 +11,15 @@ mod guard;
 mod inbox;
 mod pages;
 mod pulse;
+mod seldom;
 mod serve;
 
 pub use api::Open;
-pub use guard::{Access, Token};
+pub use guard::{Access, Found, Token};
 pub use inbox::Inbox;
 pub use pages::router;
 pub use pulse::{Liveness, Readiness};
+pub use seldom::Seldom;
 pub use serve::serve;
 
 use crate::status::Board;

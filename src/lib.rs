@@ -31,6 +31,7 @@
 //! - [`store`]: what must outlive the process; losing it loses history, never control, but of what
 //!   Compose made for a stack that was taken over by `bowline adopt`: that must be adopted again.
 //! - [`control`]: the socket by which commands speak with the agent.
+//! - [`renderer`]: charts, rendered in a process of their own.
 //! - [`http`], [`metrics`], [`systemd`], [`log`]: what others see.
 //!
 //! Wiring:
@@ -69,6 +70,7 @@ pub mod metrics;
 pub mod model;
 pub mod pass;
 pub mod plan;
+pub mod renderer;
 pub mod rollout;
 pub mod sops;
 pub mod source;

@@ -19,7 +19,6 @@ mod diagnostic;
 mod digest;
 mod dotenv;
 mod feasible;
-mod hidden;
 mod interpolate;
 mod json_schema;
 mod lint;
@@ -51,6 +50,7 @@ pub use lint::{LINTS, Lint};
 pub use load::{load, resolve, template};
 pub(crate) use units::parse_bytes;
 
+use crate::chart::{self, Render};
 use crate::model::Stack;
 use crate::sops::Keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +92,8 @@ pub struct Request {
     pub values: Vec<PathBuf>,
     /// Values for it by their dotted names, over all others.
     pub set: Vec<(String, String)>,
+    /// Renders charts.
+    pub render: Render,
     /// Whether variables are put in; without, their names stay.
     pub interpolate: bool,
     /// Whether the parts must fit together: references, dependencies, names.
@@ -115,6 +117,7 @@ impl Request {
             allow: BTreeSet::new(),
             values: vec![],
             set: vec![],
+            render: chart::render,
             interpolate: true,
             consistency: true,
         }

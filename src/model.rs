@@ -5,6 +5,7 @@ mod asked;
 mod commit;
 mod container;
 mod cron;
+mod hidden;
 mod hook;
 pub mod labels;
 mod mount;
@@ -28,6 +29,7 @@ pub use container::{
     PortBinding, Protocol, RestartPolicy,
 };
 pub use cron::{cron_of_minutes, cron_of_seconds};
+pub use hidden::{HIDDEN, Hidden};
 pub use hook::{Hook, HookKind, Hooks};
 pub use mount::{Bind, Mount, MountSource, Recursive, Tmpfs, VolumesFrom};
 pub use name::{ImageRef, InvalidName, ServiceName, Slot, SourceName, StackName};

@@ -150,12 +150,15 @@ impl Draft<'_> {
 
     fn reason(&self, field: String, desired: String, actual: String) -> Reason {
         let place = self.desired.places.of(&field);
-        Reason { field, desired, actual, place }
+        let (desired, actual) = show::discreetly(&self.desired.hidden, &field, desired, actual);
+        Reason { field: show::field(&self.desired.hidden, field), desired, actual, place }
     }
 
     fn problem(&self, field: String, message: String) -> Problem {
         let place = self.desired.places.of(&field);
-        Problem { field, message, place }
+        let hidden = &self.desired.hidden;
+        let message = if show::is_seen(&field) { message } else { hidden.without(&message) };
+        Problem { field: show::field(hidden, field), message, place }
     }
 
     /// Notes a problem that keeps `services` as they are.

@@ -11,7 +11,8 @@ use std::path::Path;
 const PURE: [&str; 8] =
     ["model", "sops", "chart", "manifest", "plan", "rollout", "status", "webhook"];
 /// Rooms that each know one outside system.
-const EDGES: [&str; 7] = ["source", "engine", "store", "control", "http", "metrics", "systemd"];
+const EDGES: [&str; 8] =
+    ["source", "engine", "store", "control", "http", "metrics", "systemd", "renderer"];
 /// What a pure room must not name.
 const IMPURE: [&str; 19] = [
     "tokio",

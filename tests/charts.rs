@@ -435,3 +435,38 @@ async fn values_from_an_encrypted_file_reach_the_container_and_are_told_nowhere(
     assert!(!format!("{status:?}").contains("hunter2"), "{status:?}");
     agent.end().await;
 }
+
+/// `bowline validate` of a chart with this template, with no more memory than a defect may take.
+fn malicious(template: &str) -> Ended {
+    let place = Place::new();
+    place
+        .write("charts/bad/Chart.yaml", "apiVersion: bowline/v1\nname: bad\nversion: 1.0.0\n")
+        .write("charts/bad/values.yaml", "{}\n")
+        .write("charts/bad/templates/compose.yaml", template)
+        .write("bad/stack.yaml", "chart: ../charts/bad\n");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -c 0; ulimit -v 4000000; exec \"$@\"", "sh"]);
+    command.args([support::program::PROGRAM, "validate", &place.path("bad")]);
+    support::program::run(&mut command)
+}
+
+#[test]
+fn a_template_that_doubles_what_it_has_is_an_error_at_its_file_and_harms_nobody() {
+    let loops = |each: &str, last: &str| {
+        format!(
+            "services: {{}}\n{{% set ns = namespace(x='ab', y='') %}}{{% for i in range(60) %}}{{% set ns.x = {each} %}}{{% endfor %}}\n# {last}\n"
+        )
+    };
+    for template in [
+        loops("ns.x ~ ns.x", ""),
+        loops("ns.x * 1000", ""),
+        loops("[ns.x, ns.x]", "{{ ns.x ~ '' }}"),
+    ] {
+        let told = malicious(&template).expect(1).all();
+        let place = told.contains("charts/bad/templates/compose.yaml:");
+        assert!(place && !told.contains("panicked"), "{template}: {told}");
+    }
+    // What is put out is bounded on the way, and told where it stands.
+    let told = malicious(&loops("[ns.x, ns.x]", "{{ ns.x }}")).expect(1).all();
+    assert!(told.contains("compose.yaml:3:") && told.contains("put out more than"), "{told}");
+}

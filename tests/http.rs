@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails fails its test.
 
-use bowline::http::{DRAIN_BOUND, HttpError, Liveness, Shared, listen, serve};
+use bowline::http::{DRAIN_BOUND, HttpError, Inbox, Liveness, Shared, listen, serve};
+use bowline::model::{Sensitive, SourceName};
+use bowline::webhook::{Answer, Provider};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 struct Server {
@@ -20,7 +23,11 @@ struct Server {
 
 async fn server() -> Server {
     let liveness = Liveness::new(Duration::from_secs(30));
-    let shared = Arc::new(Shared::new(liveness, || "bowline_queue_depth 0\n".to_owned()));
+    serving(Shared::new(liveness, || "bowline_queue_depth 0\n".to_owned())).await
+}
+
+async fn serving(shared: Shared) -> Server {
+    let shared = Arc::new(shared);
     let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let cancel = CancellationToken::new();
@@ -142,4 +149,93 @@ async fn a_client_that_is_slow_is_let_go_and_others_are_answered_meanwhile() {
         let ended = tokio::time::timeout(Duration::from_secs(120), stream.read_to_end(&mut rest));
         assert!(ended.await.is_ok(), "the connection is still open");
     }
+}
+
+/// The number of connections that are answered at once.
+const AT_ONCE: usize = 256;
+
+#[tokio::test(start_paused = true)]
+async fn more_connections_than_are_answered_wait_until_one_ends() {
+    let server = server().await;
+    let half = async || {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
+        stream
+    };
+    let mut held = Vec::new();
+    for _ in 1..AT_ONCE {
+        held.push(half().await);
+    }
+    let asked = Instant::now();
+    assert!(ask(&server, "GET", "/healthz").await.starts_with("HTTP/1.1 200 "));
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "there is room for one: {:?}",
+        asked.elapsed()
+    );
+    held.push(half().await);
+    // All are taken now; one of them ends by its own slowness.
+    assert!(ask(&server, "GET", "/healthz").await.starts_with("HTTP/1.1 200 "));
+    assert!(asked.elapsed() >= Duration::from_secs(14), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_an_answer_is_let_go() {
+    let liveness = Liveness::new(Duration::from_secs(30));
+    let large = "x".repeat(32 << 20);
+    let server = serving(Shared::new(liveness, move || large.clone())).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let mut read = Vec::new();
+    // It is reset, or ends.
+    drop(stream.read_to_end(&mut read).await);
+    assert!(!read.is_empty() && read.len() < 32 << 20, "{}", read.len());
+}
+
+/// Takes webhooks of any source; its secret may not be known.
+struct Ear(Option<&'static str>);
+
+#[async_trait::async_trait]
+impl Inbox for Ear {
+    async fn secret(&self, _: &SourceName) -> Option<Result<Sensitive<String>, String>> {
+        let why = || "/etc/bowline/hook could not be read within 5 s".to_owned();
+        Some(self.0.map(|secret| Sensitive::new(secret.to_owned())).ok_or_else(why))
+    }
+
+    fn deliver(&self, _: &SourceName, _: Provider) {
+        unreachable!("nothing is signed");
+    }
+
+    fn answered(&self, _: &SourceName, _: Option<Provider>, _: Answer, _: &str) {}
+}
+
+const WEBHOOK: &str = "POST /v1/webhooks/infra HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
+                       X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256=\
+                       0000000000000000000000000000000000000000000000000000000000000000\r\n\
+                       Content-Length: 10\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_whose_body_does_not_come_is_refused_in_time() {
+    let server = server().await;
+    server.shared.open_inbox(Arc::new(Ear(Some("a secret of enough letters"))));
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(format!("{WEBHOOK}{{").as_bytes()).await.unwrap();
+    let asked = Instant::now();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(body(&answer).contains("did not come within 10 s"), "{answer}");
+    assert!(asked.elapsed() >= Duration::from_secs(10), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_secret_is_not_known_is_not_told_to_who_asks() {
+    let server = server().await;
+    server.shared.open_inbox(Arc::new(Ear(None)));
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(format!("{WEBHOOK}{{\"a\": 123}}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 ") && !answer.contains("/etc"), "{answer}");
 }

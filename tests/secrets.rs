@@ -7,19 +7,30 @@
 mod support;
 
 use bowline::engine::Engine;
-use bowline::model::{Container, Query, StackName};
+use bowline::engine::sim::{Behaviour, Deed, Sim};
+use bowline::execute::Notice;
+use bowline::model::{Container, ImageConfig, Query, Stack, StackName};
+use bowline::pass::{Means, Moment, Subject, preview};
 use bowline::status::{PassResult, StackStatus};
+use proptest::prelude::*;
+use proptest::sample::subsequence;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 use support::agent::Settings;
 use support::docker::docker;
 use support::packed::Image;
+use support::passes::{means, pass};
 use support::program::{command, run};
 use support::repository::Git;
 use support::site::{Agent, Site, until};
 use support::stacks::Stacks;
+use tracing::field::Field;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// What the plain values of the fixtures have in them, and nothing else has.
 const MARKER: &str = "marker-4711";
@@ -285,4 +296,219 @@ fn a_container_on_a_real_engine_has_the_plain_values() {
     assert!(agent.terminate().success());
     fs::remove_file(key).unwrap();
     assert_eq!(files_with(settings.dir.path(), MARKER), Vec::<PathBuf>::new());
+}
+
+/// Where a value may stand in a service, each a line of it.
+const PLACES: [&str; 20] = [
+    "command: [run, '--password=${DB_PASSWORD}', '${PIN}']",
+    "entrypoint: [run, '${QUOTED}']",
+    "environment: { A: '${PIN}', B: 'x-${DB_PASSWORD}' }",
+    "labels: { a: '${PIN}', b: 'x ${QUOTED}' }",
+    "annotations: { a: '${DB_PASSWORD}' }",
+    "user: '${PIN}'",
+    "working_dir: '/srv/${DB_PASSWORD}'",
+    "hostname: '${DB_PASSWORD}'",
+    "domainname: '${DB_PASSWORD}'",
+    "extra_hosts: ['${DB_PASSWORD}:10.0.0.1']",
+    "dns_search: ['${DB_PASSWORD}']",
+    "group_add: ['${PIN}']",
+    "healthcheck: { test: [CMD, curl, '${URL}'] }",
+    "logging: { driver: json-file, options: { tag: '${DB_PASSWORD}', n: '${PIN}' } }",
+    "sysctls: { kernel.domainname: '${DB_PASSWORD}' }",
+    "security_opt: ['label=user:${DB_PASSWORD}']",
+    "volumes: ['/srv/${DB_PASSWORD}:/data/${DB_PASSWORD}', 'data:/d']",
+    "networks: { front: { driver_opts: { a: '${DB_PASSWORD}' } } }",
+    "secrets: [s, cert]",
+    "post_start: [{ command: [up, '${DB_PASSWORD}'], environment: { X: '${PIN}' } }]",
+];
+
+/// What of the plain values nobody is to see, in the ways in which programs write them.
+const UNSEEN: [&str; 8] = [
+    MARKER,
+    "471147",
+    "words # and",
+    "bWFya2VyLTQ3MTEtcGFzc3dvcmQ",
+    "words%20%23",
+    "hunter2",
+    "deep: ",
+    "x\\\"y",
+];
+
+/// A compose file with values of encrypted files in these places.
+fn with_values(places: &[&str]) -> String {
+    let lines: String = places.iter().flat_map(|line| ["    ", line, "\n"]).collect();
+    format!(
+        "name: s\nservices:\n  app:\n    image: app:1\n    configs: [c, tree]\n{lines}\
+         networks: {{ front: {{ driver_opts: {{ o: '${{DB_PASSWORD}}' }} }} }}\n\
+         volumes: {{ data: {{ driver_opts: {{ o: '${{DB_PASSWORD}}', n: '${{PIN}}' }} }} }}\n\
+         configs: {{ c: {{ content: 'a ${{DB_PASSWORD}} b' }}, tree: {{ file: tree.yaml }} }}\n\
+         secrets: {{ s: {{ environment: PIN }}, cert: {{ file: cert.bin }} }}\n"
+    )
+}
+
+fn stack_with_values(places: &[&str]) -> Stack {
+    let files: [(&str, &str); 3] =
+        [("/stack/.env", ENV), ("/stack/tree.yaml", YAML), ("/stack/cert.bin", BYTES)];
+    support::passes::stack_opened(&with_values(places), &files, include_str!("sops/host.key"))
+}
+
+/// All that the fixtures hold, as a program that is in trouble may print it.
+fn blurted() -> Vec<String> {
+    let password = "marker-4711-password";
+    vec![
+        format!("cannot log in with {password:?} as 471147"),
+        "auth bWFya2VyLTQ3MTEtcGFzc3dvcmQ= q=two%20words%20%23%20and%20a%20sign".to_owned(),
+        "{\"dsn\": \"postgres://app:marker-4711-url@db/app?x=1\"}".to_owned(),
+        "tree: hunter2-marker, two words # and a sign, x\\\"y\\\\z".to_owned(),
+    ]
+}
+
+fn shows_none(told: &str) {
+    for unseen in UNSEEN {
+        assert!(!told.contains(unseen), "{unseen} in {told}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Wherever values of encrypted files stand, neither a plan nor what is told of a pass that fails has
+    /// one, whatever containers and the engine print.
+    #[test]
+    fn no_value_leaves_wherever_it_stands(
+        before in subsequence(PLACES.to_vec(), 0..=3),
+        after in subsequence(PLACES.to_vec(), 1..=PLACES.len()),
+        trouble in 0..4,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let sim = Sim::with_api(45);
+            let output = blurted();
+            let well = Behaviour { output: output.clone(), ..Behaviour::default() };
+            let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+            sim.image_add("app:1", config, well.clone());
+            let engine: Arc<dyn Engine> = Arc::new(sim.clone());
+            let first = pass(&engine, &stack_with_values(&before)).await;
+            let ill = match trouble {
+                0 => Behaviour { fails_to_start: Some(output.join("\n")), ..well },
+                1 => Behaviour { exits: Some((Duration::from_millis(1), 3)), ..well },
+                2 => Behaviour {
+                    healthy_after: None,
+                    unhealthy_after: Some(Duration::ZERO),
+                    health_output: Some(output.join("\n")),
+                    ..well
+                },
+                _ => Behaviour {
+                    commands: [(
+                        vec!["up".to_owned(), "marker-4711-password".to_owned()],
+                        Deed { code: 3, output, ..Deed::default() },
+                    )].into(),
+                    ..well
+                },
+            };
+            for name in ["s-app-1", "s-app-1.next"] {
+                sim.behave(name, ill.clone());
+            }
+            let stack = stack_with_values(&after);
+            let plan = preview(&*engine, &stack, None).await.unwrap().to_string();
+            let heard = Arc::new(Mutex::new(String::new()));
+            let hears = Arc::clone(&heard);
+            let means = Means {
+                onlooker: Arc::new(move |notice| {
+                    let told = match notice {
+                        Notice::Doing(_, text) | Notice::Warned(_, text) => text.to_owned(),
+                        Notice::Unjudged(_, why) => why.to_string(),
+                        Notice::Ended(change, Err(error), _) => format!("{change}: {error}"),
+                        Notice::Began(change) => change.to_string(),
+                        Notice::Slot(slot) => format!("{:?}", slot.why),
+                        Notice::Ended(..) => String::new(),
+                    };
+                    *hears.lock().unwrap() += &told;
+                }),
+                ..means(Arc::clone(&engine))
+            };
+            let subject = Subject { stack: &stack, source: None, revision: None };
+            let second = means.reconcile(&subject, &Moment::by_hand(Duration::from_secs(2))).await;
+            let heard = heard.lock().unwrap().clone();
+            shows_none(&format!("{first:?}\n{plan}\n{second:?}\n{heard}"));
+        });
+    }
+}
+
+/// All that the tests of this program write to the log.
+fn heard() -> Arc<Mutex<String>> {
+    static HEARD: OnceLock<Arc<Mutex<String>>> = OnceLock::new();
+    let begin = || {
+        let heard = Arc::<Mutex<String>>::default();
+        let subscriber = tracing_subscriber::registry().with(Ear(Arc::clone(&heard)));
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        heard
+    };
+    Arc::clone(HEARD.get_or_init(begin))
+}
+
+struct Ear(Arc<Mutex<String>>);
+
+impl<S: Subscriber> Layer<S> for Ear {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().starts_with("bowline") {
+            let mut heard = self.0.lock().unwrap();
+            event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+                let told = format!("{field}={value:?} ");
+                heard.push_str(&told);
+            });
+            heard.push('\n');
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_stack_is_in_trouble_tells_no_value_anywhere() {
+    let heard = heard();
+    let mut site = Site::new("sops: { age_key_file: host.key }");
+    site.sim = Sim::with_api(45);
+    key_in(site.dir.path());
+    let config = ImageConfig { command: vec!["run".into()], ..ImageConfig::default() };
+    let hook = vec!["up".to_owned(), "marker-4711-password".to_owned()];
+    let fails = Deed { code: 3, output: blurted(), ..Deed::default() };
+    let ill = Behaviour { commands: [(hook, fails)].into(), ..Behaviour::default() };
+    site.sim.image_add("app:1", config, ill);
+    site.git.write("s/compose.yaml", &with_values(&PLACES)).write("s/.env", ENV);
+    site.git.write("s/tree.yaml", YAML).write("s/cert.bin", BYTES).push("Begin");
+    let agent = site.start();
+    until("the failure to be told", async || {
+        agent.stack("s").is_some_and(|status| !status.message.is_empty())
+    })
+    .await;
+    let message = agent.stack("s").unwrap().message;
+    assert!(message.contains("(hidden)"), "{message}");
+    let commit = site.git.write("s/compose.yaml", &with_values(&[])).push("Without any");
+    until("the next commit to be seen", async || {
+        let revision = agent.stack("s").and_then(|status| status.revision);
+        revision.is_some_and(|revision| revision.0 == commit)
+    })
+    .await;
+    for arguments in [
+        &["status", "s"][..],
+        &["status", "--output", "json"],
+        &["explain", "s"],
+        &["explain", "s", "--output", "json"],
+        &["history", "s"],
+        &["history", "s", "--output", "json"],
+        &["plan", "--stack", "s"],
+    ] {
+        let told = site.run(arguments).await.all();
+        assert!(!told.contains("unexpected argument"), "{told}");
+        shows_none(&told);
+    }
+    shows_none(&told(&agent));
+    agent.end().await;
+    let heard = heard.lock().unwrap().clone();
+    assert!(heard.contains("(hidden)"), "{heard}");
+    shows_none(&heard);
+    assert_eq!(files_with(&site.dir.path().join("state"), MARKER), Vec::<PathBuf>::new());
 }

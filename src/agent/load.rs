@@ -6,6 +6,7 @@ use crate::manifest::{
     self, Diagnostic, Diagnostics, DigestKey, FILE_NAMES, Loaded, Request, Severity,
 };
 use crate::model::{SourceName, Stack, StackName};
+use crate::renderer;
 use crate::sops::Keys;
 use crate::source::{Files, Found};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +124,7 @@ fn stack(
         display_root: Some(files.root().to_owned()),
         roots: vec![files.root().to_owned()],
         keys: keys.clone(),
+        render: renderer::render,
         ..Request::new(found.files.clone(), reading.digest_key.clone())
     };
     let Loaded { mut stack, warnings, .. } = manifest::load(&request, &|path| files.read(path))?;

@@ -114,7 +114,7 @@ pub(super) async fn fetch_once(world: &Arc<World>, watched: &Watched) {
 
 /// Takes in what an earlier process fetched, and asks nobody for more.
 pub(super) async fn recall(world: &Arc<World>, watched: &Watched) -> Result<(), String> {
-    let repository = repository(watched)?;
+    let repository = repository(world, watched).await?;
     let looks = repository.clone();
     let kept = tokio::task::spawn_blocking(move || looks.last()).await;
     let kept = kept.map_err(|error| format!("a defect of Bowline: {error}"))?;
@@ -167,7 +167,7 @@ async fn sync(
     is_open: bool,
 ) -> (Synced, Option<Instant>) {
     let began = Instant::now();
-    let repository = repository(watched);
+    let repository = repository(world, watched).await;
     let mut fetched = match &repository {
         Ok(repository) => fetch(world, repository.clone(), is_open, &watched.stop).await,
         Err(error) => Fetched::failed(error.clone()),
@@ -242,8 +242,10 @@ impl From<SourceError> for Failure {
 }
 
 /// The clone with the login of now: a password may be exchanged in its file at any time.
-fn repository(watched: &Watched) -> Result<Repository, String> {
-    repository_of(&watched.config, &watched.state_dir)
+async fn repository(world: &World, watched: &Watched) -> Result<Repository, String> {
+    let (config, clones) = (watched.config.clone(), watched.state_dir.clone());
+    let what = format!("the login of source {}", config.name);
+    world.patient.read(what, move || repository_of(&config, &clones)).await
 }
 
 /// The same of any source, with its clone below `clones`.

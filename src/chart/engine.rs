@@ -48,14 +48,14 @@ fn environment(
     environment.set_debug(true);
     let put = AtomicUsize::new(0);
     environment.set_formatter(move |out, _, value| {
-        let text = text_of(value)?;
+        let text = text_of(value, limit)?;
         // What goes into a variable does not come to the writer, so it is counted here as well.
         if put.fetch_add(text.len(), Ordering::Relaxed) + text.len() > limit {
             return Err(Error::from(ErrorKind::WriteFailure));
         }
         Ok(out.write_str(&text)?)
     });
-    environment.add_filter("quote", quote);
+    environment.add_filter("quote", move |value: &Value| quote(value, limit));
     // A line that holds nothing but a block leaves nothing behind.
     let mut syntax = SyntaxConfig::builder();
     let syntax = syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
@@ -73,26 +73,35 @@ fn environment(
 
 /// What a value is put out as: texts as they are, lists and mappings as JSON, which is YAML on one
 /// line. The library's own `True` is Python's.
-fn text_of(value: &Value) -> Result<String, Error> {
+fn text_of(value: &Value, limit: usize) -> Result<String, Error> {
     match value.kind() {
         ValueKind::None => Err(no_value()),
-        ValueKind::Bool | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => json_of(value),
+        ValueKind::Bool | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
+            json_of(value, limit)
+        }
         _ => Ok(value.to_string()),
     }
 }
 
 /// The filter: a text in double quotes, with the escapes that YAML and JSON share.
-fn quote(value: &Value) -> Result<String, Error> {
-    if value.is_none() { Err(no_value()) } else { json_of(value) }
+fn quote(value: &Value, limit: usize) -> Result<String, Error> {
+    if value.is_none() { Err(no_value()) } else { json_of(value, limit) }
 }
 
 fn no_value() -> Error {
     Error::new(ErrorKind::InvalidOperation, NO_VALUE)
 }
 
-fn json_of(value: &Value) -> Result<String, Error> {
-    serde_json::to_string(value)
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
+/// Bounded on the way: lists in lists may say the same thing again and again.
+fn json_of(value: &Value, limit: usize) -> Result<String, Error> {
+    let mut out = Bounded { bytes: Vec::new(), limit };
+    serde_json::to_writer(&mut out, value).map_err(|error| {
+        if error.is_io() {
+            return Error::from(ErrorKind::WriteFailure);
+        }
+        Error::new(ErrorKind::BadSerialization, error.to_string())
+    })?;
+    String::from_utf8(out.bytes).map_err(|_| Error::from(ErrorKind::WriteFailure))
 }
 
 /// Takes up to so many bytes.

@@ -3,10 +3,11 @@
 use super::engine::NO_VALUE;
 use super::{ENTRY, MAX_OUTPUT, MAX_STEPS, Templates};
 use minijinja::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// What is wrong with a template.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{template}:{line}:{column}: {message}")]
 pub struct Flaw {
     /// Its name.
@@ -18,7 +19,15 @@ pub struct Flaw {
     /// What is wrong.
     pub message: String,
     /// What to do.
-    pub help: Option<&'static str>,
+    pub help: Option<String>,
+}
+
+impl Flaw {
+    /// One of the templates as a whole.
+    pub fn of_all(message: impl Into<String>, help: Option<&str>) -> Self {
+        let (template, message) = (ENTRY.to_owned(), message.into());
+        Self { template, line: 1, column: 1, message, help: help.map(str::to_owned) }
+    }
 }
 
 /// `error` as a flaw of the template where it began.
@@ -36,7 +45,7 @@ pub(super) fn of(error: &Error, templates: &Templates) -> Flaw {
     };
     let expression = range.map(|range| source[range].trim()).unwrap_or_default();
     let (message, help) = told(error, expression);
-    Flaw { template, line, column, message, help }
+    Flaw { template, line, column, message, help: help.map(str::to_owned) }
 }
 
 /// The error that others were made of: those tell only by which way it was come to.

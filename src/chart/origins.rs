@@ -4,13 +4,14 @@
 //! without signs.
 
 use super::{ENTRY, Templates};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The characters that serve as signs: a whole plane for private use.
 pub(super) const SIGNS: Range<u32> = 0xF_0000..0xF_FFFE;
 
 /// A place in a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The template's name.
     pub template: String,
@@ -21,7 +22,7 @@ pub struct Origin {
 }
 
 /// Where a text's parts were written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Origins {
     spots: Vec<Spot>,
     /// The signs that were found: line and column of the text, and the spot. Sorted.
@@ -29,7 +30,7 @@ pub struct Origins {
 }
 
 /// What a sign stands for.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Spot {
     origin: Origin,
     /// Whether text follows that is put out as it is written.

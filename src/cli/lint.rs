@@ -55,6 +55,7 @@ fn request(chart: &Path, arguments: &Arguments) -> anyhow::Result<Request> {
         variables: variables(&arguments.variables)?,
         keys: keys_by_hand(),
         display_root: Some(here),
+        render: crate::renderer::render,
         ..Request::new(vec![file], no_key())
     };
     arguments.values.give(&mut request)?;

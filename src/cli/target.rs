@@ -198,6 +198,7 @@ impl Target {
             profiles: self.profile.iter().cloned().collect::<BTreeSet<_>>(),
             keys: keys_by_hand(),
             display_root: display_root.map(Path::to_owned),
+            render: crate::renderer::render,
             ..Request::new(files, digest_key)
         }
     }

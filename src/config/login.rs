@@ -257,7 +257,8 @@ pub(super) fn exposed(path: &Path) -> Option<String> {
     })
 }
 
-fn text_of(path: &Path) -> Result<Sensitive<String>, String> {
+/// What the small file at `path` holds.
+pub(super) fn text_of(path: &Path) -> Result<Sensitive<String>, String> {
     let mut text = String::new();
     let failed = |error: io::Error| {
         format!("cannot read `{}`: {error}; correct the file, or name another", path.display())

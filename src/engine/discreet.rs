@@ -3,44 +3,58 @@
 
 use super::{
     Ended, Engine, EngineError, EventStream, LogLine, LogLines, LogRange, Progress, Sighting,
-    Surroundings,
+    Surroundings, Word,
 };
-use crate::model::{
-    ContainerSpec, EngineFacts, Hook, Observed, Query, SourceName, Stack, StackName,
-};
+use crate::model::{EngineFacts, Hidden, Hook, Observed, Query, SourceName, Stack, StackName};
 use crate::plan::{ContainerRef, Step, suggests_secret};
 use async_trait::async_trait;
 use futures_util::stream::StreamExt;
 use percent_encoding::percent_decode_str;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// What stands in place of a secret.
-const HIDDEN: &str = "(hidden)";
 /// Shorter ones are parts of ordinary words.
 const MIN_CHARS: usize = 4;
 
 /// What texts about a stack must not tell.
 #[derive(Clone, Default)]
-pub struct Secrets(
-    /// The longest first, since one may hold another.
-    Arc<[String]>,
-);
+pub struct Secrets(Hidden);
 
 impl Secrets {
-    /// Those of `stack`: the contents of its configs and secrets, variables and labels that come from
-    /// encrypted files, variables whose names suggest a secret, passwords in their URLs, and all variables of its hooks.
+    /// Those of `stack`: what its files say is hidden, and what may well be secret: variables whose names
+    /// suggest it, passwords in their URLs, and all variables of its hooks.
     pub fn of(stack: &Stack) -> Self {
-        let mut secrets: Vec<String> = secrets(stack).into_iter().collect();
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self(secrets.into())
+        let mut hidden = stack.hidden.clone();
+        for value in likely(stack).iter().filter(|it| it.trim().chars().count() >= MIN_CHARS) {
+            hidden.put(value);
+        }
+        Self(hidden)
     }
 
     /// `text` without them.
     pub fn hidden_in(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+        self.0.without(text)
+    }
+
+    /// What an engine answers, without them.
+    fn told(&self, error: EngineError) -> EngineError {
+        match error {
+            EngineError::Refused { operation, object, status, message } => {
+                let message = self.hidden_in(&message);
+                EngineError::Refused { operation, object, status, message }
+            }
+            EngineError::PullFailed { image, message, transient } => {
+                EngineError::PullFailed { image, message: self.hidden_in(&message), transient }
+            }
+            EngineError::Unreadable { operation, object, message } => {
+                let message = self.hidden_in(&message);
+                EngineError::Unreadable { operation, object, message }
+            }
+            // The rest has nothing of the engine's own words but names and ports.
+            other => other,
+        }
     }
 }
 
@@ -60,33 +74,15 @@ impl Discreet {
     }
 }
 
-fn secrets(stack: &Stack) -> BTreeSet<String> {
+fn likely(stack: &Stack) -> Vec<String> {
     let containers = || stack.services.values().map(|service| &service.container);
-    let is_secret = |container: &ContainerSpec, name: &str| {
-        suggests_secret(name) || container.secret.contains(&format!("environment.{name}"))
-    };
-    let variables = containers().flat_map(|container| {
-        let variables = container.environment.iter();
-        variables.filter_map(|(name, value)| value.clone().filter(|_| is_secret(container, name)))
-    });
-    let values = containers().flat_map(|container| container.environment.values().flatten());
-    let passwords = values.filter_map(|value| password_in(value)).flatten();
-    let labels = containers().flat_map(|container| {
-        let is_secret = |name: &str| container.secret.contains(&format!("labels.{name}"));
-        container.labels.iter().filter(move |(name, _)| is_secret(name)).map(|(_, it)| it.clone())
-    });
-    let files = containers().flat_map(|container| &container.files);
-    let contents = files.map(|file| String::from_utf8_lossy(file.content.expose()).into_owned());
+    let variables = || containers().flat_map(|container| &container.environment);
+    let named = variables().filter(|(name, _)| suggests_secret(name));
+    let named = named.filter_map(|(_, value)| value.clone());
+    let passwords = variables().filter_map(|(_, value)| password_in(value.as_ref()?)).flatten();
     let hooks = stack.services.values().flat_map(|service| service.hooks.all());
     let of_hooks = hooks.flat_map(|hook| hook.environment.values().flatten().cloned());
-    variables
-        .chain(passwords)
-        .chain(labels)
-        .chain(contents)
-        .chain(of_hooks)
-        .map(|text| text.trim().to_owned())
-        .filter(|text| text.chars().count() >= MIN_CHARS)
-        .collect()
+    named.chain(passwords).chain(of_hooks).collect()
 }
 
 /// The password of a URL, `postgres://app:PASSWORD@db/shop`, as it is written and as it is meant.
@@ -108,7 +104,7 @@ impl Engine for Discreet {
     }
 
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
-        self.inner.observe(query).await
+        self.inner.observe(query).await.map_err(|error| self.secrets.told(error))
     }
 
     async fn stacks(&self) -> Result<BTreeMap<StackName, Option<SourceName>>, EngineError> {
@@ -116,7 +112,8 @@ impl Engine for Discreet {
     }
 
     async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError> {
-        let mut seen = self.inner.watch(container).await?;
+        let mut seen =
+            self.inner.watch(container).await.map_err(|error| self.secrets.told(error))?;
         seen.health_output = seen.health_output.map(|text| self.secrets.hidden_in(&text));
         Ok(seen)
     }
@@ -126,7 +123,8 @@ impl Engine for Discreet {
         container: &ContainerRef,
         lines: usize,
     ) -> Result<Vec<String>, EngineError> {
-        let said = self.inner.tail(container, lines).await?;
+        let said = self.inner.tail(container, lines).await;
+        let said = said.map_err(|error| self.secrets.told(error))?;
         Ok(said.iter().map(|line| self.secrets.hidden_in(line)).collect())
     }
 
@@ -149,12 +147,18 @@ impl Engine for Discreet {
         hook: &Hook,
         bound: Duration,
     ) -> Result<Ended, EngineError> {
-        let Ended { code, output } = self.inner.exec(container, hook, bound).await?;
+        let ended = self.inner.exec(container, hook, bound).await;
+        let Ended { code, output } = ended.map_err(|error| self.secrets.told(error))?;
         Ok(Ended { code, output: output.iter().map(|line| self.secrets.hidden_in(line)).collect() })
     }
 
     async fn perform(&self, step: &Step, progress: Progress<'_>) -> Result<(), EngineError> {
-        self.inner.perform(step, progress).await
+        let discreet = |word: Word<'_>| match word {
+            Word::Doing(text) => progress(Word::Doing(&self.secrets.hidden_in(text))),
+            Word::Warning(text) => progress(Word::Warning(&self.secrets.hidden_in(text))),
+        };
+        let done = self.inner.perform(step, &discreet).await;
+        done.map_err(|error| self.secrets.told(error))
     }
 
     async fn events(&self) -> Result<EventStream, EngineError> {

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -18,7 +19,9 @@ const CHALLENGE: &str = r#"Bearer realm="bowline""#;
 const WRONG: &str = r#"Bearer realm="bowline", error="invalid_token""#;
 
 /// The token as it is now; the error says why it is not known, and may name files of the host.
-pub type Token = Box<dyn Fn() -> Result<Sensitive<String>, String> + Send + Sync>;
+pub type Token = Box<dyn Fn() -> BoxFuture<'static, Found> + Send + Sync>;
+/// What is found where the token is kept.
+pub type Found = Result<Sensitive<String>, String>;
 
 /// Who may ask what.
 #[derive(Default)]
@@ -61,18 +64,26 @@ pub(super) enum Refused {
 }
 
 impl Access {
-    /// Who asks, if it is let in.
+    /// Looks the token up, if `request` shows one to be compared with it.
+    pub(super) fn reading<B>(&self, request: &Request<B>) -> Option<BoxFuture<'static, Found>> {
+        let token = self.token.as_ref()?;
+        matches!(shown_in(request.headers()), Shown::Token(_)).then(token)
+    }
+
+    /// Who asks, if it is let in. `found`: what [`Access::reading`] came to.
     pub(super) fn admit<B>(
         &self,
         request: &Request<B>,
         ends: Option<Ends>,
+        found: Option<Found>,
     ) -> Result<Caller, Refused> {
         let looks = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
         let peer = ends.map_or_else(|| "somebody".to_owned(), |ends| ends.peer.ip().to_string());
         let shown = shown_in(request.headers());
         match (&self.token, shown) {
-            (Some(token), Shown::Token(shown)) => {
-                let token = token().map_err(Refused::Unknown)?;
+            (Some(_), Shown::Token(shown)) => {
+                let found = found.unwrap_or_else(|| Err("it was not looked up".to_owned()));
+                let token = found.map_err(Refused::Unknown)?;
                 if !is_same(shown, token.expose()) {
                     return Err(Refused::WrongToken);
                 }
@@ -191,12 +202,22 @@ pub(super) fn trouble(status: StatusCode, what: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::future::{FutureExt, ready};
 
     const TOKEN: &str = "0123456789abcdef";
 
     fn access(closed: bool) -> Access {
-        let token: Token = Box::new(|| Ok(Sensitive::new(TOKEN.to_owned())));
+        let token: Token = Box::new(|| ready(Ok(Sensitive::new(TOKEN.to_owned()))).boxed());
         Access { token: Some(token), closed }
+    }
+
+    fn admit(
+        access: &Access,
+        request: &Request<()>,
+        ends: Option<Ends>,
+    ) -> Result<Caller, Refused> {
+        let found = access.reading(request).map(|reading| reading.now_or_never().unwrap());
+        access.admit(request, ends, found)
     }
 
     #[allow(clippy::unnecessary_wraps)] // As who admits wants it.
@@ -235,21 +256,24 @@ mod tests {
             (true, "GET", vec![&*right], None),
         ] {
             let request = asked(method, "127.0.0.1:9184", &shown);
-            let admitted = access(closed).admit(&request, ends("127.0.0.1:9184"));
+            let admitted = admit(&access(closed), &request, ends("127.0.0.1:9184"));
             assert_eq!(admitted.err(), expected, "{closed} {method} {shown:?}");
         }
         let none = Access::default();
         let post = asked("POST", "127.0.0.1", &[&right]);
-        assert_eq!(none.admit(&post, ends("127.0.0.1:1")), Err(Refused::ReadOnly));
-        let by = access(false).admit(&post, ends("127.0.0.1:1")).unwrap();
+        assert_eq!(admit(&none, &post, ends("127.0.0.1:1")), Err(Refused::ReadOnly));
+        let by = admit(&access(false), &post, ends("127.0.0.1:1")).unwrap();
         assert_eq!(by.0, "the token's bearer at 192.0.2.7");
     }
 
     #[test]
     fn a_name_that_is_made_to_lead_to_the_loopback_shows_nothing() {
         // A socket for both kinds of addresses names the one in the other.
-        let mapped = access(false)
-            .admit(&asked("GET", "attacker.example", &[]), ends("[::ffff:127.0.0.1]:9184"));
+        let mapped = admit(
+            &access(false),
+            &asked("GET", "attacker.example", &[]),
+            ends("[::ffff:127.0.0.1]:9184"),
+        );
         assert_eq!(mapped.err(), Some(Refused::ForeignName));
         for (host, fits) in [
             ("127.0.0.1:9184", true),
@@ -260,23 +284,24 @@ mod tests {
             ("127.0.0.1.attacker.example", false),
             ("localhost@attacker.example", false),
         ] {
-            let looked = access(false).admit(&asked("GET", host, &[]), ends("127.0.0.1:9184"));
+            let looked = admit(&access(false), &asked("GET", host, &[]), ends("127.0.0.1:9184"));
             assert_eq!(looked.is_ok(), fits, "{host}");
             // Elsewhere names are the administrator's.
-            let looked = access(false).admit(&asked("GET", host, &[]), ends("192.0.2.1:9184"));
+            let looked = admit(&access(false), &asked("GET", host, &[]), ends("192.0.2.1:9184"));
             assert!(looked.is_ok(), "{host}");
             let right = format!("Bearer {TOKEN}");
             let request = asked("GET", host, &[&right]);
-            assert!(access(false).admit(&request, ends("127.0.0.1:9184")).is_ok(), "{host}");
+            assert!(admit(&access(false), &request, ends("127.0.0.1:9184")).is_ok(), "{host}");
         }
     }
 
     #[test]
     fn a_token_that_cannot_be_read_opens_nothing() {
-        let token: Token = Box::new(|| Err("cannot read /etc/bowline/api.token".to_owned()));
+        let token: Token =
+            Box::new(|| ready(Err("cannot read /etc/bowline/api.token".to_owned())).boxed());
         let access = Access { token: Some(token), closed: false };
         let post = asked("POST", "127.0.0.1", &["Bearer x"]);
-        assert!(matches!(access.admit(&post, None), Err(Refused::Unknown(_))));
+        assert!(matches!(admit(&access, &post, None), Err(Refused::Unknown(_))));
         assert!(!is_same(b"", ""), "an empty token");
     }
 

@@ -5,6 +5,7 @@ use super::Shared;
 use super::pages::{PLAIN, text};
 use crate::model::{Sensitive, SourceName};
 use crate::webhook::{Answer, Claim, Provider};
+use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -23,10 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 16;
 
 /// Who hears webhooks.
+#[async_trait]
 pub trait Inbox: Send + Sync {
     /// The secret of a source that takes webhooks; `None` for what is no such source. The error says why
     /// it is not known now.
-    fn secret(&self, source: &SourceName) -> Option<Result<Sensitive<String>, String>>;
+    async fn secret(&self, source: &SourceName) -> Option<Result<Sensitive<String>, String>>;
 
     /// A webhook of somebody who knows the secret came.
     fn deliver(&self, source: &SourceName, provider: Provider);
@@ -50,9 +52,10 @@ pub(super) async fn take(
     request: Request,
 ) -> Response {
     let source = SourceName::new(name).ok();
-    let known = source.zip(shared.inbox.get().cloned());
-    let known =
-        known.and_then(|(source, inbox)| inbox.secret(&source).map(|it| (source, inbox, it)));
+    let known = match source.zip(shared.inbox.get().cloned()) {
+        Some((source, inbox)) => inbox.secret(&source).await.map(|it| (source, inbox, it)),
+        None => None,
+    };
     // A source that takes no webhooks is not told from one that is not there.
     let Some((source, inbox, secret)) = known else {
         let told = "no source of this name takes webhooks\n".to_owned();

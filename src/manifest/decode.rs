@@ -16,7 +16,7 @@ use super::notes::Notes;
 use super::settings::Settings;
 use super::units;
 use super::{Content, Request};
-use crate::model::{Places, ServiceName, Stack, StackName, VolumeSpec};
+use crate::model::{Hidden, Places, ServiceName, Stack, StackName, VolumeSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ pub(crate) fn stack(
         policy: settings.policy.clone(),
         windows: settings.windows.clone(),
         places: Places::default(),
+        hidden: Hidden::default(),
     }
 }
 

@@ -10,7 +10,6 @@ mod layers;
 pub use charts::template;
 
 use super::config::Style;
-use super::hidden::Hidden;
 use super::node::{Map, Mark, Node, Value};
 use super::notes::Notes;
 use super::settings::Settings;
@@ -18,7 +17,7 @@ use super::{
     Declared, Diagnostics, Loaded, Read, Request, Resolved, Variable, check, config, decode,
     feasible, interpolate, lint, normalise, paths, support,
 };
-use crate::model::{ContainerSpec, FieldIndex, Places, Position, StackName};
+use crate::model::{FieldIndex, Places, Position, StackName};
 use door::Door;
 use extends::Services;
 use layers::{Layer, Scope};
@@ -74,9 +73,7 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     stack.places = places;
-    for service in stack.services.values_mut() {
-        mark(&mut service.container, &loader.notes.hidden);
-    }
+    stack.hidden = loader.notes.hidden.clone();
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }
@@ -300,16 +297,6 @@ fn take_extensions(root: &mut Node) -> Map {
         });
     }
     extensions
-}
-
-/// Marks the variables and labels of `container` whose values come from encrypted files.
-fn mark(container: &mut ContainerSpec, hidden: &Hidden) {
-    let variables = container.environment.iter();
-    let variables =
-        variables.filter_map(|(name, value)| Some(("environment", name, value.as_ref()?)));
-    let labels = container.labels.iter().map(|(name, value)| ("labels", name, value));
-    let secret = variables.chain(labels).filter(|(.., value)| hidden.is_in(value));
-    container.secret = secret.map(|(kind, name, _)| format!("{kind}.{name}")).collect();
 }
 
 /// Where every field of the long form was written. What stands where the field around it stands is

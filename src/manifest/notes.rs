@@ -1,9 +1,8 @@
 //! Collects what is wrong while a manifest is read, bounded. It decides nothing about it.
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::hidden::Hidden;
 use super::node::Mark;
-use crate::model::Place;
+use crate::model::{Hidden, Place};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 

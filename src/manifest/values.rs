@@ -5,11 +5,9 @@ use super::node::{Mark, Node, Text, Value};
 use super::notes::Notes;
 use super::trail::Trail;
 use super::{scalar, shape, yaml};
+use crate::model::HIDDEN;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
-
-/// What stands for a value that is not shown.
-const HIDDEN: &str = "(hidden)";
 
 /// Lays `over` on `values`: mappings key by key, all else as a whole. `defaults` are the chart's own
 /// values; one that is null there, or in an empty mapping, may be anything.

@@ -1,8 +1,8 @@
 //! What a container is made from.
 
 use super::{
-    Blkio, Device, DeviceRequest, FieldPath, ImageRef, Limits, Mount, MountSource, Networking,
-    Platform, Sensitive, Ulimit, VolumesFrom,
+    Blkio, Device, DeviceRequest, ImageRef, Limits, Mount, MountSource, Networking, Platform,
+    Sensitive, Ulimit, VolumesFrom,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,9 +136,6 @@ pub struct ContainerSpec {
     /// (`configs.TARGET`), copied or mounted, and of files of the repository that the container can
     /// only read (`volumes.TARGET.content`). As observed, from our label and our notes.
     pub contents: BTreeMap<String, ContentDigest>,
-    /// The fields (`environment.NAME`, `labels.NAME`) whose values are never shown, since they come from
-    /// encrypted files. Empty as observed; it makes no difference.
-    pub secret: BTreeSet<FieldPath>,
 }
 
 impl ContainerSpec {
@@ -211,7 +208,6 @@ impl ContainerSpec {
             runtime: None,
             files: Vec::new(),
             contents: BTreeMap::new(),
-            secret: BTreeSet::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What should run.
 
 use super::{
-    ContainerSpec, Hooks, ImageRef, NetworkSpec, OnContentChange, Places, Policy, Rolling,
+    ContainerSpec, Hidden, Hooks, ImageRef, NetworkSpec, OnContentChange, Places, Policy, Rolling,
     ServiceName, Slot, StackName, Windows,
 };
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ pub struct Stack {
     pub windows: Windows,
     /// Where each field was written.
     pub places: Places,
+    /// What of its files nothing shows: values of encrypted files, and what configs and secrets hold.
+    pub hidden: Hidden,
 }
 
 /// A service: one definition, run a number of times.

@@ -37,8 +37,6 @@ pub(super) struct Difference {
     pub(super) of_content: bool,
 }
 
-/// What stands for a value that differs only in what is hidden.
-const ANOTHER: &str = "another";
 /// What stands for an absent value beside one that is called as absence is.
 const UNSAID: &str = "the default";
 
@@ -47,7 +45,6 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
     if desired == actual {
         return Vec::new();
     }
-    let secret = &desired.secret;
     let (desired, actual) = (fields(desired), fields(actual));
     let can_be_unset = |path: &str| match path {
         "pids_limit" => true,
@@ -63,15 +60,13 @@ pub(super) fn differences(desired: &ContainerSpec, actual: &ContainerSpec) -> Ve
             if want.map(|field| &field.text) == is.map(|field| &field.text) {
                 return None;
             }
-            let shown = |field: Option<&Field>| {
-                let text = field.map(|field| field.text.as_str());
-                if secret.contains(path) { show::secret(text) } else { show::value(path, text) }
-            };
+            let shown =
+                |field: Option<&Field>| show::value(path, field.map(|field| field.text.as_str()));
             let (mut desired, mut actual) = (shown(want), shown(is));
             if actual == desired {
                 // A driver may be called `none`.
                 let absent = if want.is_none() { &mut desired } else { &mut actual };
-                let text = if want.is_some() && is.is_some() { ANOTHER } else { UNSAID };
+                let text = if want.is_some() && is.is_some() { show::ANOTHER } else { UNSAID };
                 text.clone_into(absent);
             }
             Some(Difference {
@@ -366,33 +361,5 @@ impl Collect {
         self.fixed("healthcheck.retries", check.retries);
         self.fixed("healthcheck.start_period", check.start_period.map(show::duration));
         self.fixed("healthcheck.start_interval", check.start_interval.map(show::duration));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ImageRef;
-
-    #[test]
-    fn of_a_field_that_is_secret_neither_value_is_shown() {
-        let with = |pin: &str| {
-            let mut spec = ContainerSpec::new(ImageRef::new("app:1").unwrap());
-            spec.environment = BTreeMap::from([
-                ("PIT".to_owned(), Some(pin.to_owned())),
-                ("VERSION".to_owned(), Some(pin.to_owned())),
-            ]);
-            spec
-        };
-        let mut desired = with("4711");
-        desired.secret = ["environment.PIT".to_owned()].into();
-        let shown: Vec<_> = differences(&desired, &with("4712"))
-            .into_iter()
-            .map(|found| format!("{}: {} {}", found.path, found.desired, found.actual))
-            .collect();
-        assert_eq!(
-            shown,
-            ["environment.PIT: (hidden) another", "environment.VERSION: \"4711\" \"4712\""]
-        );
     }
 }

@@ -1,9 +1,10 @@
 //! Turns values into texts for people, in Compose's notation, and hides what may be secret.
 
+use crate::model::{HIDDEN, Hidden};
 use std::time::Duration;
 
-/// What stands in place of a value that may be a secret.
-const HIDDEN: &str = "(hidden)";
+/// What stands for a value that differs only in what is hidden.
+pub(super) const ANOTHER: &str = "another";
 
 /// Parts of a name that make even a plain value a likely secret.
 const SECRET_NAMES: [&str; 20] = [
@@ -49,6 +50,27 @@ const FREE: [&str; 8] = [
     "sysctls",
 ];
 
+/// Fields that Docker shows to everybody: images, names, ports and limits.
+const SEEN: [&str; 17] = [
+    "image",
+    "container_name",
+    "name",
+    "state",
+    "replicas",
+    "ports",
+    "expose",
+    "restart",
+    "cpus",
+    "cpu_shares",
+    "cpu_period",
+    "cpu_quota",
+    "cpuset",
+    "mem_limit",
+    "mem_reservation",
+    "memswap_limit",
+    "pids_limit",
+];
+
 /// A field's value as it may be shown. Of fields that hold free text only what is plainly no secret
 /// is shown: a number, a version, a switch. Of commands it is the program.
 pub(super) fn value(path: &str, text: Option<&str>) -> String {
@@ -63,9 +85,39 @@ pub(super) fn value(path: &str, text: Option<&str>) -> String {
     if is_free && path.contains('.') && !is_plain(path, text) { HIDDEN.into() } else { text.into() }
 }
 
-/// That there is a value which is never shown.
-pub(super) fn secret(text: Option<&str>) -> String {
-    if text.is_some() { HIDDEN.to_owned() } else { "none".to_owned() }
+/// Both values of a field as they may be shown: where the one has something of what is hidden, the other
+/// may be what that was before.
+pub(super) fn discreetly(
+    hidden: &Hidden,
+    field: &str,
+    desired: String,
+    actual: String,
+) -> (String, String) {
+    let has = |text: &String| hidden.is_in(text);
+    if is_seen(field) || !(has(&desired) || has(&actual)) {
+        return (desired, actual);
+    }
+    match (desired.as_str(), actual.as_str()) {
+        ("none", _) => (desired, HIDDEN.to_owned()),
+        (_, "none") => (HIDDEN.to_owned(), actual),
+        _ => (HIDDEN.to_owned(), ANOTHER.to_owned()),
+    }
+}
+
+/// Whether Docker shows the field of a service to everybody, whatever stands in it.
+pub(super) fn is_seen(field: &str) -> bool {
+    let mut parts = field.split('.').skip(2);
+    parts.next().is_some_and(|kind| SEEN.contains(&kind))
+}
+
+/// A field's path without what is hidden; what people named stays.
+pub(super) fn field(hidden: &Hidden, field: String) -> String {
+    let named = field.match_indices('.').nth(2).map_or(field.len(), |(at, _)| at + 1);
+    if hidden.is_in(&field[named..]) {
+        format!("{}{}", &field[..named], hidden.without(&field[named..]))
+    } else {
+        field
+    }
 }
 
 /// The first word of a list, and how many follow.

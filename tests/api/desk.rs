@@ -3,6 +3,7 @@
 use crate::support::site::{Agent, Site};
 use bowline::http::{self, Access};
 use bowline::model::Sensitive;
+use futures_util::future::{FutureExt, ready};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,8 +42,9 @@ impl Desk {
         let listener = http::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let token = token
-            .map(|token| Box::new(move || Ok(Sensitive::new(token.to_owned()))) as http::Token);
+        let token = token.map(|token| {
+            Box::new(move || ready(Ok(Sensitive::new(token.to_owned()))).boxed()) as http::Token
+        });
         agent.views.shared.let_in(Access { token, closed });
         tokio::spawn(http::serve(listener, Arc::clone(&agent.views.shared), stop.clone()));
         Self { address, _stop: stop.drop_guard() }

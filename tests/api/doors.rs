@@ -2,6 +2,7 @@
 
 use crate::desk::{Desk, TOKEN, begin};
 use crate::support::agent::{Agent as Program, Settings};
+use crate::support::program;
 use crate::support::repository::Git;
 use crate::support::site::{Site, until};
 use crate::support::wait::until as until_now;
@@ -205,6 +206,9 @@ fn the_token_of_the_configuration_opens_the_program_s_api_and_stands_in_no_log()
     };
     assert_eq!((post(TOKEN), post("another-token-that-is-wrong")), (200, 401));
     agent.until_logged(0, &["a request was refused", "this is not the token"]);
+    // Another reason is told, however soon it comes.
+    assert!(ureq::post(format!("{}/v1/sources/api/sync", agent.url())).send_empty().is_err());
+    agent.until_logged(0, &["a request was refused", "this takes the token"]);
     agent.until_logged(0, &["sync by hand, by the token's bearer at 127.0.0.1"]);
     // Another token in the file is the token from then on.
     let other = TOKEN.replace('0', "f");
@@ -217,5 +221,46 @@ fn the_token_of_the_configuration_opens_the_program_s_api_and_stands_in_no_log()
         !log.contains(TOKEN) && !log.contains(&other) && !log.contains("another-token"),
         "{log}"
     );
+    agent.terminate();
+}
+
+#[test]
+fn a_credential_of_systemd_is_the_token_and_what_is_no_good_as_one_is_told() {
+    let git = Git::new();
+    git.write("first/compose.yaml", "services: {}\n").push("Begin");
+    let settings = Settings::new("api", &git.url(), "");
+    let text = std::fs::read_to_string(settings.file()).unwrap();
+    let text = text.replace("http: { ", "http: { credential: api-token, ");
+    std::fs::write(settings.file(), text).unwrap();
+    let file = settings.file();
+    let check = |directory: Option<&std::path::Path>| {
+        let arguments = ["agent", "--check", "--config", file.to_str().unwrap()];
+        let mut command = program::command(&settings.state_dir(), &arguments);
+        command.env_remove("CREDENTIALS_DIRECTORY");
+        directory.map(|it| command.env("CREDENTIALS_DIRECTORY", it));
+        program::run(&mut command)
+    };
+    let credentials = settings.dir.path().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    check(None).expect(1).says(&["http.credential", "LoadCredential=api-token:PATH"]);
+    check(Some(&credentials)).expect(1).says(&["http.credential", "credentials/api-token"]);
+    let token = credentials.join("api-token");
+    std::fs::write(&token, "short\n").unwrap();
+    let told = check(Some(&credentials)).expect(1).says(&["shorter than 16 characters"]);
+    assert!(!told.all().contains("`short`"), "{told:?}");
+    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+    check(Some(&credentials)).expect(0);
+
+    let variables = [("CREDENTIALS_DIRECTORY", credentials.as_path())];
+    let agent = Program::start_with(&settings, &["--engine", "sim"], &variables);
+    agent.until_ready();
+    let post = |token: &str| {
+        let url = format!("{}/v1/sources/api/sync", agent.url());
+        let asked = ureq::post(url).header("authorization", format!("Bearer {token}"));
+        let asked = asked.config().http_status_as_error(false).build().send_empty();
+        asked.unwrap().status().as_u16()
+    };
+    assert_eq!((post(TOKEN), post("another-token-that-is-wrong")), (200, 401));
+    assert!(!agent.log().contains(TOKEN), "{}", agent.log());
     agent.terminate();
 }

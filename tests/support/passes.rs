@@ -5,6 +5,7 @@ use bowline::execute::Bounds;
 use bowline::manifest::{DigestKey, Request, load};
 use bowline::model::Stack;
 use bowline::pass::{Means, Moment, Subject};
+use bowline::sops::Keys;
 use bowline::status::Report;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 /// The stack in a manifest; the files that it names are those given, by absolute path.
 pub fn stack_with(text: &str, files: &[(&str, &str)]) -> Stack {
+    loaded(text, files, Keys::none("none is given"))
+}
+
+/// The same where files are encrypted for `key`.
+pub fn stack_opened(text: &str, files: &[(&str, &str)], key: &str) -> Stack {
+    loaded(text, files, Keys::parse(key, "the test").unwrap())
+}
+
+fn loaded(text: &str, files: &[(&str, &str)], keys: Keys) -> Stack {
     let entry = PathBuf::from("/stack/compose.yaml");
     let request = Request {
         display_root: Some(PathBuf::from("/stack")),
+        keys,
         ..Request::new(vec![entry], DigestKey::new([7; 32]))
     };
     let read = |path: &Path| {

@@ -47,6 +47,7 @@ fn stack(text: &str, image: &str) -> Stack {
         policy: crate::model::Policy::default(),
         windows: crate::model::Windows::default(),
         places: crate::model::Places::default(),
+        hidden: crate::model::Hidden::default(),
     }
 }
 

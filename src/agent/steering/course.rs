@@ -156,7 +156,9 @@ pub(in crate::agent) fn partly(
     services: &BTreeSet<ServiceName>,
 ) -> Stack {
     if services.is_empty() {
-        return good.clone();
+        let mut stack = good.clone();
+        stack.hidden.extend(&asked.hidden);
+        return stack;
     }
     let mut stack = asked.clone();
     let (there, new): (Vec<_>, Vec<_>) =
@@ -175,5 +177,6 @@ pub(in crate::agent) fn partly(
     for (key, volume) in &good.volumes {
         stack.volumes.entry(key.clone()).or_insert_with(|| volume.clone());
     }
+    stack.hidden.extend(&good.hidden);
     stack
 }

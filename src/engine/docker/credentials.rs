@@ -113,7 +113,9 @@ impl Credentials {
     async fn config(&self) -> Result<Option<Config>, CredentialsError> {
         let Some(directory) = &self.directory else { return Ok(None) };
         let file = directory.join("config.json");
-        let text = match tokio::fs::read(&file).await {
+        let late = format!("it did not come within {} s", HELPER_LIMIT.as_secs());
+        let read = tokio::time::timeout(HELPER_LIMIT, tokio::fs::read(&file)).await;
+        let text = match read.unwrap_or_else(|_| Err(std::io::Error::other(late))) {
             Ok(text) => text,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => {
@@ -251,6 +253,24 @@ mod tests {
         assert_eq!(registry_of("ghcr.io/a/b:1"), "ghcr.io");
         assert_eq!(registry_of("localhost/a"), "localhost");
         assert_eq!(registry_of("127.0.0.1:5000/a@sha256:00"), "127.0.0.1:5000");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_configuration_that_does_not_come_is_told() {
+        use rustix::fs::{CWD, Mode, mkfifoat};
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.json");
+        mkfifoat(CWD, &file, Mode::RUSR | Mode::WUSR).unwrap();
+        let directory = Some(dir.path().to_owned());
+        let credentials = Credentials { directory, ..Credentials::default() };
+        let reading = credentials.config();
+        tokio::pin!(reading);
+        assert!(futures_util::poll!(reading.as_mut()).is_pending());
+        tokio::time::advance(HELPER_LIMIT + Duration::from_millis(1)).await;
+        let told = reading.await.err().unwrap().to_string();
+        assert!(told.contains("did not come within"), "{told}");
+        // Who reads it is let go.
+        std::fs::File::options().write(true).open(&file).unwrap();
     }
 
     #[test]

@@ -6,9 +6,14 @@ use super::layers::Scope;
 use crate::manifest::Content;
 use crate::manifest::interpolate::Lookup;
 use crate::manifest::node::{Map, Node, Value};
-use crate::manifest::normalise;
+use crate::manifest::{normalise, values, yaml};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// In a larger content, in bytes, no single values are looked for.
+const MAX_PARSED: usize = 64 << 10;
+/// So many values of one content are hidden by themselves.
+const MAX_VALUES: usize = 1000;
 
 impl Loader<'_> {
     /// Gives variables without a value the one that they have where they are written, and remembers
@@ -125,7 +130,17 @@ impl Loader<'_> {
                     continue;
                 }
                 match self.content(&path, node) {
-                    Ok(content) => drop(contents.insert(path, content)),
+                    Ok(content) => {
+                        let text = String::from_utf8_lossy(&content.bytes);
+                        if kind == "secrets" || content.sealed {
+                            for value in values_in(&text) {
+                                self.notes.hidden.put(&value);
+                            }
+                        } else if node.get("file").is_none() {
+                            self.notes.hidden.put(&text);
+                        }
+                        contents.insert(path, content);
+                    }
                     Err(message) => self.notes.error(node.place(), &path, message),
                 }
             }
@@ -152,6 +167,22 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// What may be a secret in a content: all of it, and the values of what reads as YAML, JSON or dotenv.
+fn values_in(text: &str) -> Vec<String> {
+    let plain = |value: &String| !["", "true", "false", "null"].contains(&value.as_str());
+    let mut found = vec![text.to_owned()];
+    if text.len() > MAX_PARSED {
+        return found;
+    }
+    let documents = yaml::parse(text, 0).unwrap_or_default();
+    found.extend(documents.iter().flat_map(values::texts));
+    let assigned = text.lines().filter_map(|line| Some(line.split_once('=')?.1));
+    found.extend(assigned.map(|value| value.trim().trim_matches(['"', '\'']).to_owned()));
+    found.retain(plain);
+    found.truncate(MAX_VALUES);
+    found
 }
 
 /// Puts `found` under `key`, below what is written there.

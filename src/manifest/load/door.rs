@@ -2,9 +2,9 @@
 //! read. Files that sops encrypted are opened here and nowhere else. It never interprets a file beyond
 //! its being text.
 
-use crate::manifest::hidden::Hidden;
 use crate::manifest::interpolate::Lookup;
 use crate::manifest::{Content, Read, Request, dotenv, paths, yaml};
+use crate::model::Hidden;
 use crate::sops;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

@@ -3,7 +3,7 @@
 use super::Loader;
 use super::order::Order;
 use crate::chart::{
-    ENTRY, Flaw, MAX_TEMPLATE_BYTES, MAX_TEMPLATES, Outcome, Rendered, TEMPLATES, Templates, render,
+    ENTRY, Flaw, MAX_TEMPLATE_BYTES, MAX_TEMPLATES, Outcome, Rendered, TEMPLATES, Templates,
 };
 use crate::manifest::node::Mark;
 use crate::manifest::paths;
@@ -37,7 +37,7 @@ impl Loader<'_> {
                 self.refuse(order, message);
                 return None;
             }
-            match render(&templates, context) {
+            match (self.request.render)(&templates, context) {
                 Ok(Outcome::Rendered(rendered)) => return Some((rendered, files)),
                 Ok(Outcome::Asks(names)) => wanted = names,
                 Err(flaw) => {
@@ -71,8 +71,7 @@ impl Loader<'_> {
     fn note_flaw(&mut self, order: &Order, flaw: Flaw, files: &Files) {
         let file = files.get(&flaw.template);
         let mark = file.map_or(order.mark, |file| Mark::new(*file, flaw.line, flaw.column));
-        let help = flaw.help.map(str::to_owned);
-        self.notes.error_with_help(mark, "", flaw.message, help);
+        self.notes.error_with_help(mark, "", flaw.message, flaw.help);
     }
 
     fn refuse(&mut self, order: &Order, message: String) {
