@@ -158,7 +158,7 @@ fn what_ends_soon_or_is_unhealthy_is_no_success() {
     let one = one.says(&["no agent answers at http://127.0.0.1:1; this is what the engine shows"]);
     assert_eq!(one.out.lines().count(), 2, "{}", one.out);
     let none = bowline(&state, &["status", "e2e-unwel", "--agent", "http://127.0.0.1:1"]).expect(1);
-    none.says(&["of a stack e2e-unwel; did you mean e2e-unwell?"]);
+    none.says(&["of a stack e2e-unwel (did you mean e2e-unwell?)"]);
 }
 
 #[test]

@@ -215,8 +215,10 @@ const ON_THE_ENGINE: &[Row] = &[
     ),
 ];
 
+/// Those that rows could harm; other programs of the tests have theirs.
 fn all_containers() -> BTreeSet<String> {
-    docker(&["ps", "-q", "--no-trunc", "--filter", "name=e2e-"])
+    let names = ["--filter", "name=^e2e-bad-one", "--filter", "name=^e2e-stranger"];
+    docker(&[&["ps", "-q", "--no-trunc"], &names[..]].concat())
         .split_whitespace()
         .map(str::to_owned)
         .collect()
