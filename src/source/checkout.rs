@@ -89,7 +89,13 @@ pub(super) fn looked_over(mirror: &Mirror, home: &Home) -> Result<Option<Oid>, F
         tracing::warn!(
             "files of the checkout are not as they were written: {spoilt}; writing them again"
         );
-        show(mirror, home, shown)?;
+        match show(mirror, home, shown) {
+            // Git can name what no disk takes in full.
+            Err(fault @ Fault::Io { .. }) => {
+                tracing::warn!("the checkout stays as it is: {fault}");
+            }
+            other => other?,
+        }
     }
     Ok(Some(shown))
 }
