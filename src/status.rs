@@ -8,6 +8,8 @@ mod departure;
 mod deployment;
 mod detail;
 mod explain;
+#[cfg(test)]
+mod fixtures;
 mod fold;
 mod history;
 mod holdings;

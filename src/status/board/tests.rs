@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::{Commit, Place, SourceName};
 use crate::plan::Problem;
+use crate::status::fixtures::at;
 use crate::status::{
     ConditionKind, DriftKind, HealthStatus, HeldBackStatus, SyncStatus, Unverified, Verdict,
     WindowStatus, Workload, essence, not_fetched, sources, table, wide_table,
@@ -11,10 +12,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 const UP: Workload = Workload { desired: 2, up: 2, starting: 0, unhealthy: 0 };
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
-}
 
 fn report(result: PassResult, second: i64) -> Report {
     Report {

@@ -6,16 +6,9 @@ use crate::model::{
     Container, ContainerId, ContainerSpec, Health, ImageRef, Observed, Slot, State,
 };
 use crate::plan::Reason;
+use crate::status::fixtures::{shop, web};
 use crate::status::{RolloutReport, Seen};
 use std::time::Duration;
-
-fn shop() -> StackName {
-    StackName::new("shop").unwrap()
-}
-
-fn web() -> ServiceName {
-    ServiceName::new("web").unwrap()
-}
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

@@ -1,34 +1,18 @@
 //! What an update looks like while it goes on, and how it ends.
 
-use crate::model::{Revision, ServiceName, Slot, StackName};
+use crate::model::Slot;
+use crate::status::fixtures::{at, commit, shop, web};
 use crate::status::{
     Board, ConditionKind, HeldBackStatus, PassResult, PausedStatus, Remembered, Report,
     RolloutPhase, RolloutReport, RolloutVerdict, SlotNotice, SlotPhase, StackStatus, SyncStatus,
     Verdict, detail, table,
 };
-use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
-}
-
-fn shop() -> StackName {
-    StackName::new("shop").unwrap()
-}
-
-fn web() -> ServiceName {
-    ServiceName::new("web").unwrap()
-}
-
-fn revision(digit: char) -> Revision {
-    Revision(digit.to_string().repeat(40))
-}
-
 fn report(result: PassResult, second: i64, rollouts: &[RolloutReport]) -> Report {
     Report {
-        revision: Some(revision('b')),
+        revision: Some(commit('b')),
         result,
         rollouts: rollouts.to_vec(),
         ..Report::begun(shop(), at(second))
@@ -41,10 +25,10 @@ fn ended(verdict: RolloutVerdict) -> RolloutReport {
 
 fn held() -> HeldBackStatus {
     HeldBackStatus {
-        revision: Some(revision('b')),
+        revision: Some(commit('b')),
         reason: "web/2 is unhealthy\nits last output: no database".to_owned(),
         since: at(60),
-        instead: Some(revision('a')),
+        instead: Some(commit('a')),
         reached: false,
         services: BTreeSet::new(),
         by_hand: false,
@@ -65,7 +49,7 @@ fn known(board: &mut Board, held_back: Option<HeldBackStatus>, paused: Option<Pa
 /// A board on which a pass is under way, with two slots that wait.
 fn begun() -> Board {
     let mut board = Board::default();
-    board.begin(&shop(), Some(&revision('b')), at(0));
+    board.begin(&shop(), Some(&commit('b')), at(0));
     come(&mut board, 1, SlotPhase::Waiting, 0);
     come(&mut board, 2, SlotPhase::Waiting, 0);
     board
@@ -158,7 +142,7 @@ fn the_way_back_is_rolling_back_until_it_has_come_to_its_end() {
 fn an_update_that_was_interrupted_is_told_anew_by_the_next_pass() {
     let mut board = begun();
     come(&mut board, 1, SlotPhase::Starting, 1);
-    board.begin(&shop(), Some(&revision('c')), at(2));
+    board.begin(&shop(), Some(&commit('c')), at(2));
     assert_eq!(rows(&board), [""; 0]);
     come(&mut board, 2, SlotPhase::Waiting, 3);
     assert_eq!(rows(&board), ["web/2: waiting"]);
@@ -167,8 +151,8 @@ fn an_update_that_was_interrupted_is_told_anew_by_the_next_pass() {
 #[test]
 fn the_table_and_the_detail_say_what_runs_what_is_wanted_and_why() {
     let mut board = Board::default();
-    board.note(&Report { revision: Some(revision('a')), ..report(PassResult::Changed, 0, &[]) });
-    board.begin(&shop(), Some(&revision('b')), at(50));
+    board.note(&Report { revision: Some(commit('a')), ..report(PassResult::Changed, 0, &[]) });
+    board.begin(&shop(), Some(&commit('b')), at(50));
     come(&mut board, 1, SlotPhase::Watching, 52);
     come(&mut board, 2, SlotPhase::Starting, 53);
     let line = |board: &Board| {
@@ -227,7 +211,7 @@ fn what_rests_is_paused_also_while_its_containers_are_repaired() {
     board.note(&rests(2, PassResult::Paused, &[ended(RolloutVerdict::Paused)]));
     let told = rows(&board);
     for (second, result) in [(10, PassResult::Crashing), (20, PassResult::Failed)] {
-        board.begin(&shop(), Some(&revision('b')), at(second));
+        board.begin(&shop(), Some(&commit('b')), at(second));
         board.note_change(&shop(), at(second));
         for phase in [SlotPhase::Waiting, SlotPhase::Starting, SlotPhase::Watching] {
             come(&mut board, 2, phase, second);
@@ -258,10 +242,10 @@ fn while_a_pass_changes_something_the_stack_is_progressing_and_not_synced() {
         ((stack.sync, ready.status), (reconciling.status, reconciling.reason), line)
     };
     let end = |board: &mut Board, result, digit, second| {
-        board.note(&Report { revision: Some(revision(digit)), ..report(result, second, &[]) });
+        board.note(&Report { revision: Some(commit(digit)), ..report(result, second, &[]) });
     };
     end(&mut board, PassResult::Changed, 'a', 0);
-    board.begin(&shop(), Some(&revision('b')), at(10));
+    board.begin(&shop(), Some(&commit('b')), at(10));
     assert_eq!(shown(&board).0.0, SyncStatus::Synced, "it only looks");
     board.note_change(&shop(), at(11));
     let changes = (SyncStatus::OutOfSync, Verdict::False);
@@ -276,7 +260,7 @@ fn while_a_pass_changes_something_the_stack_is_progressing_and_not_synced() {
     assert_eq!(state.0, SyncStatus::Synced);
     assert_eq!(reason, (Verdict::False, "PassEnded".to_owned()));
 
-    board.begin(&shop(), Some(&revision('b')), at(20));
+    board.begin(&shop(), Some(&commit('b')), at(20));
     board.note_change(&shop(), at(21));
     assert!(shown(&board).2.ends_with("restoring bbbbbbbbbbbb"), "{}", shown(&board).2);
     known(&mut board, Some(held()), None);

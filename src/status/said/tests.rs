@@ -1,30 +1,14 @@
 //! What is said of a stack that is held in more than one way, while something newer comes, and in the middle
 //! of passes.
 
-use crate::model::{Revision, ServiceName, Slot, StackName};
+use crate::model::Slot;
+use crate::status::fixtures::{at, commit, shop, web};
 use crate::status::{
     Board, ConditionKind, DriftKind, HealthStatus, HeldBackStatus, PassResult, PausedStatus,
     Remembered, Report, RolloutPhase, RolloutReport, RolloutVerdict, SlotNotice, SlotPhase,
     StackStatus, Towards, Verdict, WindowStatus, Workload, detail, table, wide_table,
 };
-use jiff::Timestamp;
 use std::collections::BTreeSet;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
-}
-
-fn shop() -> StackName {
-    StackName::new("shop").unwrap()
-}
-
-fn web() -> ServiceName {
-    ServiceName::new("web").unwrap()
-}
-
-fn commit(digit: char) -> Revision {
-    Revision(digit.to_string().repeat(40))
-}
 
 fn report(result: PassResult, digit: char, second: i64) -> Report {
     let revision = Some(commit(digit));
