@@ -5,6 +5,7 @@ use super::http::Served;
 use super::nginx::{Server, remote};
 use super::submodules::{local, pin, read, url};
 use super::upstream::{Upstream, follow, git, sync};
+use crate::support::program::bowline;
 use bowline::model::{Revision, StackName};
 use bowline::source::{Fault, Layer, Limits, Location, Reference, Repository};
 use std::fs;
@@ -301,4 +302,19 @@ fn what_a_crash_left_locked_in_the_clone_holds_up_nothing() {
         assert_eq!(read(&upstream.shown("a")), text, "{name}");
         let _ = fs::remove_file(clone.join("config.lock"));
     }
+}
+
+#[test]
+fn a_command_reads_no_file_that_a_loss_of_power_took() {
+    let upstream = Upstream::with(&[("compose.yaml", "services: { a: { image: 'one' } }\n")]);
+    let url = format!("file://{}", upstream.path().display());
+    let shown = || bowline(&upstream.state(), &["config", &url]).expect(0).out;
+    let before = shown();
+    assert!(before.contains("one"), "{before}");
+    let found = files(&upstream.state()).into_iter().find(|it| it.ends_with("compose.yaml"));
+    let file = found.unwrap();
+    let at = fs::metadata(&file).unwrap().modified().unwrap();
+    fs::write(&file, read(&file).replace("one", "two")).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(at).unwrap();
+    assert_eq!(shown(), before);
 }
