@@ -12,7 +12,7 @@ use bowline::pass::preview_in;
 use bowline::plan::Aim;
 use bowline::plan::Circumstances;
 use bowline::rollout::waves;
-use bowline::status::{RolloutPhase, RolloutStatus, StackStatus, SyncStatus};
+use bowline::status::{PassResult, RolloutPhase, RolloutStatus, StackStatus, SyncStatus};
 use bowline::store::{Inventory, StackRecord, lock_stack};
 use std::sync::Arc;
 use std::time::Duration;
@@ -255,6 +255,19 @@ async fn an_agent_waits_for_a_command_that_is_at_work_on_a_stack_and_for_no_othe
     drop(held);
     applied(&agent, &later).await;
     assert_eq!(images(&site).await, ["shop:2", "shop:2"]);
+    agent.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_stack_is_looked_at_while_a_command_is_at_work_on_it() {
+    let (site, agent, _) = begun().await;
+    let held = lock_stack(&site.dir.path().join("state"), &shop()).unwrap();
+    assert!(held.is_some());
+    site.run(&["suspend", "shop"]).await.expect(0);
+    let last = || agent.stack("shop").and_then(|it| it.last_pass);
+    let looked = || last().is_some_and(|pass| pass.result == PassResult::Suspended);
+    until("a look at it", async || looked()).await;
+    drop(held);
     agent.end().await;
 }
 

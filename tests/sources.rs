@@ -178,6 +178,34 @@ async fn a_clone_that_a_loss_of_power_took_while_the_source_is_away_touches_noth
 }
 
 #[tokio::test]
+async fn a_file_that_a_loss_of_power_took_with_the_clone_reaches_no_container() {
+    let site = Site::new("");
+    site.image("a:2");
+    let agent = site.begin(&["a", "b"]).await;
+    agent.end().await;
+    let before = containers(&site).await;
+    let source = site.dir.path().join("state/sources/infra");
+    // It looks as it was written.
+    let file = source.join("checkout/a/compose.yaml");
+    let (text, at) = (std::fs::read_to_string(&file).unwrap(), std::fs::metadata(&file).unwrap());
+    std::fs::write(&file, text.replace("a:1", "a:2")).unwrap();
+    let open = std::fs::File::options().write(true).open(&file).unwrap();
+    open.set_modified(at.modified().unwrap()).unwrap();
+    // So nothing can be gone on from, and it is cloned anew.
+    std::fs::write(source.join("git/refs/bowline/shown"), format!("{:040}\n", 1)).unwrap();
+    std::fs::write(source.join("git/HEAD"), format!("{:040}\n", 1)).unwrap();
+    let agent = site.start();
+    until("passes over both", async || {
+        let passed = |name| agent.stack(name).is_some_and(|it| it.last_success.is_some());
+        ["a", "b"].into_iter().all(passed)
+    })
+    .await;
+    assert_eq!(containers(&site).await, before);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    agent.end().await;
+}
+
+#[tokio::test]
 async fn whatever_becomes_of_a_repository_is_one_error_and_touches_no_stack() {
     let mut site = Site::new("");
     site.source = ", path: stacks";

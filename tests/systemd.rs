@@ -103,6 +103,22 @@ fn the_unit_is_exposed_to_little() {
     );
 }
 
+#[test]
+fn passes_over_more_stacks_than_files_may_be_open_by_default_all_have_their_locks() {
+    let git = Git::new();
+    for number in 0..300 {
+        git.write(&format!("s{number}/compose.yaml"), "services: {}\n");
+    }
+    git.push("Begin");
+    let settings = Settings::new("infra", &git.url(), "log: { level: debug }");
+    let script = "ulimit -Sn 128 && exec \"$@\"";
+    let agent = Agent::start_by(&["sh", "-c", script, "sh"], &settings, &["--engine", "sim"], &[]);
+    agent.until_ready();
+    let log = agent.log();
+    assert!(!log.contains("Too many open files") && log.contains("DEBUG"), "{log}");
+    assert!(agent.terminate().success());
+}
+
 /// The future of the agent is its loop. While nobody turns it, whatever else the agent has running, nothing
 /// shows that it lives; once it turns again, it does.
 #[tokio::test(start_paused = true)]

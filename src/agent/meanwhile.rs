@@ -36,7 +36,8 @@ impl World {
                 continue;
             }
             let bounds = self.bounds();
-            let _look = bounds.look().await;
+            // With many stacks that are changed, looks that are only told of would hold up those that act.
+            let Some(_look) = bounds.spare_look() else { continue };
             if let Ok(observed) = self.engine.observe(&Query::of(stack)).await {
                 self.views.note_workload(&stack.name, Workload::of(stack, &observed, completed));
             }

@@ -291,8 +291,16 @@ async fn fetch(
         {
             tracing::warn!("cannot keep the commits at which stacks ran well: {error}");
         }
-        let last = if is_open { last(&repository) } else { None };
-        let result = repository.sync(&flag).map_err(Failure::from);
+        let last = if is_open { last(&repository) } else { Ok(None) };
+        let mut result = repository.sync(&flag).map_err(Failure::from);
+        // What an earlier process left was not looked over then, and much of it is still shown.
+        if last.is_err()
+            && result.is_ok()
+            && let Err(error) = repository.last()
+        {
+            result = Err(error.into());
+        }
+        let last = last.unwrap_or_default();
         let checkout = result.as_ref().ok().or(last.as_ref());
         let shown = checkout.and_then(|checkout| {
             Some((checkout.revision.clone(), repository.describe(&checkout.revision)?))
@@ -310,10 +318,9 @@ async fn fetch(
 }
 
 /// What an earlier process left, if it may be used.
-fn last(repository: &Repository) -> Option<Checkout> {
-    repository.last().unwrap_or_else(|error| {
+fn last(repository: &Repository) -> Result<Option<Checkout>, SourceError> {
+    repository.last().inspect_err(|error| {
         tracing::warn!("not going on from what was fetched before: {error}");
-        None
     })
 }
 

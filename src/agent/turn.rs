@@ -11,7 +11,7 @@ use super::{World, telling};
 use crate::manifest::DigestKey;
 use crate::model::{ContentDigest, DriftPolicy, Policy, SourceName, Stack, StackName};
 use crate::pass::{Means, Subject};
-use crate::status::{Departure, Holdings, PassResult, Report};
+use crate::status::{Departure, Holdings, PassResult, Report, SuspendedStatus};
 use crate::store::{self, Lock};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -129,12 +129,11 @@ impl World {
         stop: &CancellationToken,
         brake: CancellationToken,
     ) -> Report {
-        let Ok(_lock) = self.alone_at(name, stop).await else {
-            return Report { result: PassResult::Failed, ..invalid(name, wish, "") };
+        let _lock = match self.alone_at(name, stop).await {
+            Ok(lock) => lock,
+            Err(Some(suspended)) => return self.look_at_suspended(name, wish, &suspended).await,
+            Err(None) => return Report { result: PassResult::Failed, ..invalid(name, wish, "") },
         };
-        if let Some(suspended) = self.inventory.stack(name).suspended {
-            return self.look_at_suspended(name, wish, &suspended).await;
-        }
         let means = Means {
             engine: Arc::clone(&self.engine),
             bounds: self.bounds(),
@@ -174,18 +173,21 @@ impl World {
         }
     }
 
-    /// Keeps commands off a stack, once none is at it; an error: the stop came before that. What cannot be
-    /// locked is worked on all the same: an agent goes on without its disk.
+    /// Keeps commands off a stack, once none is at it. An error: the stop came before that, or it is suspended: it
+    /// is only looked at then, which disturbs no command, and none is waited for. What cannot be locked is worked
+    /// on all the same: an agent goes on without its disk.
     async fn alone_at(
         &self,
         name: &StackName,
         stop: &CancellationToken,
-    ) -> Result<Option<Lock>, ()> {
+    ) -> Result<Option<Lock>, Option<SuspendedStatus>> {
         let state_dir = self.config().state_dir.clone();
+        let is_to_be_changed = || self.inventory.stack(name).suspended.map_or(Ok(()), Err);
         let mut told = false;
         loop {
+            is_to_be_changed()?;
             match store::lock_stack(&state_dir, name) {
-                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(Some(lock)) => return is_to_be_changed().map(|()| Some(lock)).map_err(Some),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::debug!(stack = %name, "going on without the lock: {error}");
@@ -199,7 +201,7 @@ impl World {
             }
             tokio::select! {
                 () = sleep(LOCK_LOOK) => {}
-                () = stop.cancelled() => return Err(()),
+                () = stop.cancelled() => return Err(None),
             }
         }
     }

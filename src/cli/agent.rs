@@ -12,6 +12,7 @@ use crate::log::{self, Format};
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Threads that run tasks: passes wait far more than they compute.
 const THREADS: usize = 2;
+/// How many files may be open at once, if the system lets us: each pass under way has its stack's lock open, and
+/// passes over all stacks may wait at the same time. Usual are 1024.
+const OPEN_FILES: u64 = 65_536;
 /// The configuration unless told otherwise.
 pub(super) const DEFAULT_CONFIG: &str = "/etc/bowline/config.yaml";
 
@@ -54,12 +58,23 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit
     for warning in exposed {
         tracing::warn!("{warning}");
     }
+    open_more_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let ended = runtime.block_on(serve(common, config, read));
     // A fetch that hangs on the network must not hold up the end.
     runtime.shutdown_background();
     ended
+}
+
+fn open_more_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(OPEN_FILES).min(OPEN_FILES);
+    if limit.current.is_some_and(|now| now < most)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit })
+    {
+        tracing::debug!("no more files can be opened at once than by default: {error}");
+    }
 }
 
 /// Reads the configuration that the arguments name.

@@ -225,7 +225,10 @@ impl Target {
             verify: None,
         };
         let state = common.state_dir().join("sources");
-        let checkout = Repository::open(spec, &state).sync(&AtomicBool::new(false))?;
+        let mut repository = Repository::open(spec, &state);
+        let checkout = repository.sync(&AtomicBool::new(false))?;
+        // A loss of power leaves files that only look as they were written.
+        repository.last()?;
         Ok((checkout.root, Some(checkout.revision)))
     }
 }

@@ -30,8 +30,31 @@ impl Bounds {
         self.looks.acquire().await.ok()
     }
 
+    /// The same for who can do without: only where nobody waits for it.
+    pub fn spare_look(&self) -> Option<SemaphorePermit<'_>> {
+        self.looks.try_acquire().ok()
+    }
+
     pub(super) async fn step(&self, step: &Step) -> Option<SemaphorePermit<'_>> {
         let slow = matches!(step, Step::PullImage { .. } | Step::Stop { .. });
         if slow { &self.slow } else { &self.calls }.acquire().await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_can_do_without_a_look_takes_none_that_somebody_waits_for() {
+        let bounds = Bounds::new(NonZeroUsize::MIN, NonZeroUsize::MIN);
+        let held = bounds.spare_look().unwrap();
+        assert!(bounds.spare_look().is_none());
+        let mut waits = std::pin::pin!(bounds.look());
+        assert!(futures_util::poll!(waits.as_mut()).is_pending());
+        drop(held);
+        assert!(bounds.spare_look().is_none());
+        drop(waits.await);
+        assert!(bounds.spare_look().is_some());
     }
 }

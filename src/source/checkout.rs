@@ -56,6 +56,7 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     if mirror.shown() != Some(commit) {
         check_names(repository, &tree)?;
     }
+    ["HEAD", "index"].into_iter().for_each(|file| mirror.free(file));
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     if mirror.head() != Some(commit) {
         repository.set_head_detached(commit).map_err(failed)?;
@@ -102,6 +103,7 @@ pub(super) fn looked_over(mirror: &Mirror, home: &Home) -> Result<Option<Oid>, F
 
 /// Has the list of our files say nothing of how those look that do not hold what they should. How many.
 fn forget_spoilt(mirror: &Mirror, root: &Path) -> Result<usize, git2::Error> {
+    mirror.free("index");
     let mut index = mirror.repository.index()?;
     index.read(true)?;
     let is_file =

@@ -72,7 +72,10 @@ impl Mirror {
         let repository = Repository::open_bare(&path)
             .map_err(|error| Fault::Corrupt { why: error.message().to_owned() })?;
         let mirror = Self { repository, origin, submodules };
-        mirror.settles_what_it_writes()?;
+        if let Err(fault) = mirror.settles_what_it_writes() {
+            // What is there can be read all the same.
+            tracing::debug!("{fault}");
+        }
         mirror.mend_list();
         Ok(Some(mirror))
     }
@@ -236,8 +239,15 @@ impl Mirror {
         entries.flatten().filter(|entry| is_pack(entry.path())).count()
     }
 
+    /// Removes what libgit2 left of a crash while it wrote `file`, of which it would say for good that somebody
+    /// else writes it. For who has the lock or the hold that keeps others from writing it.
+    pub(super) fn free(&self, file: &str) {
+        let _ = fs::remove_file(self.repository.path().join(format!("{file}.lock")));
+    }
+
     /// Removes what fetches left that were cut off by a crash.
     pub(super) fn sweep(&self) {
+        self.free(TIP);
         let packs = fs::read_dir(self.repository.path().join("objects/pack"));
         for entry in packs.into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(HALF_PACK) {
@@ -314,12 +324,14 @@ impl Mirror {
         if self.repository.refname_to_id(name).is_ok_and(|known| known == id) {
             return Ok(());
         }
+        self.free(name);
         let written = self.repository.reference(name, id, true, "bowline");
         written.map(drop).map_err(|error| Fault::git(&format!("write {name}"), &error))
     }
 
     pub(super) fn unpoint(&self, name: &str) -> Result<(), Fault> {
         let failed = |error: git2::Error| Fault::git(&format!("remove {name}"), &error);
+        self.free(name);
         self.repository.find_reference(name).and_then(|mut it| it.delete()).map_err(failed)
     }
 }

@@ -2,7 +2,7 @@
 //! the former or the new content, whole. Everything else is left to git's own checkout, which looks over
 //! it afterwards.
 
-use git2::{DiffFile, FileMode, IndexEntry, IndexTime, Oid, Repository};
+use git2::{DiffFile, ErrorClass, ErrorCode, FileMode, IndexEntry, IndexTime, Oid, Repository};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -45,8 +45,13 @@ pub(super) fn place(
             continue;
         }
         let blob = repository.find_blob(file.id)?;
+        // Where there is no room for it, the checkout would cut off the file that is there.
+        write(blob.content(), file.permissions(), half, &path).map_err(|error| {
+            let _ = fs::remove_file(half);
+            git2::Error::new(ErrorCode::GenericError, ErrorClass::Os, error.to_string())
+        })?;
         // What fails here fails in the checkout, which says why.
-        if put(blob.content(), file.permissions(), half, &path).is_ok()
+        if fs::rename(half, &path).is_ok()
             && let Ok(entry) = entry(file, &path)
         {
             index.add(&entry)?;
@@ -74,7 +79,8 @@ fn has_room(root: &Path, path: &Path) -> bool {
     is_free && parents.all(is_directory)
 }
 
-fn put(content: &[u8], mode: u32, half: &Path, path: &Path) -> io::Result<()> {
+/// Writes the file `half` that is to become the one at `path`.
+fn write(content: &[u8], mode: u32, half: &Path, path: &Path) -> io::Result<()> {
     match fs::remove_file(half) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -85,8 +91,7 @@ fn put(content: &[u8], mode: u32, half: &Path, path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok() {
         file.sync_data()?;
     }
-    drop(file);
-    fs::rename(half, path)
+    Ok(())
 }
 
 /// What the index holds of a file, so that it need not be read again as long as nobody touches it. Of

@@ -5,6 +5,7 @@ use super::http::Served;
 use super::nginx::{Server, remote};
 use super::submodules::{local, pin, read, url};
 use super::upstream::{Upstream, follow, git, sync};
+use crate::support::program::bowline;
 use bowline::model::{Revision, StackName};
 use bowline::source::{Fault, Layer, Limits, Location, Reference, Repository};
 use std::fs;
@@ -272,4 +273,48 @@ fn files_that_look_as_they_were_written_and_hold_something_else_after_a_loss_of_
         ("one\n".into(), "new\n".into())
     );
     assert_eq!(inode(), same, "what is well stays the file that it is");
+}
+
+#[test]
+fn what_a_crash_left_locked_in_the_clone_holds_up_nothing() {
+    let upstream = Upstream::with(&[("a", "one\n")]);
+    let first = sync(&mut upstream.follow(Reference::Head)).unwrap().revision;
+    let kept = format!("refs/bowline/kept/{first}");
+    let clone = upstream.state().join("s/git");
+    let names = ["HEAD", "index", "config", "refs/bowline/tip", "refs/bowline/shown", &kept];
+    for (number, name) in names.into_iter().enumerate() {
+        fs::create_dir_all(clone.join("refs/bowline/kept")).unwrap();
+        if name == "config" {
+            // As an earlier version left it.
+            git(&clone, &["config", "--unset-all", "core.fsyncObjectFiles"]);
+        }
+        let lock = || fs::write(clone.join(format!("{name}.lock")), "").unwrap();
+        let text = format!("{number}\n");
+        upstream.commit(&[("a", &text)]);
+        lock();
+        let mut source = upstream.follow(Reference::Head);
+        source.last().unwrap_or_else(|error| panic!("{name}: {error}")).unwrap();
+        lock();
+        source.keep(&[first.clone()].into()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        source.keep(&[].into()).unwrap();
+        lock();
+        sync(&mut source).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(read(&upstream.shown("a")), text, "{name}");
+        let _ = fs::remove_file(clone.join("config.lock"));
+    }
+}
+
+#[test]
+fn a_command_reads_no_file_that_a_loss_of_power_took() {
+    let upstream = Upstream::with(&[("compose.yaml", "services: { a: { image: 'one' } }\n")]);
+    let url = format!("file://{}", upstream.path().display());
+    let shown = || bowline(&upstream.state(), &["config", &url]).expect(0).out;
+    let before = shown();
+    assert!(before.contains("one"), "{before}");
+    let found = files(&upstream.state()).into_iter().find(|it| it.ends_with("compose.yaml"));
+    let file = found.unwrap();
+    let at = fs::metadata(&file).unwrap().modified().unwrap();
+    fs::write(&file, read(&file).replace("one", "two")).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(at).unwrap();
+    assert_eq!(shown(), before);
 }

@@ -3,7 +3,10 @@
 use super::agent::noise;
 use super::http::Served;
 use super::nginx::Server;
+use super::upstream::{Upstream, sync};
 use crate::support::program::{PROGRAM, run};
+use bowline::source::Reference;
+use std::fs;
 use std::process::Command;
 
 /// Fetches `main` of `$1`, then `large`, which is more than the disk holds and is there after `$2`, then `main`
@@ -44,4 +47,30 @@ fn a_disk_that_is_full_is_said_and_what_came_is_removed() {
         assert!(taken < 1000, "{url}: {taken} kB are left");
         ended.says(&["No space left on device", "make room"]);
     }
+}
+
+#[test]
+fn on_a_full_disk_a_file_that_is_shown_is_not_cut_off() {
+    let upstream = Upstream::with(&[("a", "one\n"), ("b", "one\n")]);
+    fs::create_dir(upstream.state()).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(upstream.state());
+    if run(&mut mount).code != 0 {
+        println!("not tried with a small disk: only root can");
+        return;
+    }
+    let mut source = upstream.follow(Reference::Head);
+    let shown = || fs::read(upstream.shown("a")).unwrap().len();
+    sync(&mut source).unwrap();
+    let ballast = upstream.state().join("ballast");
+    fs::write(&ballast, vec![0; 7 << 20]).unwrap();
+    upstream.commit(&[("a", &"x".repeat(2 << 20)), ("b", "two\n")]);
+    let told = sync(&mut source).unwrap_err().to_string();
+    let between = shown();
+    fs::remove_file(&ballast).unwrap();
+    let synced = sync(&mut source).map(|_| shown());
+    let unmounted = run(Command::new("umount").arg(upstream.state()));
+    assert!(told.contains("No space left on device") && told.contains("make room"), "{told}");
+    assert_eq!((between, synced.unwrap()), (4, 2 << 20));
+    unmounted.expect(0);
 }

@@ -1,6 +1,6 @@
 //! A running `bowline agent`: its log, its pages, its end.
 
-use super::program::{command, signal, wait};
+use super::program::{command_by, signal, wait};
 use super::wait::until;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -72,10 +72,20 @@ impl Agent {
     }
 
     pub fn start_with(settings: &Settings, more: &[&str], variables: &[(&str, &Path)]) -> Self {
+        Self::start_by(&[], settings, more, variables)
+    }
+
+    /// The same by a program with arguments that runs what comes after these.
+    pub fn start_by(
+        by: &[&str],
+        settings: &Settings,
+        more: &[&str],
+        variables: &[(&str, &Path)],
+    ) -> Self {
         let file = settings.file();
         let arguments =
             ["agent", "--log-format", "human", "--config", file.to_str().expect("UTF-8")];
-        let mut child = command(&settings.state_dir(), &[&arguments, more].concat())
+        let mut child = command_by(by, &settings.state_dir(), &[&arguments, more].concat())
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

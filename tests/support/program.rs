@@ -48,8 +48,14 @@ impl Ended {
 
 /// `bowline` with `arguments`, its state in `state_dir`, and nothing of the caller's settings.
 pub fn command(state_dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(arguments).env("BOWLINE_STATE_DIR", state_dir).stdin(Stdio::null());
+    command_by(&[], state_dir, arguments)
+}
+
+/// The same by a program with arguments that runs what comes after these.
+pub fn command_by(by: &[&str], state_dir: &Path, arguments: &[&str]) -> Command {
+    let words = [by, &[PROGRAM], arguments].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env("BOWLINE_STATE_DIR", state_dir).stdin(Stdio::null());
     // What is not about the watching of updates does not wait for it.
     command.env("BOWLINE_MONITOR", "0s");
     for variable in ["BOWLINE_LOG", "NOTIFY_SOCKET", "WATCHDOG_USEC", "XDG_STATE_HOME"] {

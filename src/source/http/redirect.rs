@@ -21,9 +21,13 @@ pub(super) struct Authorization {
 }
 
 impl Authorization {
-    /// Whether what lies at `url` is in the repository that it is for.
+    /// Whether what lies at `url` is in the repository that it is for, with `.git` at its end or without: servers
+    /// that know both lead from the one to the other.
     fn is_for(&self, url: &Url) -> bool {
-        let below = url.path().trim_start_matches('/').strip_prefix(&self.path);
+        let named = |path: &&str| !path.is_empty() && !path.ends_with('/');
+        let path = self.path.strip_suffix(".git").filter(named).unwrap_or(&self.path);
+        let below = url.path().trim_start_matches('/').strip_prefix(path);
+        let below = below.map(|rest| rest.strip_prefix(".git").unwrap_or(rest));
         self.path.is_empty() || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
@@ -115,6 +119,26 @@ mod tests {
         ] {
             let led = led_with("team/a.git", "https://h/team/a.git/info/refs", location);
             assert_eq!(led.map(|(_, is_shown)| is_shown), Ok(is_shown), "{location}");
+        }
+    }
+
+    #[test]
+    fn the_login_of_one_repository_goes_on_to_its_name_with_git_at_the_end_and_without() {
+        for (path, location, is_shown) in [
+            ("team/a", "/team/a.git/info/refs", true),
+            ("team/a.git", "/team/a/info/refs", true),
+            ("team/a", "/team/a/info/refs", true),
+            ("team/a", "/team/a.git", true),
+            ("team/a", "/team/a.github/info/refs", false),
+            ("team/a", "/team/ab.git/info/refs", false),
+            ("team/a", "/team/a.git.git/info/refs", false),
+            ("team/a.git", "/team/a.gitb/info/refs", false),
+            ("team/.git", "/team/.git/info/refs", true),
+            ("team/.git", "/team//b/info/refs", false),
+            (".git", "/b/info/refs", false),
+        ] {
+            let led = led_with(path, &format!("https://h/{path}/info/refs"), location);
+            assert_eq!(led.map(|(_, is_shown)| is_shown), Ok(is_shown), "{path} {location}");
         }
     }
 
