@@ -14,6 +14,32 @@ use std::sync::Arc;
 pub const HIDDEN: &str = "(hidden)";
 /// Shorter ones are parts of ordinary words: they count where they are all that there is, or quoted.
 const MIN_CHARS: usize = 4;
+/// Words that are no secrets whatever they stand for, in small letters.
+pub(crate) const PLAIN_WORDS: [&str; 23] = [
+    "true",
+    "false",
+    "null",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "none",
+    "auto",
+    "trace",
+    "debug",
+    "info",
+    "warn",
+    "warning",
+    "error",
+    "production",
+    "staging",
+    "development",
+    "test",
+    "fast",
+    "slow",
+    "front",
+    "back",
+];
 /// A line of a longer text is searched for by itself from so many characters on.
 const MIN_LINE_CHARS: usize = 8;
 /// The most values that one stack's encrypted files may have: each text is searched for each of them.
@@ -39,7 +65,8 @@ struct Texts {
 
 impl Texts {
     fn put(&mut self, text: &str) -> bool {
-        !text.is_empty() && self.all.insert((Reverse(text.len()), text.to_owned()))
+        let is_plain = || PLAIN_WORDS.contains(&text.to_lowercase().as_str());
+        !text.is_empty() && !is_plain() && self.all.insert((Reverse(text.len()), text.to_owned()))
     }
 }
 
@@ -71,6 +98,11 @@ impl Hidden {
                 texts.put(line);
             }
         }
+    }
+
+    /// Takes `name` out, which everybody sees: who names a user or a database like the stack hides nothing.
+    pub fn spare(&mut self, name: &str) {
+        Arc::make_mut(&mut self.0).all.remove(&(Reverse(name.len()), name.to_owned()));
     }
 
     /// Adds all of `other`.
@@ -184,6 +216,14 @@ mod tests {
             assert_eq!(hidden.without(text), expected);
         }
         assert!(hidden.is_in("80") && !hidden.is_in("8080") && hidden.is_in("x hunter2"));
+    }
+
+    #[test]
+    fn plain_words_and_names_are_shown() {
+        let mut hidden = hidden(&["true", "Production", "shop", "shopkeeper"]);
+        hidden.spare("shop");
+        let text = "shop-web-1: want `true` or false in production, not (hidden)";
+        assert_eq!(hidden.without(&text.replace("(hidden)", "shopkeeper")), text);
     }
 
     #[test]
