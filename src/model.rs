@@ -29,6 +29,7 @@ pub use container::{
     PortBinding, Protocol, RestartPolicy,
 };
 pub use cron::{cron_of_minutes, cron_of_seconds};
+pub(crate) use hidden::PLAIN_WORDS;
 pub use hidden::{HIDDEN, Hidden};
 pub use hook::{Hook, HookKind, Hooks};
 pub use mount::{Bind, Mount, MountSource, Recursive, Tmpfs, VolumesFrom};

@@ -2,7 +2,7 @@
 //! memory and time in one expression, and only a process can be bounded in both.
 
 use crate::chart::{self, Flaw, Outcome, Templates};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value as Json;
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -24,7 +24,9 @@ const PROGRAM: &str = "/proc/self/exe";
 /// What a process ends by that gets no memory.
 const ABORTED: i32 = 6;
 /// What it ends by that takes too much of the processor.
-const KILLED: [i32; 2] = [9, 24];
+const OVERDUE: i32 = 24;
+/// What the system ends processes by when the host is short of memory.
+const KILLED: i32 = 9;
 
 /// Whether this program knows the verb.
 static KNOWS_VERB: AtomicBool = AtomicBool::new(false);
@@ -84,28 +86,42 @@ fn ask(asked: &[u8]) -> io::Result<(Vec<u8>, Option<ExitStatus>)> {
 
 fn broken_off(ended: Option<ExitStatus>) -> Flaw {
     let loops = Some("look for a text or list that is doubled again and again");
-    match ended.map(|ended| (ended, ended.signal())) {
-        Some((_, Some(ABORTED))) => Flaw::of_all(
+    let Some(ended) = ended else {
+        let message = format!("the templates were not rendered within {} s", BOUND.as_secs());
+        return Flaw::of_all(message, loops);
+    };
+    match ended.signal() {
+        Some(ABORTED) => Flaw::of_all(
             format!("the templates take more than {} MiB of memory", MEMORY >> 20),
             loops,
         ),
-        Some((ended, signal)) if !signal.is_some_and(|signal| KILLED.contains(&signal)) => {
-            Flaw::of_all(format!("the templates cannot be rendered: {ended}"), None)
-        }
-        _ => Flaw::of_all(format!("the templates take more than {PROCESSOR} s"), loops),
+        Some(OVERDUE) => Flaw::of_all(format!("the templates take more than {PROCESSOR} s"), loops),
+        Some(KILLED) => Flaw::of_all(
+            "the process that renders the templates was killed".to_owned(),
+            Some("see whether the host, or what bounds this program, is short of memory"),
+        ),
+        _ => Flaw::of_all(format!("the templates cannot be rendered: {ended}"), None),
     }
 }
 
 /// Renders what comes from the input, within bounds, and says to the output what came of it.
 pub fn answer() -> io::Result<()> {
-    let at_most = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    setrlimit(Resource::As, at_most(MEMORY))?;
-    setrlimit(Resource::Cpu, at_most(PROCESSOR))?;
-    setrlimit(Resource::Core, at_most(0))?;
+    bound(Resource::As, MEMORY)?;
+    bound(Resource::Cpu, PROCESSOR)?;
+    bound(Resource::Core, 0)?;
     let mut asked = Vec::new();
     io::stdin().read_to_end(&mut asked)?;
     let (templates, context): (Templates, Json) = serde_json::from_slice(&asked)?;
     let mut output = io::stdout().lock();
     serde_json::to_writer(&mut output, &chart::render(&templates, &context))?;
     output.flush()
+}
+
+/// Bounds this process, unless it is bounded closer already: nobody but root may go beyond that.
+fn bound(resource: Resource, most: u64) -> io::Result<()> {
+    let known = getrlimit(resource);
+    let least = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
+    // The soft one alone: a program that takes too long is told apart from one that is killed.
+    let limit = Rlimit { current: least(known.current), maximum: known.maximum };
+    Ok(setrlimit(resource, limit)?)
 }

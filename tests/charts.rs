@@ -470,3 +470,12 @@ fn a_template_that_doubles_what_it_has_is_an_error_at_its_file_and_harms_nobody(
     let told = malicious(&loops("[ns.x, ns.x]", "{{ ns.x }}")).expect(1).all();
     assert!(told.contains("compose.yaml:3:") && told.contains("put out more than"), "{told}");
 }
+
+#[test]
+fn who_may_take_less_than_a_chart_is_given_renders_within_that() {
+    let place = Place::shipped();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -t 4; exec \"$@\"", "sh"]);
+    command.args([support::program::PROGRAM, "validate", &place.path("web")]);
+    support::program::run(&mut command).expect(0);
+}

@@ -129,8 +129,8 @@ fn stack(
     };
     let Loaded { mut stack, warnings, .. } = manifest::load(&request, &|path| files.read(path))?;
     let refused = |stack: &Stack, problems: Vec<(String, String)>| {
-        let problem = |(field, message): (String, _)| {
-            Diagnostic::of(&stack.places, Severity::Error, field, message)
+        let problem = |(field, message): (String, String)| {
+            Diagnostic::of(stack, Severity::Error, field, &message)
         };
         Diagnostics(problems.into_iter().map(problem).collect())
     };
@@ -141,7 +141,9 @@ fn stack(
     let unfollowed = files
         .digest_mounted(&mut stack, &reading.digest_key)
         .map_err(|unread| refused(&stack, unread))?;
-    let unfollowed = unfollowed.into_iter().map(|(field, message)| format!("{field}: {message}"));
+    let told =
+        |(field, message): &(String, String)| format!("{field}: {}", stack.hidden.without(message));
+    let unfollowed = unfollowed.iter().map(told);
     let warnings = warnings.0.iter().map(ToString::to_string).chain(unfollowed).collect();
     Ok((stack, warnings))
 }

@@ -118,9 +118,9 @@ impl Target {
                 if let Ok(loaded) = &mut loaded {
                     loaded.stack.policy.adopt |= adopted.has(&loaded.stack.name, None);
                     let unfollowed = source::digest_mounted(&mut loaded.stack, &request.roots, key);
-                    let places = &loaded.stack.places;
-                    let warning = |(field, message): (String, _)| {
-                        Diagnostic::of(places, Severity::Warning, field, message)
+                    let stack = &loaded.stack;
+                    let warning = |(field, message): (String, String)| {
+                        Diagnostic::of(stack, Severity::Warning, field, &message)
                     };
                     loaded.warnings.0.extend(unfollowed.into_iter().map(warning));
                 }

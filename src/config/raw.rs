@@ -347,12 +347,24 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, Flaw> {
         let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
         let shown = error.to_string();
         let place = format!(" at line {line} column {column}");
-        let mut message = shown.replace(&place, "");
+        let mut message = without_text(&shown.replace(&place, ""));
         if let Some(near) = near_miss(&message) {
             message = format!("{message}; did you mean `{near}`?");
         }
         Flaw { path: path.to_owned(), line, column, message }
     })
+}
+
+/// A message of serde's without a text that is of the wrong type: it may be a token, written where the name of
+/// its file belongs.
+fn without_text(message: &str) -> String {
+    const TEXT: &str = "invalid type: string \"";
+    match message.split_once(TEXT).zip(message.rsplit_once("\", expected ")) {
+        Some(((field, _), (_, expected))) => {
+            format!("{field}invalid type: a text, expected {expected}")
+        }
+        None => message.to_owned(),
+    }
 }
 
 /// The known key nearest to the unknown one that serde's message quotes first, if near enough.

@@ -30,6 +30,7 @@ impl Secrets {
         for value in likely(stack).iter().filter(|it| it.trim().chars().count() >= MIN_CHARS) {
             hidden.put(value);
         }
+        stack.spare_names(&mut hidden);
         Self(hidden)
     }
 

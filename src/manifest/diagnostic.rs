@@ -1,7 +1,7 @@
 //! What is wrong with a manifest, and where. It never shows a sensitive value: lines shown come
 //! from the manifest's own text.
 
-use crate::model::{FieldPath, Place, Places};
+use crate::model::{FieldPath, Place, Stack};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
 
@@ -43,15 +43,15 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A problem with `field` of a stack, where `places` has it.
+    /// A problem with `field` of `stack`, where that was written, without what is hidden.
     pub fn of(
-        places: &Places,
+        stack: &Stack,
         severity: Severity,
         field: impl Into<FieldPath>,
-        message: String,
+        message: &str,
     ) -> Self {
-        let field = field.into();
-        let place = places.of(&field);
+        let (field, message) = (field.into(), stack.hidden.without(message));
+        let place = stack.places.of(&field);
         Self { severity, lint: None, place, field, message, help: None, source: None }
     }
 }

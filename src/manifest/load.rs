@@ -73,7 +73,9 @@ pub fn load(request: &Request, read: Read<'_>) -> Result<Loaded, Diagnostics> {
     stack.config_files =
         request.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     stack.places = places;
-    stack.hidden = loader.notes.hidden.clone();
+    let mut hidden = loader.notes.hidden.clone();
+    stack.spare_names(&mut hidden);
+    stack.hidden = hidden;
     if loader.notes.has_errors() {
         return Err(loader.fail());
     }

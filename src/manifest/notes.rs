@@ -205,6 +205,7 @@ impl Notes {
         });
         let fit = |text: &str| shortened(&self.hidden.without(text));
         let (field, message) = (fit(&field.to_string()), fit(message));
+        let help = help.map(|help| self.hidden.without(&help));
         Diagnostic { severity, lint: None, place, field, message, help, source }
     }
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,9 +14,35 @@ use std::sync::Arc;
 pub const HIDDEN: &str = "(hidden)";
 /// Shorter ones are parts of ordinary words: they count where they are all that there is, or quoted.
 const MIN_CHARS: usize = 4;
+/// Words that are no secrets whatever they stand for, in small letters.
+pub(crate) const PLAIN_WORDS: [&str; 23] = [
+    "true",
+    "false",
+    "null",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "none",
+    "auto",
+    "trace",
+    "debug",
+    "info",
+    "warn",
+    "warning",
+    "error",
+    "production",
+    "staging",
+    "development",
+    "test",
+    "fast",
+    "slow",
+    "front",
+    "back",
+];
 /// A line of a longer text is searched for by itself from so many characters on.
 const MIN_LINE_CHARS: usize = 8;
-/// The most values that one stack's encrypted files may have: each text is searched for each of them.
+/// The most values that one stack's encrypted files may have: all are kept in several ways of writing.
 const MAX_VALUES: usize = 1000;
 /// So many lines of one text are searched for.
 const MAX_LINES: usize = 1000;
@@ -33,14 +59,39 @@ pub struct Hidden(Arc<Texts>);
 struct Texts {
     /// How many values were added.
     values: usize,
-    /// All that is searched for. The longest first, since one may hold another.
-    all: BTreeSet<(Reverse<usize>, String)>,
+    /// Those that are found within other words, by how they begin: so a text is gone through once, however
+    /// many there are.
+    long: BTreeMap<[u8; MIN_CHARS], BTreeSet<String>>,
+    short: BTreeSet<String>,
 }
 
 impl Texts {
     fn put(&mut self, text: &str) -> bool {
-        !text.is_empty() && self.all.insert((Reverse(text.len()), text.to_owned()))
+        if text.is_empty() || PLAIN_WORDS.contains(&text.to_lowercase().as_str()) {
+            return false;
+        }
+        match head(text) {
+            Some(head) => self.long.entry(head).or_default().insert(text.to_owned()),
+            None => self.short.insert(text.to_owned()),
+        }
     }
+
+    /// Those that `text` has in it; the longest first, since one may hold another.
+    fn found_in(&self, text: &str) -> BTreeSet<(Reverse<usize>, &str)> {
+        let bytes = text.as_bytes();
+        let begun = bytes.windows(MIN_CHARS).enumerate().filter_map(|(at, head)| {
+            let known = self.long.get(head)?;
+            Some(known.iter().filter(move |known| bytes[at..].starts_with(known.as_bytes())))
+        });
+        let short = self.short.iter().filter(|known| text.contains(known.as_str()));
+        let found = begun.flatten().chain(short);
+        found.map(|known| (Reverse(known.len()), known.as_str())).collect()
+    }
+}
+
+/// How a text begins that is not short.
+fn head(text: &str) -> Option<[u8; MIN_CHARS]> {
+    text.as_bytes().first_chunk().copied().filter(|_| is_long(text))
 }
 
 impl Hidden {
@@ -73,35 +124,42 @@ impl Hidden {
         }
     }
 
+    /// Takes `name` out, which everybody sees: who names a user or a database like the stack hides nothing.
+    pub fn spare(&mut self, name: &str) {
+        let texts = Arc::make_mut(&mut self.0);
+        texts.short.remove(name);
+        if let Some(known) = head(name).and_then(|head| texts.long.get_mut(&head)) {
+            known.remove(name);
+        }
+    }
+
     /// Adds all of `other`.
     pub fn extend(&mut self, other: &Self) {
         let texts = Arc::make_mut(&mut self.0);
         texts.values += other.0.values;
-        texts.all.extend(other.0.all.iter().cloned());
+        texts.short.extend(other.0.short.iter().cloned());
+        for (head, known) in &other.0.long {
+            texts.long.entry(*head).or_default().extend(known.iter().cloned());
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.all.is_empty()
-    }
-
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        self.0.all.iter().map(|(_, text)| text.as_str())
+        self.0.long.is_empty() && self.0.short.is_empty()
     }
 
     /// Whether `text` has one in it.
     pub fn is_in(&self, text: &str) -> bool {
-        self.texts().any(|value| {
-            text.contains(value)
-                && (is_long(value)
-                    || text.trim() == value
-                    || quoted(value).iter().any(|(quoted, _)| text.contains(quoted)))
+        self.0.found_in(text).iter().any(|(_, value)| {
+            is_long(value)
+                || text.trim() == *value
+                || quoted(value).iter().any(|(quoted, _)| text.contains(quoted))
         })
     }
 
     /// `text` without them; a short one is taken out where it is quoted, or all that there is.
     pub fn without(&self, text: &str) -> String {
-        self.texts().fold(text.to_owned(), |text, value| {
+        self.0.found_in(text).into_iter().fold(text.to_owned(), |text, (_, value)| {
             if !text.contains(value) {
                 text
             } else if is_long(value) {
@@ -184,6 +242,14 @@ mod tests {
             assert_eq!(hidden.without(text), expected);
         }
         assert!(hidden.is_in("80") && !hidden.is_in("8080") && hidden.is_in("x hunter2"));
+    }
+
+    #[test]
+    fn plain_words_and_names_are_shown() {
+        let mut hidden = hidden(&["true", "Production", "shop", "shopkeeper"]);
+        hidden.spare("shop");
+        let text = "shop-web-1: want `true` or false in production, not (hidden)";
+        assert_eq!(hidden.without(&text.replace("(hidden)", "shopkeeper")), text);
     }
 
     #[test]

@@ -95,6 +95,12 @@ impl Stack {
             && (volumes, policy) == (&other.volumes, &other.policy)
     }
 
+    /// Takes out of `hidden` what everybody sees: the stack's name, and those of its services.
+    pub fn spare_names(&self, hidden: &mut Hidden) {
+        hidden.spare(self.name.as_str());
+        self.services.keys().for_each(|service| hidden.spare(service.as_str()));
+    }
+
     /// Whether a service waits for `name` or uses what is its.
     pub fn is_needed(&self, name: &ServiceName) -> bool {
         self.services.values().any(|service| service.depends_on.contains_key(name))

@@ -1,6 +1,6 @@
 //! Turns values into texts for people, in Compose's notation, and hides what may be secret.
 
-use crate::model::{HIDDEN, Hidden};
+use crate::model::{HIDDEN, Hidden, PLAIN_WORDS};
 use std::time::Duration;
 
 /// What stands for a value that differs only in what is hidden.
@@ -10,32 +10,6 @@ pub(super) const ANOTHER: &str = "another";
 const SECRET_NAMES: [&str; 20] = [
     "pass", "pwd", "_pw", "pin", "otp", "secret", "token", "key", "cred", "auth", "private",
     "cert", "dsn", "code", "cookie", "salt", "sign", "session", "license", "seed",
-];
-
-/// Words that are no secrets whatever they stand for.
-const PLAIN_WORDS: [&str; 22] = [
-    "true",
-    "false",
-    "yes",
-    "no",
-    "on",
-    "off",
-    "none",
-    "auto",
-    "trace",
-    "debug",
-    "info",
-    "warn",
-    "warning",
-    "error",
-    "production",
-    "staging",
-    "development",
-    "test",
-    "fast",
-    "slow",
-    "front",
-    "back",
 ];
 
 /// Fields whose values people choose freely, where a secret may stand.

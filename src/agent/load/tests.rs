@@ -349,7 +349,14 @@ fn what_lies_in_a_submodule_that_is_not_fetched_is_an_error_of_its_stack_alone()
         "reads/compose.yaml",
         &stack("env_file: [{ path: ../vendor/a.env, required: false }]"),
     );
-    scene.write("mounts/compose.yaml", &stack("volumes: ['../vendor/conf:/conf']"));
+    // What a path has of a secret is not told.
+    scene.write(
+        "mounts/compose.yaml",
+        &format!(
+            "{}secrets: {{ t: {{ file: ../web/token }} }}\n",
+            stack("volumes: ['../vendor/hush:/conf']\n    secrets: [t]")
+        ),
+    );
     scene.commit();
     let head = scene.upstream.head().unwrap().peel_to_commit().unwrap();
     let mut tree = scene.upstream.treebuilder(Some(&head.tree().unwrap())).unwrap();
@@ -371,4 +378,6 @@ fn what_lies_in_a_submodule_that_is_not_fetched_is_an_error_of_its_stack_alone()
         assert!(told.contains(part) && told.contains(&format!("{file}{place}")), "{told}");
         assert_eq!(told.lines().count(), 1, "{told}");
     }
+    let mounts = told["mounts/compose.yaml"].as_ref().unwrap();
+    assert!(mounts.contains("vendor/(hidden): it lies") && !mounts.contains("hush"), "{mounts}");
 }

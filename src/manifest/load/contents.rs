@@ -171,7 +171,6 @@ impl Loader<'_> {
 
 /// What may be a secret in a content: all of it, and the values of what reads as YAML, JSON or dotenv.
 fn values_in(text: &str) -> Vec<String> {
-    let plain = |value: &String| !["", "true", "false", "null"].contains(&value.as_str());
     let mut found = vec![text.to_owned()];
     if text.len() > MAX_PARSED {
         return found;
@@ -180,7 +179,6 @@ fn values_in(text: &str) -> Vec<String> {
     found.extend(documents.iter().flat_map(values::texts));
     let assigned = text.lines().filter_map(|line| Some(line.split_once('=')?.1));
     found.extend(assigned.map(|value| value.trim().trim_matches(['"', '\'']).to_owned()));
-    found.retain(plain);
     found.truncate(MAX_VALUES);
     found
 }
