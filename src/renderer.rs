@@ -46,7 +46,7 @@ pub fn render(templates: &Templates, context: &Json) -> Result<Outcome, Flaw> {
         asked.map_err(|error| Flaw::of_all(format!("cannot be handed over: {error}"), None))?;
     let answered = ask(&asked);
     let (told, ended) =
-        answered.map_err(|error| Flaw::of_all(format!("cannot be rendered: {error}"), None))?;
+        answered.map_err(|error| passing(format!("cannot be rendered: {error}")))?;
     match ended {
         Some(ended) if ended.success() => serde_json::from_slice(&told)
             .map_err(|error| Flaw::of_all(format!("cannot be rendered: {error}"), None))?,
@@ -87,8 +87,7 @@ fn ask(asked: &[u8]) -> io::Result<(Vec<u8>, Option<ExitStatus>)> {
 fn broken_off(ended: Option<ExitStatus>) -> Flaw {
     let loops = Some("look for a text or list that is doubled again and again");
     let Some(ended) = ended else {
-        let message = format!("the templates were not rendered within {} s", BOUND.as_secs());
-        return Flaw::of_all(message, loops);
+        return passing(format!("the templates were not rendered within {} s", BOUND.as_secs()));
     };
     match ended.signal() {
         Some(ABORTED) => Flaw::of_all(
@@ -96,12 +95,19 @@ fn broken_off(ended: Option<ExitStatus>) -> Flaw {
             loops,
         ),
         Some(OVERDUE) => Flaw::of_all(format!("the templates take more than {PROCESSOR} s"), loops),
-        Some(KILLED) => Flaw::of_all(
-            "the process that renders the templates was killed".to_owned(),
-            Some("see whether the host, or what bounds this program, is short of memory"),
-        ),
-        _ => Flaw::of_all(format!("the templates cannot be rendered: {ended}"), None),
+        Some(KILLED) => Flaw {
+            help: Some(
+                "see whether the host, or what bounds this program, is short of memory".to_owned(),
+            ),
+            ..passing("the process that renders the templates was killed".to_owned())
+        },
+        _ => passing(format!("the templates cannot be rendered: {ended}")),
     }
+}
+
+/// What is no fault of the templates.
+fn passing(message: String) -> Flaw {
+    Flaw { may_pass: true, ..Flaw::of_all(message, None) }
 }
 
 /// Renders what comes from the input, within bounds, and says to the output what came of it.

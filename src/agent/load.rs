@@ -127,7 +127,11 @@ fn stack(
         render: renderer::render,
         ..Request::new(found.files.clone(), reading.digest_key.clone())
     };
-    let Loaded { mut stack, warnings, .. } = manifest::load(&request, &|path| files.read(path))?;
+    let loaded = manifest::load(&request, &|path| files.read(path));
+    if loaded.as_ref().is_err_and(Diagnostics::may_pass) {
+        files.note_may_pass();
+    }
+    let Loaded { mut stack, warnings, .. } = loaded?;
     let refused = |stack: &Stack, problems: Vec<(String, String)>| {
         let problem = |(field, message): (String, String)| {
             Diagnostic::of(stack, Severity::Error, field, &message)

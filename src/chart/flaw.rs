@@ -20,13 +20,16 @@ pub struct Flaw {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Whether it is for a reason beside the templates that may pass by itself.
+    pub may_pass: bool,
 }
 
 impl Flaw {
     /// One of the templates as a whole.
     pub fn of_all(message: impl Into<String>, help: Option<&str>) -> Self {
         let (template, message) = (ENTRY.to_owned(), message.into());
-        Self { template, line: 1, column: 1, message, help: help.map(str::to_owned) }
+        let help = help.map(str::to_owned);
+        Self { template, line: 1, column: 1, message, help, may_pass: false }
     }
 }
 
@@ -45,7 +48,7 @@ pub(super) fn of(error: &Error, templates: &Templates) -> Flaw {
     };
     let expression = range.map(|range| source[range].trim()).unwrap_or_default();
     let (message, help) = told(error, expression);
-    Flaw { template, line, column, message, help: help.map(str::to_owned) }
+    Flaw { template, line, column, message, help: help.map(str::to_owned), may_pass: false }
 }
 
 /// The error that others were made of: those tell only by which way it was come to.

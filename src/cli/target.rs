@@ -293,6 +293,7 @@ fn refuse_namesakes(mut entries: Vec<Entry>) -> Vec<Entry> {
                 message: format!("two stacks are named {name}: {}", files.join(" and ")),
                 help: Some("give one of them another `name`".to_owned()),
                 source: None,
+                may_pass: false,
             }]));
         }
     }

@@ -149,6 +149,7 @@ mod tests {
             message: "100%\nwrong".into(),
             help: Some("do: this".into()),
             source: None,
+            may_pass: false,
         };
         assert_eq!(
             annotation(&problem, "stacks/"),

@@ -40,6 +40,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The line at `place`.
     pub source: Option<String>,
+    /// Whether it is for a reason beside the files that may pass by itself.
+    pub may_pass: bool,
 }
 
 impl Diagnostic {
@@ -52,7 +54,8 @@ impl Diagnostic {
     ) -> Self {
         let (field, message) = (field.into(), stack.hidden.without(message));
         let place = stack.places.of(&field);
-        Self { severity, lint: None, place, field, message, help: None, source: None }
+        let (help, source, may_pass) = (None, None, false);
+        Self { severity, lint: None, place, field, message, help, source, may_pass }
     }
 }
 
@@ -76,6 +79,13 @@ impl fmt::Display for Diagnostic {
 /// All that is wrong, in the order found. One line each when displayed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Whether any is for a reason that may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.may_pass)
+    }
+}
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,6 +170,7 @@ mod tests {
             message: "unknown key `imgae`".into(),
             help: Some("did you mean `image`?".into()),
             source: Some("    imgae: x".into()),
+            may_pass: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::node::Mark;
+use crate::chart::Flaw;
 use crate::model::{Hidden, Place};
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -70,6 +71,14 @@ impl Notes {
         if self.takes_error(mark) {
             let note = self.note(Severity::Error, mark, field, &message.into(), help);
             self.add_error(mark, note);
+        }
+    }
+
+    /// What is wrong with a template.
+    pub(crate) fn flaw(&mut self, mark: Mark, flaw: Flaw) {
+        if self.takes_error(mark) {
+            let note = self.note(Severity::Error, mark, "", &flaw.message, flaw.help);
+            self.add_error(mark, Diagnostic { may_pass: flaw.may_pass, ..note });
         }
     }
 
@@ -206,7 +215,7 @@ impl Notes {
         let fit = |text: &str| shortened(&self.hidden.without(text));
         let (field, message) = (fit(&field.to_string()), fit(message));
         let help = help.map(|help| self.hidden.without(&help));
-        Diagnostic { severity, lint: None, place, field, message, help, source }
+        Diagnostic { severity, lint: None, place, field, message, help, source, may_pass: false }
     }
 }
 

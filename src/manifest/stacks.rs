@@ -119,6 +119,7 @@ fn complaint(
         message,
         help,
         source: None,
+        may_pass: false,
     }
 }
 

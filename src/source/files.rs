@@ -76,6 +76,11 @@ impl Files<'_> {
         self.may_pass.get()
     }
 
+    /// Notes that something else kept a stack from being read, for a reason that may pass.
+    pub fn note_may_pass(&self) {
+        self.may_pass.set(true);
+    }
+
     /// What the services of `stack` mount from submodules whose files are not here, by field.
     pub fn absent_mounts(&self, stack: &Stack) -> Vec<(String, String)> {
         let mut absent = Vec::new();

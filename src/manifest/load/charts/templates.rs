@@ -71,7 +71,7 @@ impl Loader<'_> {
     fn note_flaw(&mut self, order: &Order, flaw: Flaw, files: &Files) {
         let file = files.get(&flaw.template);
         let mark = file.map_or(order.mark, |file| Mark::new(*file, flaw.line, flaw.column));
-        self.notes.error_with_help(mark, "", flaw.message, flaw.help);
+        self.notes.flaw(mark, flaw);
     }
 
     fn refuse(&mut self, order: &Order, message: String) {

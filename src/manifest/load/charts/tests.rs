@@ -1,5 +1,6 @@
 //! What stacks that are made of charts give, read from memory.
 
+use crate::chart::Flaw;
 use crate::manifest::{DigestKey, Loaded, Request, load, resolve, template};
 use crate::model::ServiceName;
 use std::collections::BTreeMap;
@@ -305,4 +306,18 @@ fn names_of_variables_stay_where_they_are_asked_to() {
     let repository = Repository::new(&[]);
     let config = resolve(&request, &|path| repository.read(path)).unwrap().config;
     assert_eq!(config["services"]["app"]["image"], "app:${TAG}");
+}
+
+#[test]
+fn what_keeps_the_host_from_rendering_may_pass_and_what_is_wrong_with_a_template_does_not() {
+    let mut request = request();
+    request.render = |_, _| {
+        let flaw = Flaw::of_all("the process that renders the templates was killed", None);
+        Err(Flaw { may_pass: true, ..flaw })
+    };
+    let repository = Repository::new(&[]);
+    let told = load(&request, &|path| repository.read(path)).unwrap_err();
+    assert!(told.may_pass() && told.to_string().contains("compose.yaml:1:1"), "{told}");
+    request.render = |_, _| Err(Flaw::of_all("the templates take more than 5 s", None));
+    assert!(!load(&request, &|path| repository.read(path)).unwrap_err().may_pass());
 }
