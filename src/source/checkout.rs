@@ -56,7 +56,8 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     if mirror.shown() != Some(commit) {
         check_names(repository, &tree)?;
     }
-    ["HEAD", "index"].into_iter().for_each(|file| mirror.free(file));
+    mirror.free("HEAD");
+    mirror.free("index");
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     if mirror.head() != Some(commit) {
         repository.set_head_detached(commit).map_err(failed)?;
