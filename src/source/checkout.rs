@@ -9,6 +9,7 @@ use git2::build::CheckoutBuilder;
 use git2::{Delta, ErrorClass, FileMode, IndexEntry, IndexTime, ObjectType, Oid, Repository, Tree};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -56,9 +57,8 @@ fn show(mirror: &Mirror, home: &Home, commit: Oid) -> Result<(), Fault> {
     if mirror.shown() != Some(commit) {
         check_names(repository, &tree)?;
     }
-    for file in ["HEAD", "index"] {
-        mirror.free(file);
-    }
+    mirror.free("HEAD");
+    mirror.free("index");
     // With `HEAD` at the commit itself, only files that differ from it in content are written.
     if mirror.head() != Some(commit) {
         repository.set_head_detached(commit).map_err(failed)?;
@@ -92,12 +92,12 @@ pub(super) fn looked_over(mirror: &Mirror, home: &Home) -> Result<Option<Oid>, F
         tracing::warn!(
             "files of the checkout are not as they were written: {spoilt}; writing them again"
         );
-        match show(mirror, home, shown) {
-            // Git can name what no disk takes in full.
-            Err(fault @ Fault::Io { .. }) => {
-                tracing::warn!("the checkout stays as it is: {fault}");
+        if let Err(fault) = show(mirror, home, shown) {
+            let still = forget_spoilt(mirror, &home.checkout());
+            if still.map_or(true, |still| still > 0) {
+                return Err(fault);
             }
-            other => other?,
+            tracing::warn!("the checkout stays as it is: {fault}");
         }
     }
     Ok(Some(shown))
@@ -113,7 +113,11 @@ fn forget_spoilt(mirror: &Mirror, root: &Path) -> Result<usize, git2::Error> {
     let is_spoilt = |entry: &IndexEntry| {
         let path = root.join(OsStr::from_bytes(&entry.path));
         let holds = || Oid::hash_file(ObjectType::Blob, &path).is_ok_and(|id| id == entry.id);
-        !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) || !holds()
+        match fs::symlink_metadata(&path) {
+            // Git can name what no disk takes.
+            Err(error) if error.kind() == ErrorKind::InvalidFilename => false,
+            found => !found.is_ok_and(|found| found.is_file()) || !holds(),
+        }
     };
     let spoilt: Vec<_> = index.iter().filter(|it| is_file(it) && is_spoilt(it)).collect();
     for entry in &spoilt {

@@ -69,8 +69,13 @@ fn on_a_full_disk_a_file_that_is_shown_is_not_cut_off() {
     let between = shown();
     fs::remove_file(&ballast).unwrap();
     let synced = sync(&mut source).map(|_| shown());
+    // Half of it, as a loss of power leaves it, and no room for the rest.
+    fs::File::options().write(true).open(upstream.shown("a")).unwrap().set_len(1 << 20).unwrap();
+    let _ = fs::write(&ballast, vec![0; 9 << 20]);
+    let last = upstream.follow(Reference::Head).last().map(drop).map_err(|it| it.to_string());
     let unmounted = run(Command::new("umount").arg(upstream.state()));
     assert!(told.contains("No space left on device") && told.contains("make room"), "{told}");
     assert_eq!((between, synced.unwrap()), (4, 2 << 20));
+    assert!(last.as_ref().is_err_and(|it| it.contains("No space left on device")), "{last:?}");
     unmounted.expect(0);
 }
