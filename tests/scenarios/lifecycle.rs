@@ -166,7 +166,13 @@ pub async fn each_act_is_heard(world: &World) {
 }
 
 pub async fn the_output_is_told(world: &World) {
-    let container = world.run("web", of(JOB)).await;
-    world.until_state(&container, |state| matches!(state, State::Exited { .. })).await;
-    assert_eq!(world.engine.tail(&container, 5).await.unwrap(), ["done"]);
+    let container = world.create("web", of(JOB)).await;
+    for _ in 0..2 {
+        world.perform(Step::Start(container.clone())).await;
+        world.until_state(&container, |state| matches!(state, State::Exited { .. })).await;
+        // What the start before wrote is not told again.
+        assert_eq!(world.engine.tail(&container, 5).await.unwrap(), ["done"]);
+        // The engine tells apart what is more than a second apart.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
 }
