@@ -45,7 +45,8 @@ pub trait Engine: Send + Sync + 'static {
     /// What one container does now.
     async fn watch(&self, container: &ContainerRef) -> Result<Sighting, EngineError>;
 
-    /// The last lines that a container wrote, oldest first, for messages about its failure.
+    /// The last lines that a container wrote since its last start, oldest first, for messages about its
+    /// failure.
     async fn tail(
         &self,
         container: &ContainerRef,

@@ -78,6 +78,18 @@ async fn pause_by_hand(site: &Site) {
     site.sim.pause(&observed.containers[0].name).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_repaired_while_the_file_is_in_error_is_drift() {
+    let (site, agent) = begun().await;
+    site.git.write("shop/compose.yaml", "services: { web: { imgae: 'shop:2' } }\n").push("Typo");
+    history_of(&site, 2).await;
+    pause_by_hand(&site).await;
+    let entries = history_of(&site, 3).await;
+    let causes: Vec<_> = entries.iter().map(|it| it["cause"].as_str().unwrap()).collect();
+    assert_eq!(causes, ["drift", "commit", "commit"]);
+    agent.end().await;
+}
+
 fn database(site: &Site) -> PathBuf {
     site.dir.path().join("state/history.redb")
 }

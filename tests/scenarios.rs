@@ -62,6 +62,7 @@ scenarios! {
         a_killed_container_is_not_restarted, a_crashed_container_is_restarted,
         a_policy_gives_up_after_its_retries, an_exit_code_is_told, a_paused_container_goes_on,
         what_runs_is_removed_by_force, health_begins_and_becomes_healthy,
+        a_pause_is_no_verdict_on_health,
         health_fails_with_its_output, a_disabled_check_says_nothing, what_cannot_start_is_refused,
         each_act_is_heard, the_output_is_told;
     hooks: a_command_in_a_container_tells_its_end_and_its_words,

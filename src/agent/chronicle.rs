@@ -192,14 +192,12 @@ fn cause(last: Option<&Last>, report: &Report, aim: &Aim, ordered: bool) -> Depl
         _ if is_new || breaks => DeploymentCause::Commit,
         None => DeploymentCause::Start,
         Some(
-            PassResult::Failed
-            | PassResult::Invalid
-            | PassResult::Crashing
-            | PassResult::Stalled
-            | PassResult::Paused,
+            PassResult::Failed | PassResult::Crashing | PassResult::Stalled | PassResult::Paused,
         ) => DeploymentCause::Retry,
         Some(
-            PassResult::Unchanged
+            // While a file is in error what held before is kept as it was.
+            PassResult::Invalid
+            | PassResult::Unchanged
             | PassResult::Changed
             | PassResult::RolledBack
             | PassResult::Drifted

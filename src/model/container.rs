@@ -332,6 +332,14 @@ pub struct Healthcheck {
 }
 
 impl Healthcheck {
+    /// The engine's choice of `retries`.
+    pub const DEFAULT_RETRIES: u32 = 3;
+
+    /// How many failures in a row make it unhealthy; to the engine 0 is absent.
+    pub fn tries(&self) -> u32 {
+        self.retries.filter(|retries| *retries > 0).unwrap_or(Self::DEFAULT_RETRIES)
+    }
+
     /// Whether it turns the image's check off.
     pub fn is_disabled(&self) -> bool {
         self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE")

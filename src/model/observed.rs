@@ -236,6 +236,19 @@ pub enum Health {
     Unhealthy,
 }
 
+impl Health {
+    /// What the engine's word on a container in `state` is worth, after `failures` in a row of the `tries`
+    /// that its check has. The engine calls what is paused unhealthy, and goes on to until the first check
+    /// after the pause has ended.
+    #[must_use]
+    pub fn judged(self, state: State, failures: u32, tries: u32) -> Self {
+        match (self, state) {
+            (Self::Unhealthy, State::Running) if failures < tries => Self::Starting,
+            _ => self,
+        }
+    }
+}
+
 /// A network on the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedNetwork {

@@ -15,8 +15,6 @@ const DEFAULT_SHM_SIZE: u64 = 64 << 20;
 pub(super) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// The engine's interval and timeout of health checks.
 const DEFAULT_PROBE: Duration = Duration::from_secs(30);
-/// The engine's retries of health checks.
-const DEFAULT_RETRIES: u32 = 3;
 /// The option of an endpoint that stands for `interface_name`.
 const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
 
@@ -231,7 +229,9 @@ fn healthcheck_without_defaults(check: Healthcheck) -> Option<Healthcheck> {
         test: Some(test),
         interval: unless(check.interval, DEFAULT_PROBE),
         timeout: unless(check.timeout, DEFAULT_PROBE),
-        retries: check.retries.filter(|retries| *retries != 0 && *retries != DEFAULT_RETRIES),
+        retries: check
+            .retries
+            .filter(|retries| *retries != 0 && *retries != Healthcheck::DEFAULT_RETRIES),
         start_period: unless(check.start_period, Duration::ZERO),
         start_interval: unless(check.start_interval, Duration::ZERO),
     })
@@ -240,9 +240,8 @@ fn healthcheck_without_defaults(check: Healthcheck) -> Option<Healthcheck> {
 /// How long a container can take until its health check has said healthy or unhealthy.
 pub(super) fn time_to_verdict(check: &Healthcheck) -> Duration {
     let or = |value: Option<Duration>| value.filter(|v| !v.is_zero()).unwrap_or(DEFAULT_PROBE);
-    let retries = check.retries.filter(|retries| *retries > 0).unwrap_or(DEFAULT_RETRIES);
     let probe = or(check.interval) + or(check.timeout);
-    check.start_period.unwrap_or_default() + probe.saturating_mul(retries.saturating_add(1))
+    check.start_period.unwrap_or_default() + probe.saturating_mul(check.tries().saturating_add(1))
 }
 
 fn canonical_mount(mount: Mount) -> Mount {

@@ -410,9 +410,9 @@ fn begins(action: Action) -> bool {
 }
 
 /// Whether changes of this kind follow the pace of their service. What is only repaired does so where it
-/// takes something out of service.
+/// takes something out of service. What goes on after a pause is as it was before.
 fn is_paced(action: Action, aim: Aim) -> bool {
-    let begins = matches!(action, Action::Create | Action::Start | Action::Unpause);
+    let begins = matches!(action, Action::Create | Action::Start);
     action.exchanges() || (begins && aim != Aim::Hold)
 }
 

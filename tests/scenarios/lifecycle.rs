@@ -79,6 +79,25 @@ pub async fn a_paused_container_goes_on(world: &World) {
     }
 }
 
+pub async fn a_pause_is_no_verdict_on_health(world: &World) {
+    for (name, image, before, after) in [
+        ("well", WELL, Health::Healthy, Health::Starting),
+        ("ill", ILL, Health::Unhealthy, Health::Unhealthy),
+    ] {
+        let container = world.run(name, of(image)).await;
+        world.until_health(&container, before).await;
+        world.pause(&container);
+        world.perform(Step::Unpause(container.clone())).await;
+        // Its first check since may have ended already.
+        let told = world.engine.watch(&container).await.unwrap().health;
+        assert!(told == before || told == after, "{name} is {told:?}");
+        let seen = world.observe().await.containers;
+        let seen = seen.iter().find(|seen| seen.name == container.name).unwrap().health;
+        assert!(seen == before || seen == after, "{name} is {seen:?}");
+        world.until_health(&container, before).await;
+    }
+}
+
 pub async fn what_runs_is_removed_by_force(world: &World) {
     let container = world.run("web", of(SLEEPER)).await;
     for _ in 0..2 {
@@ -147,7 +166,13 @@ pub async fn each_act_is_heard(world: &World) {
 }
 
 pub async fn the_output_is_told(world: &World) {
-    let container = world.run("web", of(JOB)).await;
-    world.until_state(&container, |state| matches!(state, State::Exited { .. })).await;
-    assert_eq!(world.engine.tail(&container, 5).await.unwrap(), ["done"]);
+    let container = world.create("web", of(JOB)).await;
+    for _ in 0..2 {
+        world.perform(Step::Start(container.clone())).await;
+        world.until_state(&container, |state| matches!(state, State::Exited { .. })).await;
+        // What the start before wrote is not told again.
+        assert_eq!(world.engine.tail(&container, 5).await.unwrap(), ["done"]);
+        // The engine tells apart what is more than a second apart.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
 }

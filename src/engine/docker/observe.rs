@@ -13,7 +13,7 @@ use crate::model::{
 use crate::plan::ContainerRef;
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary,
-    HealthStatusEnum,
+    HealthConfig, HealthStatusEnum,
 };
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use futures_util::stream::{self, StreamExt};
@@ -120,7 +120,7 @@ pub(super) async fn watch(
         state: state(&found).ok_or_else(|| unreadable(call, "no state"))?,
         started: read_container::time(found.started_at.as_deref()),
         restarts: restarts.unwrap_or_default(),
-        health: health(&found),
+        health: health(&found, inspected.config.and_then(|config| config.healthcheck)),
         health_output: health_output(&found),
         address: client
             .is_here()
@@ -323,13 +323,20 @@ pub(super) fn state(found: &ContainerState) -> Option<State> {
     })
 }
 
-/// What `found` says of the health check.
-pub(super) fn health(found: &ContainerState) -> Health {
-    match found.health.as_ref().and_then(|health| health.status) {
+/// What `found` says of the health `check`.
+pub(super) fn health(found: &ContainerState, check: Option<HealthConfig>) -> Health {
+    let told = found.health.as_ref();
+    let health = match told.and_then(|health| health.status) {
         Some(HealthStatusEnum::STARTING) => Health::Starting,
         Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
         Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
         Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Health::Unchecked,
+    };
+    let failures = told.and_then(|health| u32::try_from(health.failing_streak?).ok());
+    let tries = check.and_then(read_container::healthcheck).unwrap_or_default().tries();
+    match (state(found), failures) {
+        (Some(state), Some(failures)) => health.judged(state, failures, tries),
+        _ => health,
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn read(
         created: time(container.created.as_deref()).ok_or("no time of creation")?,
         started: time(found.started_at.as_deref()),
         state: state(&found).ok_or("no state")?,
-        health: health(&found),
+        health: health(&found, config.healthcheck),
         network_ids: networks
             .into_iter()
             .map(|(name, endpoint)| (name, endpoint.network_id.unwrap_or_default()))

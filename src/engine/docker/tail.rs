@@ -1,6 +1,7 @@
 //! The last lines that a container wrote.
 
 use super::client::{Call, Client, SHORT};
+use super::observe;
 use crate::engine::EngineError;
 use crate::plan::ContainerRef;
 use bollard::container::LogOutput;
@@ -15,17 +16,21 @@ const MAX_LINE_CHARS: usize = 2_000;
 /// Bytes read at most.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The last `lines` lines of `container`, both streams mixed as they came.
+/// The last `lines` lines of `container` since its last start, both streams mixed as they came.
 pub(super) async fn tail(
     client: &Client,
     container: &ContainerRef,
     lines: usize,
 ) -> Result<Vec<String>, EngineError> {
+    let started = observe::watch(client, container).await?.started;
     let api = client.api().await?;
     let object = format!("container {}", container.name);
     let call = Call::short("read the output of", &object);
     let lines = lines.min(MAX_LINES);
-    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string());
+    // The engine takes whole seconds here.
+    let since = started.map_or(0, |at| i32::try_from(at.as_second()).unwrap_or_default());
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true);
+    let options = options.since(since).tail(&lines.to_string());
     let mut output = api.logs(&container.key, Some(options.build()));
 
     let begun = Instant::now();

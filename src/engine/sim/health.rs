@@ -7,7 +7,6 @@ use crate::model::{Health, Healthcheck};
 use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_secs(30);
-const RETRIES: u32 = 3;
 
 impl World {
     /// Begins to ask, if there is a check.
@@ -21,6 +20,15 @@ impl World {
         if let Some(wait) = first_wait.flatten() {
             self.schedule(id, wait, Due::Probe);
         }
+    }
+
+    /// Asks no more, which to the engine is unhealthy, until it asks again.
+    pub(super) fn forsake_health(&mut self, id: &str) {
+        self.containers.change(id, |container| {
+            if container.health != Health::Unchecked {
+                container.health = Health::Unhealthy;
+            }
+        });
     }
 
     /// Asks once.
@@ -40,7 +48,7 @@ impl World {
                 container.health = Health::Healthy;
             } else if before != Health::Starting || !in_start_period {
                 container.failed_probes += 1;
-                if container.failed_probes >= check.retries.filter(|&n| n > 0).unwrap_or(RETRIES) {
+                if container.failed_probes >= check.tries() {
                     container.health = Health::Unhealthy;
                 }
             }
@@ -53,6 +61,12 @@ impl World {
         let starting = after == Health::Starting && in_start_period;
         self.schedule(id, pace(&check, starting), Due::Probe);
     }
+}
+
+/// What is told of a container's health.
+pub(super) fn told(container: &SimContainer) -> Health {
+    let tries = effective(container).map_or(0, Healthcheck::tries);
+    container.health.judged(container.state, container.failed_probes, tries)
 }
 
 /// Whether a check at `age` passes.

@@ -6,7 +6,7 @@ use super::containers::FIRST_BACKOFF;
 use super::images::{Behaviour, Deed};
 use super::state::{SimContainer, World, refused};
 use crate::engine::EngineError;
-use crate::model::{Health, HostPorts, Networking, PortBinding, RestartPolicy, State};
+use crate::model::{HostPorts, Networking, PortBinding, RestartPolicy, State};
 use crate::plan::ContainerRef;
 use std::time::Duration;
 
@@ -156,10 +156,8 @@ impl World {
             container.state = State::Exited { code };
             container.frozen.clear();
             container.ports.clear();
-            if container.health != Health::Unchecked {
-                container.health = Health::Unhealthy;
-            }
         });
+        self.forsake_health(id);
         self.tell_of(id, "die");
         self.leave_all(id);
     }
@@ -258,6 +256,7 @@ impl World {
             container.frozen = frozen;
             container.state = State::Paused;
         });
+        self.forsake_health(&id);
         self.tell_of(&id, "pause");
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What is seen of a simulated engine.
 
 use super::catalogue::Key;
-use super::health::passes;
+use super::health::{passes, told};
 use super::state::{Attachment, SimContainer, SimNetwork, World};
 use crate::engine::{EngineError, Sighting};
 use crate::model::{
@@ -69,14 +69,14 @@ impl World {
         let age = found.started.map(|started| self.now - started).unwrap_or_default();
         let asked = found.health != Health::Unchecked && found.failed_probes > 0;
         let health_output = behaviour.health_output.clone();
-        let address = reached_at(&found);
+        let (address, health) = (reached_at(&found), told(&found));
         Ok(Sighting {
             address,
             id: ContainerId(found.id),
             state: found.state,
             started: found.started_at,
             restarts: found.restarts,
-            health: found.health,
+            health,
             health_output: health_output.filter(|_| asked && !passes(&behaviour, age)),
         })
     }
@@ -248,7 +248,7 @@ fn read(found: &SimContainer) -> Result<Container, EngineError> {
         created: found.created_at,
         started: found.started_at,
         state: found.state,
-        health: found.health,
+        health: told(found),
         network_ids: ids.collect(),
         anonymous_volumes: found.anonymous_volumes.clone(),
     })
