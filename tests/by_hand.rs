@@ -310,6 +310,8 @@ async fn what_is_paused_stays_as_it_is_until_it_is_resumed() {
     assert_eq!(images(&site).await, ["shop:1", "shop:1"]);
     let listed = site.run(&["status"]).await.expect(0).out;
     assert!(listed.contains(": paused by hand"), "{listed}");
+    let plan = site.run(&["plan", "--stack", "shop"]).await.expect(2);
+    plan.says(&["shop:2", "not now: ", "paused by hand; `bowline resume shop` does it"]);
 
     let resumed = order(&site, "resume", &[]).await.expect(0);
     let told = format!("shop: resumed; going on\nshop: as desired at {}\n", &second[..12]);

@@ -69,7 +69,7 @@ impl World {
         let at = Timestamp::now();
         self.inventory.update(name, |record| record.note_order(given(order, by, at, &did)));
         self.unsaved.notify_one();
-        self.show_remembered(name);
+        self.show_remembered(name, None);
         // What failed before says nothing about this.
         self.queue.forget(name);
         self.queue.add(name.clone());
