@@ -18,7 +18,6 @@ mod history;
 mod lint;
 mod logs;
 mod manual;
-mod near;
 mod onlooker;
 mod order;
 mod pause;

@@ -324,6 +324,7 @@ fn what_the_agent_knows_to_fail_is_told_with_its_reason() {
     fs::write(settings.file(), text.replacen(']', &lost, 1)).unwrap();
     let agent = Agent::start_with(&settings, &["--engine", "sim"], &[]);
     agent.until_ready();
+    agent.until_logged(0, &["ready, but nothing could be read of lost"]);
     let mut command =
         command(Path::new(""), &["doctor", "--engine", "sim", "-o", "json", "--config"]);
     command.env_remove("BOWLINE_STATE_DIR").arg(settings.file());

@@ -112,6 +112,8 @@ async fn a_script_is_told_by_the_exit_code_whether_all_is_well() {
     agent.end().await;
     let nobody = site.run(&["status", "--check", "--agent", "http://127.0.0.1:1"]).await.expect(1);
     nobody.says(&["no agent answers at http://127.0.0.1:1, and only an agent knows"]);
+    let bare = site.run(&["status", "--check", "--agent", "127.0.0.1:1"]).await.expect(1);
+    bare.says(&["no agent answers at 127.0.0.1:1, and only an agent knows"]);
 }
 
 /// `bowline status --watch` under way, its lines as they come.

@@ -42,6 +42,7 @@ impl World {
                 (ahead.plan, ahead.report.revision)
             }
             Want::Invalid { problem, last_good: None } => {
+                let problem = problem.strip_prefix("error: ").unwrap_or(problem);
                 return Err(Refusal::Impossible(format!(
                     "{name}: its files are in error, so nothing is planned; mend them in git: {problem}"
                 )));
@@ -66,6 +67,7 @@ impl World {
             obstacles.push(format!("{}; until then it is kept as it was begun", shut.told()));
         }
         if let Want::Invalid { problem, .. } = &wish.want {
+            let problem = problem.strip_prefix("error: ").unwrap_or(problem);
             obstacles.push(format!("its files are in error, so it is kept as it was: {problem}"));
         }
         let obstacle = (!obstacles.is_empty()).then(|| obstacles.join("\n"));

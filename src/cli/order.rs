@@ -3,12 +3,11 @@
 
 use super::Common;
 use super::doer::{Directly, Doer};
-use super::near::near_misses;
 use super::socket::{Socket, inventory};
 use super::watch::{Patience, watch};
 use crate::control;
 use crate::model::StackName;
-use crate::status::{Order, RollbackTo};
+use crate::status::{Order, RollbackTo, near_misses};
 use crate::store::{self, Inventory, StackRecord, Standing, Wanted};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;

@@ -136,7 +136,8 @@ pub(super) async fn of_page() -> anyhow::Result<Option<Snapshot>> {
 }
 
 async fn at_page(page: &str) -> anyhow::Result<Option<Snapshot>> {
-    let url = format!("{}/v1/status", page.trim_end_matches('/'));
+    let scheme = if page.contains("://") { "" } else { "http://" };
+    let url = format!("{scheme}{}/v1/status", page.trim_end_matches('/'));
     tokio::task::spawn_blocking(move || ask(&url)).await?
 }
 

@@ -1,10 +1,9 @@
 //! What the engine shows of stacks where no agent answers.
 
 use super::{Arguments, Form, show};
-use crate::cli::near::near_misses;
 use crate::cli::{Common, engine};
 use crate::model::{Container, Health, SourceName, StackName, State};
-use crate::status::Table;
+use crate::status::{Table, near_misses};
 use crate::store::Adopted;
 use anyhow::bail;
 use serde::Serialize;
