@@ -303,10 +303,22 @@ impl World {
     }
 
     fn tell_ready(&self, ready: bool) {
-        if ready {
-            tracing::info!("ready: every stack had its first pass");
-            self.views.ready();
+        if !ready {
+            return;
         }
+        let config = self.config();
+        let names = config.sources.iter().map(|source| &source.name);
+        let unread: Vec<&str> =
+            names.filter(|name| !self.desired().knows(name)).map(SourceName::as_str).collect();
+        if unread.is_empty() {
+            tracing::info!("ready: every stack had its first pass");
+        } else {
+            tracing::warn!(
+                "ready, but nothing could be read of {}: none of its stacks had a pass",
+                unread.join(", ")
+            );
+        }
+        self.views.ready();
     }
 
     fn beat(&self) {

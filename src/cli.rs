@@ -18,7 +18,6 @@ mod history;
 mod lint;
 mod logs;
 mod manual;
-mod near;
 mod onlooker;
 mod order;
 mod pause;
@@ -64,7 +63,7 @@ Further variables:
 /// keeps them so, and says why it does what it does.
 ///
 /// Exit codes: 0 done, or nothing to do; 1 an error, wrong arguments too; 2 from `plan`, `adopt` without
-/// `--confirm` and with `--dry-run`: there are changes; 2 from `status --check`: not all is well; 141:
+/// `--confirm` and with `--dry-run`: there are changes; 2 from `status --check`: not all is well, or a source fails; 141:
 /// who read the output went away.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100, after_long_help = VARIABLES)]
@@ -172,7 +171,8 @@ enum Verb {
     /// Show the stacks of the agent on this host, or one of them with all that is known of it; where
     /// no agent runs, the stacks of the engine.
     ///
-    /// With `--check`, exit code 0: all are Synced and Healthy; 2: some are not; 1: an error.
+    /// With `--check`, exit code 0: all are Synced and Healthy; 2: some are not, or a source fails; 1: an
+    /// error.
     #[command(
         after_long_help = "Examples:\n  bowline status\n  bowline status shop\n  bowline status --source infra --check && echo fine"
     )]

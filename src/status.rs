@@ -13,6 +13,7 @@ mod fixtures;
 mod fold;
 mod history;
 mod holdings;
+mod near;
 mod obstacle;
 mod order;
 mod progress;
@@ -36,6 +37,7 @@ pub use detail::detail;
 pub use explain::{ExplainedContainer, Explanation, ServiceChange};
 pub use history::{history, no_deployment, told_in_full};
 pub use holdings::{Holdings, RunImages, Seen, is_from_hand};
+pub use near::near_misses;
 pub use obstacle::first_line;
 pub use order::{
     Caller, Done, Grounds, NoGrounds, NoRevision, Order, PlannedChange, PlannedReason, Preview,

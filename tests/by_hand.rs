@@ -310,6 +310,9 @@ async fn what_is_paused_stays_as_it_is_until_it_is_resumed() {
     assert_eq!(images(&site).await, ["shop:1", "shop:1"]);
     let listed = site.run(&["status"]).await.expect(0).out;
     assert!(listed.contains(": paused by hand"), "{listed}");
+    let plan = site.run(&["plan", "--stack", "shop"]).await.expect(2);
+    assert!(plan.out.contains("shop:2"), "{}", plan.out);
+    plan.says(&["not now: ", "paused by hand; `bowline resume shop` does it"]);
 
     let resumed = order(&site, "resume", &[]).await.expect(0);
     let told = format!("shop: resumed; going on\nshop: as desired at {}\n", &second[..12]);
@@ -367,6 +370,10 @@ async fn an_order_that_is_not_over_in_time_is_an_error_and_goes_on() {
 async fn what_cannot_be_done_is_refused_with_what_can() {
     let (site, agent, first) = begun().await;
     site.run(&["pause", "blog"]).await.expect(1).says(&["no stack blog; known are: shop"]);
+    let slip = "no stack shpo (did you mean shop?)";
+    for verb in [&["pause", "shpo"][..], &["history", "shpo"], &["explain", "shpo", "web"]] {
+        site.run(verb).await.expect(1).says(&[slip]);
+    }
     let alone = order(&site, "rollback", &[]).await.expect(1);
     alone.says(&["error: shop: there is no former revision that held"]);
     site.image("shop:2");

@@ -494,3 +494,21 @@ fn looking_writes_nothing() {
         assert!(!state.exists(), "{verb:?} wrote");
     }
 }
+
+#[test]
+fn an_address_of_ssh_is_a_repository_unless_it_is_a_file_here() {
+    // Nobody listens at that port, or nobody knows us there.
+    let away = run(&["plan", "--engine", "sim", "git@127.0.0.1:x.git"]).expect(1);
+    assert!(!away.err.contains("cannot open"), "{}", away.err);
+    let (dir, stack) = directory("services: {}\n");
+    let named = dir.path().join("a:b");
+    std::fs::rename(&stack, &named).unwrap();
+    run(&["validate", "-p", "shop", text(&named)]).expect(0);
+}
+
+#[test]
+fn to_adopt_what_compose_never_made_is_told_to_be_making_it() {
+    let (_dir, stack) = directory("services: { web: { image: 'web:1' } }\n");
+    let told = run(&["adopt", "--engine", "sim", text(&stack)]);
+    told.says(&["no container is of a Compose project shop: there is nothing to take over"]);
+}

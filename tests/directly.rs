@@ -272,6 +272,12 @@ async fn the_command_tells_how_it_ended_and_what_it_goes_by() {
     assert_eq!(held.instead.revision.unwrap().0, first);
     let elsewhere = order(&site, &["retry", "news"]).await.expect(1);
     elsewhere.says(&["knows no stack news"]);
+    let empty = site.dir.path().join("nothing");
+    for verb in [&["pause", "news"][..], &["retry", "news"]] {
+        let at = ["--state-dir", empty.to_str().unwrap()];
+        order(&site, &[verb, &at].concat()).await.expect(1).says(&["knows no stack news"]);
+        assert!(!empty.exists(), "{verb:?} is refused, and makes the state directory");
+    }
     let missing = site.run(&["retry", "shop", "--config", "/nowhere.yaml"]).await.expect(1);
     missing.says(&["/nowhere.yaml"]);
     let still = site.inventory().stack(&name("shop")).held_back;

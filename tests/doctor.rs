@@ -312,6 +312,38 @@ fn an_agent_that_runs_is_found_at_its_socket_and_its_pages_with_its_version() {
 }
 
 #[test]
+fn what_the_agent_knows_to_fail_is_told_with_its_reason() {
+    let git = Git::new();
+    for name in ["a", "b", "c", "d"] {
+        git.write(&format!("{name}/compose.yaml"), "services: { x: { image: 'nowhere:1' } }\n");
+    }
+    git.push("Begin");
+    let lost = format!(", {{ name: lost, url: {:?}, path: nope }}]", git.url());
+    let settings = Settings::new("failing", &git.url(), "");
+    let text = fs::read_to_string(settings.file()).unwrap();
+    fs::write(settings.file(), text.replacen(']', &lost, 1)).unwrap();
+    let agent = Agent::start_with(&settings, &["--engine", "sim"], &[]);
+    agent.until_ready();
+    agent.until_logged(0, &["ready, but nothing could be read of lost"]);
+    let mut command =
+        command(Path::new(""), &["doctor", "--engine", "sim", "-o", "json", "--config"]);
+    command.env_remove("BOWLINE_STATE_DIR").arg(settings.file());
+    let report: Value = serde_json::from_str(&run(&mut command).expect(1).out).unwrap();
+    let all = report["checks"].as_array().unwrap();
+    let told = |words: &[&str], fix: &str| {
+        let fits = |it: &&Value| {
+            let message = it["message"].as_str().unwrap();
+            words.iter().all(|word| message.contains(word))
+                && it["fix"].as_str().unwrap_or_default().contains(fix)
+        };
+        assert!(all.iter().any(|it| fits(&it)), "no {words:?} in {all:#?}");
+    };
+    told(&["not ready: a (", "; b (", "; c (", "nowhere", "; and 1 more"], "bowline status a");
+    told(&["reached; ", "the agent: ", "nope"], "bowline status --source lost");
+    assert!(agent.terminate().success());
+}
+
+#[test]
 fn all_that_is_wrong_in_a_configuration_is_found_at_once() {
     let host = Host::new("resync: 0s\nlog: { level: loud }");
     let found = host.found("configuration", &SIM);

@@ -102,9 +102,18 @@ async fn a_script_is_told_by_the_exit_code_whether_all_is_well() {
     site.run(&["status", "--check", "shop"]).await.expect(0);
     site.run(&["status", "--check", "wiki"]).await.expect(2);
     site.run(&["status", "--check", "nobody"]).await.expect(1);
+    // Nothing is fetched any more: the stacks are as a commit of before asks for.
+    let away = site.git.bare().with_extension("away");
+    std::fs::rename(site.git.bare(), &away).unwrap();
+    site.run(&["sync", "--source", "infra"]).await.expect(0);
+    until("the check to fail", async || site.run(&["status", "--check", "shop"]).await.code == 2)
+        .await;
+    std::fs::rename(&away, site.git.bare()).unwrap();
     agent.end().await;
     let nobody = site.run(&["status", "--check", "--agent", "http://127.0.0.1:1"]).await.expect(1);
     nobody.says(&["no agent answers at http://127.0.0.1:1, and only an agent knows"]);
+    let bare = site.run(&["status", "--check", "--agent", "127.0.0.1:1"]).await.expect(1);
+    bare.says(&["no agent answers at 127.0.0.1:1, and only an agent knows"]);
 }
 
 /// `bowline status --watch` under way, its lines as they come.

@@ -156,6 +156,9 @@ async fn a_new_commit_waits_through_a_restart_and_begins_when_the_window_opens()
         assert!(listed.contains(words), "no `{words}` in\n{listed}");
     }
     assert_eq!(images(&site).await, ["web:1"]);
+    let plan = site.run(&["plan", "--stack", "web"]).await.expect(2);
+    assert!(plan.out.contains("web:2"), "{}", plan.out);
+    plan.says(&["not now: waiting for its window, opens 2026-11-22 22:00 +01:00"]);
     agent.end().await;
 
     let clock = clock(&before(OPENS, 60));

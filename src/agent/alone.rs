@@ -7,7 +7,7 @@ use crate::control;
 use crate::engine::Engine;
 use crate::model::{SourceName, StackName};
 use crate::status::{Done, Order, Preview, Refusal, RollbackTo, StackStatus};
-use crate::store::{self, Inventory, Lock, Mishap};
+use crate::store::{self, Inventory, Lock, Mishap, Standing};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,19 +29,19 @@ impl Alone {
         stop: CancellationToken,
         stack: &StackName,
     ) -> Result<Self, AgentError> {
+        let unknown =
+            || AgentError::Unknown { stack: stack.clone(), state_dir: config.state_dir.clone() };
+        // Nothing is made for what is refused.
+        if store::look(&config.state_dir) == Standing::Absent {
+            return Err(unknown());
+        }
         let lock = store::lock(&config.state_dir)?;
         let (inventory, mishap) = Inventory::open(&config.state_dir);
         if let Some(mishap @ Mishap::Unavailable { .. }) = mishap {
             return Err(AgentError::Inventory(mishap));
         }
         let Some(origin) = inventory.stack(stack).origin else {
-            return Err(mishap.map_or_else(
-                || AgentError::Unknown {
-                    stack: stack.clone(),
-                    state_dir: config.state_dir.clone(),
-                },
-                AgentError::Inventory,
-            ));
+            return Err(mishap.map_or_else(unknown, AgentError::Inventory));
         };
         let source = origin.source;
         config.sources.retain(|known| known.name == source);

@@ -9,7 +9,9 @@ use crate::model::{ContentDigest, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Aim, Circumstances};
 use crate::rollout;
-use crate::status::{Caller, Done, GivenOrder, Order, Preview, Refusal, RollbackTo, Suspension};
+use crate::status::{
+    Caller, Done, GivenOrder, Order, Preview, Refusal, RollbackTo, Suspension, near_misses,
+};
 use crate::store::{Good, Mishap, Wanted};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -69,7 +71,7 @@ impl World {
         let at = Timestamp::now();
         self.inventory.update(name, |record| record.note_order(given(order, by, at, &did)));
         self.unsaved.notify_one();
-        self.show_remembered(name);
+        self.show_remembered(name, None);
         // What failed before says nothing about this.
         self.queue.forget(name);
         self.queue.add(name.clone());
@@ -203,8 +205,9 @@ impl World {
         let desired = self.desired();
         desired.wish(name).ok_or_else(|| {
             let names: Vec<_> = desired.names().iter().map(ToString::to_string).collect();
+            let near = near_misses(name.as_str(), names.iter().map(String::as_str));
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Refusal::Unknown(format!("there is no stack {name}; known are: {known}"))
+            Refusal::Unknown(format!("there is no stack {name}{near}; known are: {known}"))
         })
     }
 

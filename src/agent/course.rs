@@ -61,7 +61,7 @@ impl World {
         if self.inventory.update(name, |record| end_holds(record, digest, wish.revision.as_ref())) {
             self.unsaved.notify_one();
         }
-        self.show_remembered(name);
+        self.show_remembered(name, None);
         let (record, short) = (self.inventory.stack(name), self.memory().short.get(name).cloned());
         let course = course(&record, digest, short.as_ref());
         let (instead, services) = match &course {

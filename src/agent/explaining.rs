@@ -6,7 +6,9 @@ use crate::engine::{Engine, EngineError};
 use crate::model::{Container, Query, ServiceName, StackName};
 use crate::pass::preview_in;
 use crate::plan::{Circumstances, ContainerRef};
-use crate::status::{Deployment, Explanation, History, Refusal, first_line, no_deployment};
+use crate::status::{
+    Deployment, Explanation, History, Refusal, first_line, near_misses, no_deployment,
+};
 use std::collections::BTreeMap;
 
 /// How many deployments are looked through for those that concern a service.
@@ -17,9 +19,16 @@ impl World {
         let stack = name.clone();
         let deployments: Vec<_> = self.in_history(move |all| all.last(&stack, most)).await?;
         if deployments.is_empty() && self.desired().wish(name).is_none() {
-            return Err(unknown(name));
+            return Err(self.unknown(name));
         }
         Ok(History { stack: name.clone(), deployments })
+    }
+
+    fn unknown(&self, name: &StackName) -> Refusal {
+        let desired = self.desired();
+        let names = desired.names();
+        let near = near_misses(name.as_str(), names.iter().map(StackName::as_str));
+        Refusal::Unknown(format!("there is no stack {name}{near}, and no history of one"))
     }
 
     pub(super) async fn deployment(
@@ -43,7 +52,7 @@ impl World {
             self.in_history(move |all| all.last(&of, LOOKED_THROUGH)).await?;
         let wish = self.desired().wish(name);
         if wish.is_none() && history.is_empty() {
-            return Err(unknown(name));
+            return Err(self.unknown(name));
         }
         let source = wish.as_ref().map(|wish| wish.source.clone());
         let query = self.adopted.owned_by(name, source.as_ref());
@@ -109,8 +118,4 @@ fn unasked(wish: Option<&Wish>, service: &ServiceName) -> String {
         }
         Some(Want::Held(_) | Want::Gone(_)) => "the stack left its source".to_owned(),
     }
-}
-
-fn unknown(name: &StackName) -> Refusal {
-    Refusal::Unknown(format!("there is no stack {name}, and no history of one"))
 }

@@ -8,10 +8,11 @@ use super::turn::definition;
 use super::windows::Shut;
 use crate::execute::Onlooker;
 use crate::model::{Stack, StackName};
-use crate::pass::{Means, Pause, Subject};
+use crate::pass::{Means, Subject};
 use crate::plan::{Plan, plan_removal};
 use crate::rollout;
 use crate::status::{Preview, Refusal, Report};
+use crate::store::Paused;
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -25,10 +26,12 @@ pub(super) struct Foresight {
 }
 
 impl World {
-    /// What a pass over `name` would do now.
+    /// What a pass over `name` would do towards what git asks for, and why not now.
     pub(super) async fn preview(&self, name: &StackName) -> Result<Preview, Refusal> {
-        let wish = self.known(name)?;
-        let wish = self.at_its_window(name, &wish).await;
+        let asked = self.known(name)?;
+        let now = self.at_its_window(name, &asked).await;
+        // What a shut window holds up is told all the same.
+        let wish = if now.waits_for_newer() { asked } else { now.clone() };
         let suspended = self.inventory.stack(name).suspended;
         let mut obstacles: Vec<String> = suspended.iter().map(ToString::to_string).collect();
         let (plan, revision) = match &wish.want {
@@ -39,6 +42,7 @@ impl World {
                 (ahead.plan, ahead.report.revision)
             }
             Want::Invalid { problem, last_good: None } => {
+                let problem = problem.strip_prefix("error: ").unwrap_or(problem);
                 return Err(Refusal::Impossible(format!(
                     "{name}: its files are in error, so nothing is planned; mend them in git: {problem}"
                 )));
@@ -59,10 +63,11 @@ impl World {
                 (plan_removal(name, &observed, false), None)
             }
         };
-        if let Some(shut) = wish.shut.as_ref().filter(|_| wish.waits_for_newer()) {
+        if let Some(shut) = now.shut.as_ref().filter(|_| now.waits_for_newer()) {
             obstacles.push(format!("{}; until then it is kept as it was begun", shut.told()));
         }
         if let Want::Invalid { problem, .. } = &wish.want {
+            let problem = problem.strip_prefix("error: ").unwrap_or(problem);
             obstacles.push(format!("its files are in error, so it is kept as it was: {problem}"));
         }
         let obstacle = (!obstacles.is_empty()).then(|| obstacles.join("\n"));
@@ -101,14 +106,18 @@ impl World {
         let (stack, _) = self.with_adoption(name, &stack, &wish.source);
         let due = self.due(wish, &record);
         let way = (&course, &target, &leave);
+        // What a pause holds up is told all the same.
+        let goes_for = |paused: &Paused| {
+            paused.definition.as_ref().is_none_or(|of| of == course.asked(&target))
+        };
+        let rests = record.paused.take().filter(goes_for).map(|paused| {
+            let why = paused.reason;
+            format!("containers are not exchanged: {why}; `bowline resume {name}` does it")
+        });
         let moment = self.moment((name, wish, &record), &stack, way, &due);
         let subject = Subject { stack: &stack, source: Some(wish.source.clone()), revision };
         let means = self.for_looking();
         let ahead = means.foresee(&subject, &moment).await.map_err(|error| error.to_string())?;
-        let rests = (moment.paused != Pause::None).then(|| {
-            let why = record.paused.as_ref().map_or("", |paused| &paused.reason);
-            format!("containers are not exchanged: {why}")
-        });
         let stuck = (!ahead.1.stuck.is_empty()).then(|| {
             format!("what did not help before is not done again; `bowline retry {name}` does it")
         });

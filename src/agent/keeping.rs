@@ -158,11 +158,12 @@ impl World {
     }
 
     /// Shows what the inventory has of a stack: what holds it, and what runs.
-    pub(super) fn show_remembered(&self, name: &StackName) {
+    pub(super) fn show_remembered(&self, name: &StackName, source: Option<&SourceName>) {
         let StackRecord { held_back, paused, suspended, runs, .. } = self.inventory.stack(name);
         let held_back = held_back.as_ref().map(Into::into);
         let paused = paused.as_ref().map(Into::into);
-        let known = Remembered { held_back, paused, suspended, runs };
+        let source = source.cloned();
+        let known = Remembered { source, held_back, paused, suspended, runs };
         self.views.note_remembered(name, known);
     }
 

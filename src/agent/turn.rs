@@ -34,7 +34,7 @@ pub(super) async fn pass(world: Arc<World>, work: Work<StackName>) {
         return;
     };
     world.views.begin(&name, wish.revision.as_ref());
-    world.show_remembered(&name);
+    world.show_remembered(&name, Some(&wish.source));
     let (superseded, brake) = world.under_way(&name, &wish);
     let counts = world.at_its_window(&name, &wish).await;
     world.works_on(&name, &counts);

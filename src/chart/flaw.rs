@@ -101,7 +101,13 @@ fn told(error: &Error, expression: &str) -> (String, Option<&'static str>) {
             (detail.to_owned(), Some("templates lie in the chart's `templates/`"))
         }
         kind if detail.is_empty() => (kind.to_string(), None),
-        kind => (format!("{kind}: {detail}"), None),
+        kind => match detail.strip_suffix(" is unknown") {
+            // `filter nope is unknown`
+            Some(named) => {
+                (format!("{kind} `{}`", named.rsplit(' ').next().unwrap_or(named)), None)
+            }
+            None => (format!("{kind}: {detail}"), None),
+        },
     }
 }
 

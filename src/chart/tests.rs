@@ -68,7 +68,7 @@ fn what_is_wrong_is_told_at_its_line_and_column() {
         ("a: {{ Values.none | quote }}", "1:7: ", "`Values.none` has no value"),
         ("a\n{% for %}\n", "2:", "syntax error: unexpected"),
         ("a\n{{ 1 + }}", "2:", "syntax error: unexpected"),
-        ("{{ Values.a | nope }}", "1:", "unknown filter"),
+        ("{{ Values.a | nope }}", "1:", "unknown filter `nope`"),
         ("\n{% include 'no.yaml' %}", "2:", "tried to include non-existing template 'no.yaml'"),
     ] {
         let told = error(template);

@@ -2,6 +2,7 @@
 
 use super::target::Target;
 use super::{Common, apply, engine, plan};
+use crate::model::Query;
 use crate::pass::Moment;
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -34,7 +35,21 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         return apply::all(common, &found, &manner, &moment).await;
     }
     let engine = engine::open(common)?;
+    let mut absent = Vec::new();
+    for stack in found.stacks() {
+        let query = Query { adopt: true, ..Query::owned_by(stack.name.clone()) };
+        if engine.observe(&query).await?.containers.is_empty() {
+            absent.push(stack.name.as_str());
+        }
+    }
     let code = plan::show(&*engine, &found, plan::Output::Text, plan::Detail::Changes).await?;
+    if !absent.is_empty() {
+        let absent = absent.join(", ");
+        anstream::eprintln!(
+            "warning: no container is of a Compose project {absent}: there is nothing to take over, and all of \
+             it would be made; `-p NAME` names another project"
+        );
+    }
     anstream::eprintln!(
         "nothing was changed; with --confirm this is done, and the stack is taken over"
     );

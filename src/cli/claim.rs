@@ -42,7 +42,7 @@ pub(super) async fn claim(
         match (status, made.remove(name).flatten()) {
             (Some(status), _) => match left_alone(status) {
                 Some(warning) => anstream::eprintln!("warning: {warning}"),
-                None => managed.push(described(status)),
+                None => managed.push((name, described(status))),
             },
             (None, Some(source)) => match denied {
                 Some(denied) if known.is_none() => return Err(denied.into()),
@@ -54,10 +54,13 @@ pub(super) async fn claim(
     if managed.is_empty() {
         return Ok(locks);
     }
+    // One order is for one stack.
+    let name = if let [(name, _)] = managed.as_slice() { name.as_str() } else { "STACK" };
+    let managed: Vec<String> = managed.iter().map(|(_, told)| told.clone()).collect();
     let (managed, socket) = (managed.join(", "), socket.path().display());
     bail!(
-        "the agent at {socket} manages {managed}: nothing was changed; {instead}, or `bowline suspend STACK` \
-         first, and it leaves the stack to you until `bowline resume STACK`"
+        "the agent at {socket} manages {managed}: nothing was changed; {instead}, or `bowline suspend {name}` \
+         first, and it leaves the stack to you until `bowline resume {name}`"
     )
 }
 

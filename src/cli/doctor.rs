@@ -77,11 +77,12 @@ async fn examine(common: &Common, arguments: &Arguments) -> Vec<Finding> {
     let (docker, surroundings) = docker::check(common, config).await;
     findings.extend(docker);
     findings.extend(state::check(&state_dir));
-    let (agent, is_listening) = agent::check(socket.as_deref(), &state_dir, &path, config).await;
+    let (agent, is_listening, known) =
+        agent::check(socket.as_deref(), &state_dir, &path, config).await;
     findings.extend(agent);
     findings.extend(unit::check().await);
     findings.extend(config.and_then(|config| page::check(config, is_listening)));
-    let (sources, reached) = sources::check(config, &state_dir).await;
+    let (sources, reached) = sources::check(config, &state_dir, &known).await;
     findings.extend(sources);
     findings.extend(clock::check(surroundings.as_ref(), reached).await);
     findings

@@ -5,8 +5,8 @@ use super::history::Form;
 use super::order::Addressee;
 use super::{Common, engine};
 use crate::agent;
-use crate::model::ServiceName;
-use crate::status::{Deployment, Explanation};
+use crate::model::{ServiceName, StackName};
+use crate::status::{Deployment, Explanation, near_misses};
 use crate::store::{Adopted, Deployments};
 use anyhow::bail;
 use clap::Args;
@@ -57,11 +57,13 @@ async fn without_agent(
     let history: Vec<Deployment> = history.unwrap_or_default();
     let absence = to.socket.absence();
     let engine = engine::open(common)?;
-    let owner = engine.stacks().await?.remove(stack).flatten();
+    let mut made = engine.stacks().await?;
+    let owner = made.remove(stack).flatten();
     let query = Adopted::of(&state_dir).owned_by(stack, owner.as_ref());
     let explanation = agent::explain(&*engine, &query, (stack, service), &history).await?;
     if explanation.is_empty() {
-        bail!("{absence}, and neither the engine nor the history knows {stack}/{service}");
+        let near = near_misses(stack.as_str(), made.keys().map(StackName::as_str));
+        bail!("{absence}, and neither the engine nor the history knows {stack}/{service}{near}");
     }
     anstream::eprintln!("{absence}; this is what the engine and the history tell");
     Ok(explanation)

@@ -5,11 +5,11 @@ mod follow;
 mod history;
 mod print;
 
-use super::near::near_misses;
 use super::order::stack_name;
 use super::{Common, engine};
 use crate::engine::{Engine, EngineError, LogRange};
 use crate::model::{Container, Query, ServiceName, StackName};
+use crate::status::near_misses;
 use crate::store::Adopted;
 use anyhow::bail;
 use clap::Args;

@@ -7,9 +7,9 @@ use super::socket::{Socket, inventory};
 use super::watch::{Patience, watch};
 use crate::control;
 use crate::model::StackName;
-use crate::status::{Order, RollbackTo};
-use crate::store::{self, Inventory, StackRecord, Wanted};
-use anyhow::{Context, bail};
+use crate::status::{Order, RollbackTo, near_misses};
+use crate::store::{self, Inventory, StackRecord, Standing, Wanted};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -83,10 +83,18 @@ pub(super) async fn note(
 
 /// Changes the record of a stack in the inventory, which no agent has open. Says what was done.
 fn without_agent(state_dir: &Path, name: &StackName, order: &Order) -> anyhow::Result<String> {
+    let unknown = |near: &str| {
+        anyhow!("the inventory in {} knows no stack {name}{near}", state_dir.display())
+    };
+    // Nothing is made for what is refused.
+    if store::look(state_dir) == Standing::Absent {
+        return Err(unknown(""));
+    }
     let _lock = store::lock(state_dir)?;
     let inventory = inventory(state_dir)?;
-    if !inventory.stacks().contains_key(name) {
-        bail!("the inventory in {} knows no stack {name}", state_dir.display());
+    let known = inventory.stacks();
+    if !known.contains_key(name) {
+        return Err(unknown(&near_misses(name.as_str(), known.keys().map(StackName::as_str))));
     }
     let did = change(&inventory, name, order)?;
     match inventory.flush() {

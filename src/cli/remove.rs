@@ -8,6 +8,7 @@ use super::{Common, engine, onlooker};
 use crate::execute::Bounds;
 use crate::model::StackName;
 use crate::pass::Means;
+use crate::status::near_misses;
 use crate::store::{Adopted, Jobs};
 use anyhow::bail;
 use clap::Args;
@@ -38,7 +39,8 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
         stop: stop_on_interrupt(),
         brake: tokio_util::sync::CancellationToken::new(),
     };
-    let owner = means.engine.stacks().await?.remove(&name).flatten();
+    let mut made = means.engine.stacks().await?;
+    let owner = made.remove(&name).flatten();
     let instead = "take its directory out of git";
     let _locks = claim(common, &arguments.socket, &*means.engine, &[&name], instead).await?;
     let adopted = Adopted::of(&common.state_dir());
@@ -46,7 +48,10 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     let report = means.remove(&query, None, arguments.volumes).await;
     let nothing = report.actions.is_empty() && report.message.is_empty();
     if report.result.is_success() && nothing {
-        bail!("Bowline owns nothing of a stack named {name} here; `bowline status` lists stacks");
+        let near = near_misses(name.as_str(), made.keys().map(StackName::as_str));
+        bail!(
+            "Bowline owns nothing of a stack named {name} here{near}; `bowline status` lists stacks"
+        );
     }
     if report.result.is_success() {
         adopted.forget(&name);

@@ -10,9 +10,10 @@ use super::order::stack_name;
 use super::socket::Socket;
 use crate::control::AskError;
 use crate::model::{SourceName, StackName};
-use crate::status::{HealthStatus, Snapshot, SyncStatus};
+use crate::status::{HealthStatus, Snapshot, SyncStatus, not_fetched};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use select::select;
 pub(super) use show::put;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use std::time::Duration;
 pub(super) const PAGE: &str = "http://127.0.0.1:9184";
 /// How long the agent may take to answer.
 const BOUND: Duration = Duration::from_secs(5);
-/// What `--check` ends with when a stack is not as it should be.
+/// What `--check` ends with when a stack or source is not as it should be.
 const NOT_WELL: u8 = 2;
 
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ pub(super) struct Arguments {
     /// Go on: a line for each stack that changes, until Ctrl-C.
     #[arg(long, short = 'w')]
     watch: bool,
-    /// End with 0 if all that is shown is Synced and Healthy, with 2 if not.
+    /// End with 0 if all that is shown is Synced and Healthy and its sources are fetched, with 2 if not.
     #[arg(long, conflicts_with = "watch")]
     check: bool,
     #[command(flatten)]
@@ -91,7 +92,8 @@ pub(super) async fn run(common: &Common, arguments: &Arguments) -> anyhow::Resul
     Ok(if arguments.check { checked(&selected) } else { ExitCode::SUCCESS })
 }
 
-/// The code that says whether all is as it should be. Where no stack is known yet, nothing is.
+/// The code that says whether all is as it should be. Where no stack is known yet, nothing is, and where a
+/// source fails nobody knows what git asks for.
 fn checked(snapshot: &Snapshot) -> ExitCode {
     let mut stacks = snapshot.stacks.iter();
     let is_well =
@@ -99,7 +101,9 @@ fn checked(snapshot: &Snapshot) -> ExitCode {
     if snapshot.stacks.is_empty() {
         anstream::eprintln!("no stack is known yet");
     }
-    if is_well && !snapshot.stacks.is_empty() {
+    let now = Timestamp::now();
+    let is_fetched = snapshot.sources.iter().all(|source| not_fetched(source, now).is_none());
+    if is_well && is_fetched && !snapshot.stacks.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(NOT_WELL)
@@ -132,7 +136,8 @@ pub(super) async fn of_page() -> anyhow::Result<Option<Snapshot>> {
 }
 
 async fn at_page(page: &str) -> anyhow::Result<Option<Snapshot>> {
-    let url = format!("{}/v1/status", page.trim_end_matches('/'));
+    let scheme = if page.contains("://") { "" } else { "http://" };
+    let url = format!("{scheme}{}/v1/status", page.trim_end_matches('/'));
     tokio::task::spawn_blocking(move || ask(&url)).await?
 }
 

@@ -134,7 +134,7 @@ impl Target {
     /// The directory of what is loaded, as seen from here, with a slash; nothing for here.
     pub(super) fn prefix(&self) -> String {
         let path = Path::new(&self.place);
-        if self.place.contains("://") || path.is_absolute() {
+        if self.is_url() || path.is_absolute() {
             return String::new();
         }
         let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
@@ -189,7 +189,7 @@ impl Target {
         let env_files = (!self.env_file.is_empty()).then(|| self.env_file.clone());
         let display_root = if root.is_dir() { Some(root) } else { root.parent() };
         // What others wrote stays within its repository; who has files here may read here.
-        let is_remote = self.place.contains("://");
+        let is_remote = self.is_url();
         Request {
             roots: if is_remote { vec![root.to_owned()] } else { vec![] },
             project_name: self.project_name.clone(),
@@ -203,8 +203,15 @@ impl Target {
         }
     }
 
+    /// Whether a repository elsewhere is meant, as `ssh://HOST/PATH` or `USER@HOST:PATH`. What is here is
+    /// a path, whatever its name.
+    fn is_url(&self) -> bool {
+        let is_ssh = || matches!(self.place.parse(), Ok(Location::Ssh(_)));
+        self.place.contains("://") || (is_ssh() && !Path::new(&self.place).exists())
+    }
+
     fn root(&self, common: &Common) -> anyhow::Result<(PathBuf, Option<Revision>)> {
-        if self.place.contains("://") {
+        if self.is_url() {
             return self.clone_into_state(common);
         }
         let path = Path::new(&self.place);

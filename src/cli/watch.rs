@@ -129,6 +129,8 @@ fn told(status: &StackStatus, result: PassResult, goes_back: bool) -> ExitCode {
         let rests = status.paused.as_ref().map(|paused| paused.reason.as_str());
         let told = Some(status.message.as_str()).filter(|message| !message.is_empty());
         for line in told.or(rests).or(held).unwrap_or_default().lines() {
+            // A file in error says so itself.
+            let line = line.strip_prefix("error: ").unwrap_or(line);
             anstream::eprintln!("error: {name}: {line}");
         }
     }

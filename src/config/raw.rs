@@ -347,7 +347,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, Flaw> {
         let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
         let shown = error.to_string();
         let place = format!(" at line {line} column {column}");
-        let mut message = without_text(&shown.replace(&place, ""));
+        let mut message = in_words(&without_text(&shown.replace(&place, "")));
         if let Some(near) = near_miss(&message) {
             message = format!("{message}; did you mean `{near}`?");
         }
@@ -365,6 +365,20 @@ fn without_text(message: &str) -> String {
         }
         None => message.to_owned(),
     }
+}
+
+/// What serde expected, without Rust's names for it.
+fn in_words(message: &str) -> String {
+    let Some((before, expected)) = message.rsplit_once("expected ") else {
+        return message.to_owned();
+    };
+    let words = match expected {
+        "a nonzero usize" | "a nonzero u64" | "a nonzero u32" => "a number from 1",
+        "usize" | "u64" | "u32" | "u16" => "a whole number, not below 0",
+        _ if expected.starts_with("struct ") => "a mapping",
+        other => other,
+    };
+    format!("{before}expected {words}")
 }
 
 /// The known key nearest to the unknown one that serde's message quotes first, if near enough.

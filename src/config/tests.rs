@@ -169,7 +169,8 @@ fn what_does_not_hold_together_is_an_error_at_its_place() {
         ("prune: { sure: true }", "3:10: prune: unknown field `sure`"),
         ("    auth: pw", "3:11: sources[0].auth: invalid type: a text, expected"),
         ("    webhook: pw", "3:14: sources[0].webhook: invalid type: a text, expected"),
-        ("http: pw", "3:7: http: invalid type: a text, expected"),
+        ("http: pw", "3:7: http: invalid type: a text, expected a mapping"),
+        ("parallel: 0", "3:11: parallel: invalid value: integer `0`, expected a number from 1"),
         ("prune: 3", "3:8: prune: invalid type"),
         ("images: { keep: -1 }", "3:17: images.keep: invalid type"),
         (

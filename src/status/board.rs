@@ -30,6 +30,8 @@ pub enum Towards {
 /// What is remembered of a stack, whatever its passes tell.
 #[derive(Debug, Clone, Default)]
 pub struct Remembered {
+    /// The source that asks for it.
+    pub source: Option<SourceName>,
     /// That what git asks for is held back.
     pub held_back: Option<HeldBackStatus>,
     /// That containers are not exchanged.
@@ -120,7 +122,7 @@ impl Board {
     /// What is known before a pass tells. What the last one said of a hold that is over is outdated.
     pub fn note_remembered(&mut self, stack: &StackName, known: Remembered) {
         let Some(status) = self.stacks.get_mut(stack) else { return };
-        let Remembered { held_back, paused, suspended, runs } = known;
+        let Remembered { source, held_back, paused, suspended, runs } = known;
         let ended = (status.held_back.is_some() && held_back.is_none())
             || (status.paused.is_some() && paused.is_none())
             || (status.suspended.is_some() && suspended.is_none());
@@ -129,6 +131,7 @@ impl Board {
         }
         (status.held_back, status.paused, status.suspended) = (held_back, paused, suspended);
         status.applied_revision = status.applied_revision.take().or(runs);
+        status.source = source.or(status.source.take());
     }
 
     /// A pass has ended. After [`PassResult::Removed`] the stack is known no more.

@@ -58,7 +58,7 @@ fn holds(stack: &StackStatus, now: Timestamp) -> Vec<Said> {
         let why = suspended.reason.as_ref().map(|reason| format!(": {reason}"));
         let (length, why) = (length(suspended.since, now), why.unwrap_or_default());
         Said {
-            text: format!("Suspended for {length}, by {}{why}", suspended.by),
+            text: format!("suspended for {length}, by {}{why}", suspended.by),
             command: Some(format!("bowline resume {name}")),
         }
     });

@@ -76,7 +76,7 @@ async fn nothing_is_done_to_a_suspended_stack_across_a_restart_until_it_is_resum
     assert_eq!(image(&site, "shop").await.as_deref(), Some("shop:1"));
     assert_ne!(state(&site, "shop").await, Some(State::Running));
     let table = site.run(&["status"]).await.expect(0);
-    assert!(table.out.contains("Suspended for "), "{table:?}");
+    assert!(table.out.contains("suspended for "), "{table:?}");
 
     site.run(&["resume", "shop"]).await.expect(0);
     assert_eq!(image(&site, "shop").await.as_deref(), Some("shop:2"));

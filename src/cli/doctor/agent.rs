@@ -7,7 +7,10 @@ use super::service::Service;
 use crate::cli::plan::counted;
 use crate::config::Config;
 use crate::control::{AskError, Asker, SOCKET};
-use crate::status::{ConditionKind, ConfigStatus, Snapshot, Verdict};
+use crate::status::{
+    ConditionKind, ConfigStatus, PassResult, Snapshot, SourceStatus, StackStatus, Verdict,
+    first_line,
+};
 use crate::store::holder;
 use jiff::Timestamp;
 use std::fs;
@@ -15,22 +18,25 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 const CHECK: &str = "agent";
+/// How many stacks that are not ready are named.
+const NAMED: usize = 3;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What is found, and whether an agent listens where the configuration at `path` says.
+/// What is found, whether an agent listens where the configuration at `path` says, and what it knows of its
+/// sources.
 pub(super) async fn check(
     socket: Option<&Path>,
     state_dir: &Path,
     path: &Path,
     config: Option<&Config>,
-) -> (Vec<Finding>, bool) {
+) -> (Vec<Finding>, bool, Vec<SourceStatus>) {
     // A configuration that says `off` has none.
     let off = config.is_some_and(|config| config.socket.is_none()) && socket.is_none();
     let socket = socket.unwrap_or(Path::new(SOCKET));
     let holder = holder(state_dir);
     let service = Service::of(path, holder);
     let mut findings = Vec::new();
-    let (mut answers, mut goes_by) = (false, None);
+    let (mut answers, mut goes_by, mut sources) = (false, None, Vec::new());
     if off {
         findings.push(Finding::ok(CHECK, "socket", "switched off in the configuration"));
     } else {
@@ -38,7 +44,7 @@ pub(super) async fn check(
             Ok(snapshot) => {
                 answers = true;
                 findings.push(answering(socket, &snapshot));
-                goes_by = snapshot.config;
+                (goes_by, sources) = (snapshot.config, snapshot.sources);
             }
             Err(Silence::Other(finding)) => {
                 answers = true;
@@ -53,10 +59,10 @@ pub(super) async fn check(
     let waits = goes_by.is_some_and(|it| it.awaits_restart.iter().any(|key| key == "http.listen"));
     let is_listening = (answers || holder.is_some()) && !waits;
     if let Some(listen) = config.and_then(|it| it.http.listen).filter(|_| is_listening) {
-        findings.extend(pages(listen, is_outdated, &service).await);
+        findings.extend(pages(listen, is_outdated, state_dir, &service).await);
     }
     findings.extend(holder.and_then(|process| replaced_program(process, &service)));
-    (findings, is_listening)
+    (findings, is_listening, sources)
 }
 
 /// Why nothing is known by the agent's socket.
@@ -106,8 +112,8 @@ fn nobody(
 }
 
 fn denied(socket: &Path) -> Finding {
-    let of = fs::metadata(socket).map(|found| owner(&found)).unwrap_or_default();
-    let told = format!("{} may not speak with the agent ({of})", user_name());
+    let of = fs::metadata(socket).map(|found| format!(" ({})", owner(&found))).unwrap_or_default();
+    let told = format!("{} may not speak with the agent{of}", user_name());
     let directory = socket.parent().unwrap_or(socket).display();
     let fix = if is_root() { format!("ls -lZ {directory}") } else { "sudo bowline doctor".into() };
     Finding::warning(CHECK, socket.display(), told, fix)
@@ -119,15 +125,32 @@ fn answering(socket: &Path, snapshot: &Snapshot) -> Finding {
         counted(snapshot.stacks.len(), "stack"),
         counted(snapshot.sources.len(), "source")
     );
-    let stalled = snapshot.stacks.iter().filter(|stack| {
-        stack.conditions.get(ConditionKind::Stalled).is_some_and(|it| it.status == Verdict::True)
-    });
-    let stalled: Vec<&str> = stalled.map(|stack| stack.name.as_str()).collect();
-    if stalled.is_empty() {
+    let ill: Vec<&StackStatus> = snapshot.stacks.iter().filter(|stack| is_ill(stack)).collect();
+    let Some(first) = ill.first() else {
         return Finding::ok(CHECK, socket.display(), told);
+    };
+    let mut said: Vec<String> = ill.iter().take(NAMED).map(|stack| complaint(stack)).collect();
+    if ill.len() > NAMED {
+        said.push(format!("and {} more", ill.len() - NAMED));
     }
-    let told = format!("{told}; these wait for somebody to mend them: {}", stalled.join(", "));
-    Finding::warning(CHECK, socket.display(), told, format!("bowline status {}", stalled[0]))
+    let told = format!("{told}; not ready: {}", said.join("; "));
+    Finding::warning(CHECK, socket.display(), told, format!("bowline status {}", first.name))
+}
+
+/// Whether something is wrong with a stack: not where it waits or is being changed for the first time.
+fn is_ill(stack: &StackStatus) -> bool {
+    let is = |kind, verdict| stack.conditions.get(kind).filter(|it| it.status == verdict);
+    let last = stack.last_pass.as_ref().map(|pass| pass.result);
+    is(ConditionKind::Stalled, Verdict::True).is_some()
+        || matches!(last, Some(PassResult::Failed | PassResult::Crashing))
+        || is(ConditionKind::Ready, Verdict::False)
+            .is_some_and(|it| !["Progressing", "Waiting"].contains(&it.reason.as_str()))
+}
+
+fn complaint(stack: &StackStatus) -> String {
+    let why = first_line(&stack.message);
+    let why = if why.is_empty() { stack.health.word() } else { &why };
+    format!("{} ({why})", stack.name)
 }
 
 /// That the agent goes by another configuration than the file at `path`.
@@ -146,7 +169,12 @@ fn outdated(path: &Path, goes_by: &ConfigStatus, service: &Service) -> Option<Fi
 }
 
 /// Whether it is ready and alive, and which version it is, by its pages.
-async fn pages(listen: SocketAddr, is_outdated: bool, service: &Service) -> Vec<Finding> {
+async fn pages(
+    listen: SocketAddr,
+    is_outdated: bool,
+    state_dir: &Path,
+    service: &Service,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, fix) in [("/healthz", service.restart()), ("/readyz", service.log())] {
         let address = format!("http://{}{path}", here(listen));
@@ -161,6 +189,7 @@ async fn pages(listen: SocketAddr, is_outdated: bool, service: &Service) -> Vec<
     let address = format!("http://{}/metrics", here(listen));
     if let Ok((200, text)) = get(&address).await {
         findings.extend(version_in(&text).map(|found| version(&address, found, service)));
+        findings.extend(history(&text, state_dir, service));
     }
     findings
 }
@@ -183,6 +212,15 @@ fn version_in(page: &str) -> Option<&str> {
     let line = page.lines().find(|line| line.starts_with("bowline_build_info{"))?;
     let (_, rest) = line.split_once("version=\"")?;
     rest.split('"').next()
+}
+
+/// That what happens is not written down.
+fn history(page: &str, state_dir: &Path, service: &Service) -> Option<Finding> {
+    let is_down = page.lines().any(|line| line == "bowline_history_up 0");
+    let file = state_dir.join("history.redb");
+    let fix = format!("ls -l {}; {}", file.display(), service.log());
+    let told = "the agent cannot write the history: the file is damaged, or may not be written";
+    is_down.then(|| Finding::warning("history", file.display(), told, fix))
 }
 
 fn version(address: &str, found: &str, service: &Service) -> Finding {
@@ -214,6 +252,15 @@ mod tests {
         let service = Service::of(Path::new("/c"), None);
         assert!(version("x", "0.0.1", &service).message.contains("the agent is Bowline 0.0.1"));
         assert_eq!(version("x", VERSION, &service).fix, None);
+    }
+
+    #[test]
+    fn a_history_that_is_not_written_is_told() {
+        let service = Service::of(Path::new("/c"), None);
+        let told = |page| history(page, Path::new("/state"), &service);
+        assert_eq!(told("# TYPE bowline_history_up gauge\nbowline_history_up 1\n"), None);
+        let found = told("bowline_history_up 0\n").unwrap();
+        assert_eq!((found.check, found.looked_at.as_str()), ("history", "/state/history.redb"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::person::is_root;
 use crate::agent::repository_of;
 use crate::config::{Config, Source, Through};
 use crate::source::{Fault, Limits, Location, SourceError};
+use crate::status::{SourceStatus, first_line};
 use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,10 +21,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// For a name.
 const NAME_BOUND: Duration = Duration::from_secs(10);
 
-/// What is found, and the addresses of servers that could be asked for the time.
+/// What is found, and the addresses of servers that could be asked for the time. `known` is what the agent
+/// that runs says of its sources.
 pub(super) async fn check(
     config: Option<&Config>,
     state_dir: &Path,
+    known: &[SourceStatus],
 ) -> (Vec<Finding>, Vec<String>) {
     let Some(config) = config else { return (Vec::new(), Vec::new()) };
     let probes: Vec<_> = config.sources.iter().map(|source| probe(source, state_dir)).collect();
@@ -33,11 +36,19 @@ pub(super) async fn check(
         let is_reached = probe.is_ok();
         findings.extend(name_of(source, is_reached).await);
         findings.push(match probe {
-            Ok(found) => Finding::ok(
-                CHECK,
-                shown(source),
-                format!("reached; {} is at {found}", source.reference),
-            ),
+            Ok(found) => {
+                let told = format!("reached; {} is at {found}", source.reference);
+                let failing = known.iter().find(|it| it.name == source.name && it.failures > 0);
+                match failing {
+                    None => Finding::ok(CHECK, shown(source), told),
+                    Some(failing) => {
+                        let told = format!("{told}; the agent: {}", first_line(&failing.message));
+                        let fix =
+                            format!("bowline sync {0}; bowline status --source {0}", source.name);
+                        Finding::error(CHECK, shown(source), told, fix)
+                    }
+                }
+            }
             Err(finding) => *finding,
         });
         if let (true, Location::Remote(url)) = (is_reached, &source.location)

@@ -1,10 +1,10 @@
 //! What the engine shows of stacks where no agent answers.
 
 use super::{Arguments, Form, show};
-use crate::cli::near::near_misses;
 use crate::cli::{Common, engine};
-use crate::model::{Container, Health, Query, SourceName, StackName, State};
-use crate::status::Table;
+use crate::model::{Container, Health, SourceName, StackName, State};
+use crate::status::{Table, near_misses};
+use crate::store::Adopted;
 use anyhow::bail;
 use serde::Serialize;
 use serde_json::json;
@@ -43,9 +43,10 @@ pub(super) async fn show(common: &Common, arguments: &Arguments) -> anyhow::Resu
 
 async fn rows(common: &Common) -> anyhow::Result<Vec<Row>> {
     let engine = engine::open(common)?;
+    let adopted = Adopted::of(&common.state_dir());
     let mut rows = Vec::new();
     for (name, source) in engine.stacks().await? {
-        let observed = engine.observe(&Query::owned_by(name.clone())).await?;
+        let observed = engine.observe(&adopted.owned_by(&name, source.as_ref())).await?;
         let count = |is: &dyn Fn(&Container) -> bool| {
             observed.containers.iter().filter(|container| is(container)).count()
         };

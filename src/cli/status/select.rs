@@ -1,8 +1,7 @@
 //! Which of the known stacks are asked for.
 
-use crate::cli::near::near_misses;
 use crate::model::{SourceName, StackName};
-use crate::status::Snapshot;
+use crate::status::{Snapshot, near_misses};
 use anyhow::bail;
 
 /// The stacks of these names and sources, with the sources that they are from; all of it where neither is

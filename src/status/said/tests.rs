@@ -1,7 +1,7 @@
 //! What is said of a stack that is held in more than one way, while something newer comes, and in the middle
 //! of passes.
 
-use crate::model::Slot;
+use crate::model::{Slot, SourceName};
 use crate::status::fixtures::{at, commit, shop, web};
 use crate::status::{
     Board, ConditionKind, DriftKind, HealthStatus, HeldBackStatus, PassResult, PausedStatus,
@@ -255,7 +255,9 @@ fn what_runs_is_what_was_gone_back_to_also_for_the_next_process() {
     let mut board = Board::default();
     board.begin(&shop(), Some(&commit('b')), at(30));
     let runs = Some(commit('a'));
-    board.note_remembered(&shop(), Remembered { runs, ..Remembered::default() });
+    let source = Some(SourceName::new("infra").unwrap());
+    board.note_remembered(&shop(), Remembered { runs, source, ..Remembered::default() });
+    assert_eq!(board.stack(&shop()).unwrap().source.as_ref().unwrap().as_str(), "infra");
     assert!(row(&board).starts_with("aaaaaaaaaaaa -> bbbbbbbbbbbb"), "{}", row(&board));
     assert_eq!(message(&board), "looking at bbbbbbbbbbbb");
 }

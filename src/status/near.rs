@@ -1,7 +1,7 @@
 //! What was probably meant by a name that is not known.
 
 /// ` (did you mean NAME?)` with the known names nearest to `written`; empty if none is near.
-pub(super) fn near_misses<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub fn near_misses<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
     let bound = |name: &str| 1 + name.chars().count().max(written.chars().count()) / 4;
     let mut near: Vec<(usize, &str)> = known
         .map(|name| (strsim::damerau_levenshtein(written, name), name))
