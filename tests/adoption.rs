@@ -191,6 +191,9 @@ fn take_over(program: &Path, version: &str) {
         mounts.iter().find(|mount| mount["Destination"] == "/scratch").unwrap()["Name"].clone()
     };
     assert!(!scratch(&web).is_null());
+    // Without an agent, what was taken over and never replaced counts as well.
+    let told = bowline(state.path(), &["status", &name, "--agent", "127.0.0.1:1"]);
+    assert!(told.out.contains("  4/4      all run"), "{}{}", told.out, told.err);
 
     // A content that is asked for only now gets there.
     let later = "mem_limit: 64m\n    configs: [{ source: later, target: /later }]";

@@ -255,11 +255,12 @@ fn what_runs_is_what_was_gone_back_to_also_for_the_next_process() {
     let mut board = Board::default();
     board.begin(&shop(), Some(&commit('b')), at(30));
     let runs = Some(commit('a'));
-    let source = Some(SourceName::new("infra").unwrap());
-    board.note_remembered(&shop(), Remembered { runs, source, ..Remembered::default() });
-    assert_eq!(board.stack(&shop()).unwrap().source.as_ref().unwrap().as_str(), "infra");
+    board.note_remembered(&shop(), Remembered { runs, ..Remembered::default() });
     assert!(row(&board).starts_with("aaaaaaaaaaaa -> bbbbbbbbbbbb"), "{}", row(&board));
     assert_eq!(message(&board), "looking at bbbbbbbbbbbb");
+    let source = Some(SourceName::new("infra").unwrap());
+    board.note_remembered(&shop(), Remembered { source: source.clone(), ..Remembered::default() });
+    assert_eq!(stack(&board).source, source, "known before the first pass tells it");
 }
 
 #[test]
