@@ -44,7 +44,7 @@ pub(super) async fn check(
                     Some(failing) => {
                         let told = format!("{told}; the agent: {}", first_line(&failing.message));
                         let fix =
-                            format!("bowline sync {0}; bowline status --source {0}", source.name);
+                            format!("bowline sync --source {0}; bowline status --source {0}", source.name);
                         Finding::error(CHECK, shown(source), told, fix)
                     }
                 }
