@@ -43,8 +43,10 @@ pub(super) async fn check(
                     None => Finding::ok(CHECK, shown(source), told),
                     Some(failing) => {
                         let told = format!("{told}; the agent: {}", first_line(&failing.message));
-                        let fix =
-                            format!("bowline sync --source {0}; bowline status --source {0}", source.name);
+                        let fix = format!(
+                            "bowline sync --source {0}; bowline status --source {0}",
+                            source.name
+                        );
                         Finding::error(CHECK, shown(source), told, fix)
                     }
                 }
