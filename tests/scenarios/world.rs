@@ -179,7 +179,8 @@ impl World {
     }
 
     fn clear(&self) {
-        let filter = format!("name={}-", self.prefix);
+        // What the stack has is named with `-`, its networks and volumes with `_`.
+        let filter = format!("name=^{}[-_]", self.prefix);
         for (list, remove) in [
             (vec!["ps", "-aq"], vec!["rm", "-f", "-v"]),
             (vec!["network", "ls", "-q"], vec!["network", "rm"]),
