@@ -4,6 +4,10 @@
 // Only tests are here; the lint sees that of functions that are marked as one.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+#[path = "rollback/paused.rs"]
+mod paused;
+#[path = "rollback/shortage.rs"]
+mod shortage;
 #[path = "rollback/stage.rs"]
 mod stage;
 mod support;
@@ -11,7 +15,6 @@ mod support;
 use bowline::engine::EngineError;
 use bowline::engine::sim::Behaviour;
 use bowline::model::{Container, Health, StackName};
-use bowline::plan::{ContainerRef, Step};
 use bowline::status::{ConditionKind, PassResult, RolloutPhase, StackStatus, Verdict};
 use stage::{CHECK, Of, config, site, web};
 use std::collections::BTreeSet;
@@ -403,115 +406,6 @@ async fn what_befalls_the_engine_is_tried_again_and_holds_nothing_back() {
     agent.end().await;
 }
 
-/// The versions of the services of a stack: `db` is by itself, `web` has an image, `api` needs `web`.
-fn three(image: &str, version: u8) -> String {
-    let more =
-        |depends: &str| format!("image: 'web:1', environment: {{ V: '{version}' }}{depends}");
-    format!(
-        "{}  db: {{ {} }}\n  api: {{ {} }}\n",
-        web(image, ""),
-        more(""),
-        more(", depends_on: [web]")
-    )
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_an_image_cannot_be_had_what_waits_for_it_is_repaired_as_it_held_before() {
-    let site = site();
-    let of = Of { site: &site, stack: "s" };
-    let good = of.commit(&three("web:1", 1));
-    let agent = site.start();
-    of.applied(&agent, &good).await;
-    let version = async |name: &str| {
-        let all = of.containers().await;
-        let one = all.into_iter().find(|it| it.name == name)?;
-        one.spec.environment.get("V").cloned().flatten()
-    };
-    let passes = || {
-        let page = agent.views.metrics.render();
-        let counts = page.lines().filter(|line| line.starts_with("bowline_reconcile_total{"));
-        counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum::<u64>()
-    };
-    let first = passes();
-    site.sim.registry_answers(false);
-    let commit = of.commit(&three("web:3", 2));
-    until("what needs no image to go on", async || version("s-db-1").await.as_deref() == Some("2"))
-        .await;
-    let pulls = || site.sim.calls().get("pull").copied().unwrap_or_default();
-    // The pauses between the pulls have grown by now, and a repair waits for none of them.
-    until("some pulls", async || pulls() >= 3).await;
-    let before = pulls();
-    site.sim.crash("s-web-1", 1);
-    of.until_serves(&["web:1"; 4]).await;
-    let remove = Step::Remove(ContainerRef::named("s-web-2"));
-    while site.sim.by_hand(&remove).is_err() {
-        site.sim.crash("s-web-2", 1);
-    }
-    of.until_serves(&["web:1"; 4]).await;
-    assert!(pulls() <= before + 1, "the repairs waited for pulls");
-    assert_eq!(version("s-api-1").await.as_deref(), Some("1"), "it needs what waits");
-    let status = of.ended(&agent, PassResult::Failed).await;
-    let told = &status.message;
-    assert!(told.contains("connection refused") && told.contains(&good[..12]), "{told}");
-    assert_eq!((&status.held_back, &status.paused), (&None, &None));
-    assert_ne!(status.applied_revision.unwrap().0, commit);
-    let made = passes() - first;
-    assert!((6..40).contains(&made), "{made} passes: they follow each other without a reason");
-
-    site.sim.registry_add("web:3", config(), Behaviour::default());
-    site.sim.registry_answers(true);
-    let status = of.applied(&agent, &commit).await;
-    of.until_serves(&["web:1", "web:1", "web:3", "web:3"]).await;
-    assert_eq!(version("s-api-1").await.as_deref(), Some("2"));
-    assert_eq!((status.held_back, status.paused), (None, None));
-    agent.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_waited_for_also_while_another_service_rests() {
-    let site = site();
-    let of = Of { site: &site, stack: "s" };
-    let both = |image: &str, other: &str| {
-        let pause = "deploy: { update_config: { failure_action: pause } }";
-        format!("{}  db: {{ image: '{other}', {CHECK}, {pause} }}\n", web(image, ""))
-    };
-    let good = of.commit(&both("web:1", "web:1"));
-    let agent = site.start();
-    of.applied(&agent, &good).await;
-    site.sim.registry_answers(false);
-    of.commit(&both("web:3", "web:ill"));
-    of.until_status(&agent, |status| status.paused.is_some()).await;
-    site.sim.registry_add("web:3", config(), Behaviour::default());
-    site.sim.registry_answers(true);
-    until("the image to be had", async || {
-        let all = of.containers().await;
-        all.iter().filter(|it| it.spec.image.as_str() == "web:3").count() == 2
-    })
-    .await;
-    of.until_status(&agent, |status| {
-        status.paused.is_some() && !status.message.contains("until the image can be had")
-    })
-    .await;
-    agent.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_an_image_cannot_be_had_what_is_only_told_is_not_repaired() {
-    let site = site();
-    let of = Of { site: &site, stack: "s" };
-    let drift = |image: &str| format!("x-bowline: {{ drift: report }}\n{}", web(image, ""));
-    let good = of.commit(&drift("web:1"));
-    let agent = site.start();
-    of.applied(&agent, &good).await;
-    site.sim.registry_answers(false);
-    of.commit(&drift("web:3"));
-    of.ended(&agent, PassResult::Failed).await;
-    site.sim.crash("s-web-1", 1);
-    of.is_quiet().await;
-    assert_eq!(of.lives().await.len(), 1);
-    agent.end().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_slot_takes_its_time_the_counts_are_those_of_now() {
     let site = site();
@@ -597,59 +491,5 @@ async fn a_new_process_goes_on_watching_what_the_former_one_began() {
     let status = of.ended(&agent, PassResult::RolledBack).await;
     assert!(status.held_back.unwrap().reason.contains("unhealthy"));
     of.until_serves(&["web:1", "web:1"]).await;
-    agent.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pause_by_hand_is_not_held_against_the_commit_that_comes_after_it() {
-    is_gone_past_a_pause(|_| {}, Health::Healthy).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_unhealthy_before_a_pause_is_not_held_against_the_commit_that_comes_after_it() {
-    let sickens = |site: &Site| {
-        let ill = Behaviour { healthy_after: None, ..Behaviour::default() };
-        site.sim.behave("s-a-1", ill);
-    };
-    is_gone_past_a_pause(sickens, Health::Unhealthy).await;
-}
-
-/// `befall` comes over a service, it is paused, and a commit changes its neighbour alone.
-async fn is_gone_past_a_pause(befall: impl FnOnce(&Site), health: Health) {
-    let site = site();
-    let of = Of { site: &site, stack: "s" };
-    let two = |version: u8| {
-        format!(
-            "services:\n  a: {{ image: 'web:1', {CHECK} }}\n  b: {{ image: 'web:{version}', {CHECK} }}\n"
-        )
-    };
-    let agent = site.start();
-    let first = of.commit(&two(1));
-    of.applied(&agent, &first).await;
-    of.until_serves(&["web:1", "web:1"]).await;
-
-    befall(&site);
-    let is_so = async |health: Health| {
-        of.containers().await.iter().any(|it| it.name == "s-a-1" && it.health == health)
-    };
-    until("its health", async || is_so(health).await).await;
-    // The one that was up before it was paused is none that is still watched.
-    sleep(Duration::from_secs(1)).await;
-    site.run(&["suspend", "s"]).await.expect(0);
-    site.sim.pause("s-a-1").unwrap();
-    let second = of.commit(&two(2));
-    of.until_status(&agent, |status| status.revision.as_ref().unwrap().0 == second).await;
-    // It ends with 1 where something is unhealthy.
-    drop(site.run(&["resume", "s"]).await);
-    let ended = [PassResult::Changed, PassResult::Unchanged, PassResult::RolledBack];
-    let status = of
-        .until_status(&agent, |status| {
-            status.last_pass.as_ref().is_some_and(|pass| ended.contains(&pass.result))
-        })
-        .await;
-    assert_eq!(status.held_back, None);
-    until("its health again", async || is_so(health).await).await;
-    let images: Vec<_> = of.containers().await.into_iter().map(|it| it.spec.image).collect();
-    assert!(images.iter().any(|image| image.as_str() == "web:2"), "{images:?}");
     agent.end().await;
 }
